@@ -1,0 +1,1 @@
+"""vcl-master: who is connected, the command graph, where each byte is, how a launch is split."""

@@ -1,0 +1,399 @@
+"""A guard by tokens: may the kernels of one OpenCL C program be launched in parts (*merge*)?
+
+Owns the verdict for a whole program from its source and build options. Must not know devices,
+launches or buffers. Under *merge* each part runs with a global offset against whole buffers and
+the changed bytes are merged; so a program may split unless it can tell a part from the launch, or
+its work-groups can meet by other means than a data race. What isn't understood is refused.
+
+Tokens are raw: nothing is expanded and every #if branch counts, so whatever the device's own
+preprocessor does, each identifier that the compiler gets is one seen here. The ways around:
+
+* Names made from pieces: ``##``, digraphs, ``??`` (trigraphs), ``\\u`` and other stray backslashes,
+  ``$`` and non-ASCII letters are refused. Line splices are undone first, inside names too.
+* Text that compilers lex differently is refused: lone CR, control characters, splices with blanks
+  in comments, literals and before #, prefixed (raw) literals, open quotes and comments, #warning.
+* Text from elsewhere: #include, unknown directives, pragmas and options are refused; -D bodies are
+  tokens, also with their quotes removed (drivers don't agree on quoting), and hold no comments.
+* Symbols from elsewhere: ``extern`` and calls of functions without a body here are refused, as a
+  prototype could name a mangled builtin or a function of the host; so are reserved names.
+* Strings that become code: asm, _Pragma and attributes outside a short list are refused; macros
+  can't replace the listed ones, nor bring lone parentheses.
+* Names inside other names (``_Z12get_group_idj``, ``_cl_atomic_add``): rules match parts of names.
+* Program-scope variables: OpenCL C 1.x has only constants (6.5). Without -cl-std the language is
+  1.x (clBuildProgram), and any later -cl-std is refused.
+* Addresses as integers: no pointer outlives its launch in 1.x, and within one part they agree.
+
+Builtins that no list here knows (vendors') are refused where they are called, also through an
+object-like macro or in parentheses. What stays open is an unknown builtin with a harmless name
+whose call is assembled by several macros, or whose name the source defines as well.
+
+The caller answers for: joining source strings exactly as the driver does, judging every program
+that is linked in, options that a node adds by itself, and devices that agree on tested macros.
+"""
+
+import re
+import shlex
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a program's kernels may run in parts; `reason` is one sentence for the user."""
+
+    may_split: bool
+    reason: str
+
+
+def judge(source: str | None, options: str) -> Verdict:
+    """Judge all kernels of one program; raises nothing. `source` None: binaries, IL, built-ins."""
+    names = _Names()
+    try:
+        if source is None:
+            raise _Refused("no source to read", "a binary, intermediate language or built-in")
+        _read_options(options, names)
+        _read_source(source, names)
+        for tokens, uncallable in names.runs:
+            _check_run(tokens, uncallable, names)
+    except _Refused as refused:
+        return Verdict(False, str(refused))
+    return Verdict(True, "nothing in the program tells a part from the whole launch")
+
+
+class _Refused(Exception):
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+
+
+# Searched for in every identifier; {} is the identifier.
+_REFUSED_NAMES = (
+    (
+        "get_(?:global_size|num_groups|group_id|global_offset|global_linear_id)",
+        "{}() would answer differently in a part",
+    ),
+    ("(?:^|_)atom(?:ic)?_", "{} may let work-groups of different parts reach each other"),
+    ("memory_(?:order|scope)|_fence", "{} orders memory beyond one work-group"),
+    ("^volatile$", "{} memory may be watched by other work-groups"),
+    ("sub_group", "{} depends on the device's sub-groups"),
+    ("printf", "{} output would lose its order"),
+    ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
+    ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),
+    ("image\\w*_t$|(?:read|write|get)_image|sampler_t$", "{}: images are not split yet"),
+    ("intptr_t$|ptrdiff_t$", "{} can hold an address, which differs between devices"),
+    ("^(?:to_global|to_local|to_private|get_fence|generic)$", "{} hides an address space"),
+    ("^(?:goto|asm|extern|nosvm)$", "{} is not followed"),
+)
+_REFUSED_NAME = re.compile("|".join(f"({pattern})" for pattern, _ in _REFUSED_NAMES))
+
+_ATTRIBUTE = (
+    "(?:reqd_work_group_size|work_group_size_hint|vec_type_hint|aligned|packed|unused"
+    "|always_inline|noinline|opencl_unroll_hint)"
+)
+_ATTRIBUTES = re.compile(
+    rf"\( \((?: (?:,|{_ATTRIBUTE}|__{_ATTRIBUTE}__)(?: \( [\w ,.+*/<>-]* \))?)* \) \)"
+)
+_KNOWN_RESERVED = re.compile(
+    "__(?:kernel|global|local|constant|private|attribute__|restrict(?:__)?|inline(?:__)?|const"
+    "|signed__|LINE__|func__|VA_ARGS__|cplusplus|OPENCL_(?:C_)?VERSION__|ENDIAN_LITTLE__"
+    "|IMAGE_SUPPORT__|FAST_RELAXED_MATH__|EMBEDDED_PROFILE__)|_Bool|_+[A-Z0-9_]+_H_*"
+    f"|__{_ATTRIBUTE}__"
+)
+_NUMBER = "(?:bool|u?char|u?short|u?int|u?long|half|float|double|size_t)"
+_WIDTH = "(?:2|3|4|8|16)"
+_ROUND = "(?:_rt[ezpn])?"
+# What may stand before "(": keywords, types, and builtins that answer alike in a part.
+_CALLABLE = re.compile(
+    f"(?:__)?{_ATTRIBUTE}(?:__)?|{_NUMBER}{_WIDTH}?|as_{_NUMBER}{_WIDTH}?"
+    f"|convert_{_NUMBER}{_WIDTH}?(?:_sat)?{_ROUND}"
+    f"|v(?:load|store){_WIDTH}|v(?:load|store)a?_half{_WIDTH}?{_ROUND}"
+    "|if|for|while|switch|return|sizeof|case|else|do|defined|__attribute__|const|restrict"
+    "|void|unsigned|signed|event_t|__restrict|__restrict__|__const|__signed__|_Bool"
+    "|(?:__)?(?:global|local|constant|private)"
+    "|(?:half|native)_(?:cos|divide|exp|exp2|exp10|log|log2|log10|powr|recip|rsqrt|sin|sqrt|tan)"
+    "|a?(?:sin|cos|tan)(?:h|pi)?|atan2(?:pi)?|sincos|cbrt|ceil|copysign|erfc?|exp(?:2|10|m1)?"
+    "|fabs|fdim|floor|fma|fmax|fmin|fmod|fract|frexp|hypot|ilogb|ldexp|[lt]gamma|lgamma_r"
+    "|log(?:2|10|1p|b)?|mad|maxmag|minmag|modf|nan|nextafter|pow[nr]?|remainder|remquo"
+    "|rint|rootn|round|r?sqrt|trunc|abs|abs_diff|(?:add|sub|mad)_sat|r?hadd|clamp|clz|ctz"
+    "|(?:mad|mul)_hi|(?:mad|mul)24|max|min|rotate|upsample|popcount|degrees|radians|mix"
+    "|step|smoothstep|sign|cross|dot|(?:fast_)?(?:distance|length|normalize)|isfinite"
+    "|is(?:inf|nan|normal|ordered|unordered|equal|notequal|less|lessequal|lessgreater)"
+    "|isgreater|isgreaterequal|signbit|any|all|bitselect|select|vec_step|shuffle2?"
+    "|barrier|work_group_barrier|prefetch|async_work_group_(?:strided_)?copy"
+    "|wait_group_events|get_(?:global_id|local_id|local_size|work_dim|local_linear_id)"
+)
+_DIRECTIVE = re.compile(
+    "(?:undef|if|ifdef|ifndef|elif|else|endif|error|line)(?: .*)?"
+    "|pragma OPENCL EXTENSION (?:all : disable|cl_(?:khr|amd|nv|intel|arm|ext)_\\w+ : \\w+)"
+    "|pragma OPENCL FP_CONTRACT \\w+|pragma (?:no)?unroll(?: \\w+| \\( \\w+ \\))?"
+)
+_HARMLESS_OPTION = re.compile(
+    r"-cl-std=CL1\.[012]|-w|-Werror|-g|-cl-(?:mad-enable|fast-relaxed-math|finite-math-only"
+    "|unsafe-math-optimizations|no-signed-zeros|denorms-are-zero|single-precision-constant"
+    "|opt-disable|strict-aliasing|fp32-correctly-rounded-divide-sqrt|kernel-arg-info)"
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str  # identifier, number, literal or mark
+    text: str
+    where: str  # "line 12" or "build options"
+    offset: int
+    starts_line: bool
+
+
+_NO_TOKEN = _Token("none", "", "", 0, False)
+
+
+@dataclass
+class _Names:
+    """What the program defines; the code outside directives and the macro bodies (`runs`), each
+    with the names that it can't call."""
+
+    functions_and_types: set[str] = field(default_factory=set)
+    function_macros: set[str] = field(default_factory=set)
+    object_macros: dict[str, list[list[_Token]]] = field(default_factory=dict)
+    runs: list[tuple[list[_Token], set[str]]] = field(default_factory=list)
+
+
+_SPLICE = re.compile(r"\\([ \t\f\v]*)\n")
+_UNREADABLE = re.compile(r"[^\t\n\f\v\x20-\x7e\x80-\U0010ffff]|\?\?")
+_LEXEME = re.compile(
+    r"""(?P<newline>\n)|(?P<blank>[ \t\f\v]+)
+    |(?P<comment>//[^\n]*|/\*[\s\S]*?\*/)
+    |(?P<literal>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
+    |(?P<number>\.?[0-9][A-Za-z0-9_.]*)
+    |(?P<identifier>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<mark>[][(){}.,;:?~!%^&*+=|<>\#/-])""",
+    re.VERBOSE,
+)
+_REFUSED_PAIRS = {
+    "##": "## makes names out of pieces",
+    "/*": "a comment is not closed",
+    **{pair: f"the digraph {pair} is not read" for pair in ("%:", "<:", ":>", "<%", "%>")},
+}
+
+
+class _Text:
+    """Source with its line splices undone, which still knows the lines of the original."""
+
+    def __init__(self, source: str, where: str | None) -> None:
+        source = source.replace("\r\n", "\n")
+        if bad := _UNREADABLE.search(source):
+            line = source.count("\n", 0, bad.start()) + 1
+            raise _Refused(where or f"line {line}", f"{bad[0]!r} is not read")
+        self._where = where
+        splices = list(_SPLICE.finditer(source))
+        removed = [0, *accumulate(len(splice[0]) for splice in splices)]
+        self._splices = [at.start() - n for at, n in zip(splices, removed, strict=False)]
+        self._loose = [at for at, splice in zip(self._splices, splices, strict=True) if splice[1]]
+        self.text = _SPLICE.sub("", source)
+        self._newlines = [match.start() for match in re.finditer("\n", self.text)]
+
+    def where(self, offset: int) -> str:
+        if self._where:
+            return self._where
+        before = bisect_left(self._newlines, offset) + bisect_right(self._splices, offset)
+        return f"line {before + 1}"
+
+    def has_loose_splice(self, start: int, end: int) -> bool:
+        """True if a backslash and newline with blanks between them stood past `start`."""
+        return bisect_right(self._loose, start) < bisect_right(self._loose, end)
+
+
+def _lex(source: str, where: str | None = None) -> Iterator[_Token]:
+    text = _Text(source, where)
+    offset, token_end, starts_line = 0, 0, True
+    while offset < len(text.text):
+        match = _LEXEME.match(text.text, offset)
+        here = text.where(offset)
+        if match is None:
+            raise _Refused(here, f"{text.text[offset]} is not read, or not closed")
+        kind, found = str(match.lastgroup), match[0]
+        if why := _REFUSED_PAIRS.get(text.text[offset : offset + 2]) if kind == "mark" else None:
+            raise _Refused(here, why)
+        ambiguous = kind in ("comment", "literal") and text.has_loose_splice(offset, match.end())
+        if ambiguous or (found == "#" and text.has_loose_splice(token_end, offset)):
+            raise _Refused(here, "blanks between a backslash and its newline can be read two ways")
+        if kind == "literal" and offset and re.match(r"\w", text.text[offset - 1]):
+            raise _Refused(here, f"the literal {found:.40} has a prefix")
+        if kind == "newline":
+            starts_line = True
+        elif kind not in ("blank", "comment"):
+            token = _Token(kind, found, here, offset, starts_line)
+            starts_line, token_end = False, match.end()
+            _check_name(token)
+            yield token
+        offset = match.end()
+
+
+def _check_name(token: _Token) -> None:
+    name = token.text if token.kind == "identifier" else ""
+    if match := _REFUSED_NAME.search(name):
+        assert match.lastindex
+        raise _Refused(token.where, _REFUSED_NAMES[match.lastindex - 1][1].format(name))
+    if re.match("__|_[A-Z]", name) and not _KNOWN_RESERVED.fullmatch(name):
+        raise _Refused(token.where, f"{name} is a compiler's own name, and not a known one")
+
+
+def _read_options(options: str, names: _Names) -> None:
+    where = "build options"
+    if bad := re.search(r"[^\t\x20-\x7e]", options):
+        raise _Refused(where, f"the character {bad[0]!r} is not read")
+    try:
+        arguments = iter(shlex.split(options))
+    except ValueError as error:
+        raise _Refused(where, f"{error}".lower()) from None
+    for argument in arguments:
+        if argument[:2] in ("-D", "-I"):
+            value = argument[2:] or next(arguments, "")
+            # A driver that ignores quotes would see one more option here.
+            if not value or re.search(r"(?:^|\s)-", value):
+                raise _Refused(where, f"{argument} is not read")
+            if argument[:2] == "-D":
+                _read_definition(value, where, names)
+        elif not _HARMLESS_OPTION.fullmatch(argument):
+            raise _Refused(where, f"{argument} is not a known option")
+
+
+def _read_definition(value: str, where: str, names: _Names) -> None:
+    name, _, body = value.partition("=")
+    unquoted = re.sub(r"[\"'\\]", "", body)
+    comment = re.search(r"/[/*]|\*/", f"{body} {unquoted}")
+    if comment or not re.fullmatch(r"[A-Za-z_]\w*(?:\([\w ,.]*\))?", name):
+        raise _Refused(where, f"-D {value} is not read")
+    list(_lex(unquoted, where))
+    _read_define(list(_lex(f"{name} {body}", where)), names)
+
+
+def _read_source(source: str, names: _Names) -> None:
+    code: list[_Token] = []
+    directive: list[_Token] = []
+    for token in _lex(source):
+        if token.starts_line:
+            _read_directive(directive, names)
+            directive = []
+        if directive or (token.starts_line and token.text == "#"):
+            directive.append(token)
+        elif token.text == "#":
+            raise _Refused(token.where, "# outside a directive")
+        else:
+            code.append(token)
+    _read_directive(directive, names)
+    names.runs.append((code, set()))
+    _find_definitions(code, names)
+
+
+def _read_directive(tokens: list[_Token], names: _Names) -> None:
+    text = " ".join(token.text for token in tokens[1:])
+    if text.startswith("define "):
+        _read_define(tokens[2:], names)
+    elif text and not _DIRECTIVE.fullmatch(text):
+        raise _Refused(tokens[0].where, f"#{text:.60} is not read")
+
+
+def _read_define(tokens: list[_Token], names: _Names) -> None:
+    if not tokens or tokens[0].kind != "identifier":
+        return  # malformed: no compiler gets past it
+    name, *body = tokens
+    parentheses = sum(token.text in ("(", ")") for token in body)
+    if parentheses != 2 * len(_pairs(body)) or re.fullmatch(f"_*{_ATTRIBUTE}_*", name.text):
+        raise _Refused(name.where, f"#define {name.text} could hide a call or an attribute")
+    if not body or body[0].text != "(" or body[0].offset != name.offset + len(name.text):
+        names.object_macros.setdefault(name.text, []).append(body)
+        names.runs.append((body, set()))
+        return
+    end = next((i for i, token in enumerate(body) if token.text == ")"), len(body))
+    names.function_macros.add(name.text)
+    # Within its own body a macro isn't expanded: there its name would be a function's.
+    uncallable = {name.text, *(token.text for token in body[1:end])}
+    names.runs.append((body[end + 1 :], uncallable))
+
+
+def _find_definitions(code: list[_Token], names: _Names) -> None:
+    """Add the functions that have a body, and the types named by typedef."""
+    for end, start in _pairs(code).items():
+        if start and end + 1 < len(code) and code[end + 1].text == "{":
+            names.functions_and_types.add(code[start - 1].text)
+    depth, last, in_typedef = 0, "", False
+    for token in code:
+        depth += (token.text in "({[") - (token.text in ")}]")
+        if token.text == "typedef":
+            depth, last, in_typedef = 0, "", True
+        elif in_typedef and depth == 0 and token.text == ";":
+            names.functions_and_types.add(last)
+            in_typedef = False
+        elif depth == 0 and token.kind == "identifier":
+            last = token.text
+
+
+def _pairs(tokens: list[_Token]) -> dict[int, int]:
+    """Index of each ")" -> index of its "("."""
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for i, token in enumerate(tokens):
+        if token.text == "(":
+            opened.append(i)
+        elif token.text == ")" and opened:
+            pairs[i] = opened.pop()
+    return pairs
+
+
+def _check_run(tokens: list[_Token], uncallable: set[str], names: _Names) -> None:
+    pairs = _pairs(tokens)
+    previous, operand = _NO_TOKEN, True
+    for i, token in enumerate(tokens):
+        if token.text == "__attribute__":
+            listed = " ".join(other.text for other in tokens[i + 1 : i + 40])
+            if not _ATTRIBUTES.match(listed):
+                raise _Refused(token.where, f"__attribute__ {listed:.40} is not known")
+        elif token.text == "[" == previous.text:
+            raise _Refused(token.where, "the attribute after [[ is not known")
+        elif previous.text == "^" and (token.text == "{" or not operand):
+            raise _Refused(token.where, "^ begins a block, and blocks are not followed")
+        elif token.text == "(" and previous.kind == "identifier":
+            _check_callable(previous, uncallable, names)
+        elif token.text == "(" and previous.text == ")":
+            callee = _callee_within(tokens, pairs.get(i - 1, 0), i - 1, names)
+            if callee.text != "*":
+                _check_callable(callee, uncallable, names)
+        if token.text == "^":
+            operand = previous.kind not in ("mark", "none") or previous.text in (")", "]")
+            operand = operand and previous.text != "return"
+        previous = token
+
+
+def _callee_within(tokens: list[_Token], start: int, end: int, names: _Names) -> _Token:
+    """Of "( ... ) (" the token that may be a callee: the last one, or the keyword before."""
+    before = tokens[start - 1] if start else _NO_TOKEN
+    if before.text in names.function_macros:
+        raise _Refused(before.where, f"{before.text} may be expanded to the name of a function")
+    if before.text in ("if", "for", "while", "switch"):
+        return before
+    while end > start and tokens[end].text == ")":
+        end -= 1
+    return tokens[end]
+
+
+def _check_callable(token: _Token, uncallable: set[str], names: _Names) -> None:
+    """Refuse `token` before "(" unless it, and all that it may be expanded to, is known."""
+    todo, seen = [token.text], set()
+    while todo:
+        name = todo.pop()
+        bodies = [] if name in seen else names.object_macros.get(name, [])
+        seen.add(name)
+        todo += [_last_name(body) for body in bodies]
+        own = bodies or name in names.functions_and_types or name in names.function_macros
+        if name in uncallable or not (own or _CALLABLE.fullmatch(name)):
+            raise _Refused(token.where, f"{token.text}() is neither defined here nor known")
+
+
+def _last_name(body: list[_Token]) -> str:
+    """What stands before a "(" that follows the macro: "name" of `... name` and `(... name)`."""
+    texts = [token.text for token in body]
+    if len(texts) > 2 and texts[0] == "(" and texts[-1] == ")":
+        texts = texts[1:-1]
+        return "" if "(" in texts else texts[-1]
+    return texts[-1] if texts else ""

@@ -1,0 +1,99 @@
+"""Builds of programs on the nodes of a context, answered to the client as one.
+
+Owns: which nodes still have to answer, and the joint answer. Must not know: what a program is
+used for afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from master.ledger import Ledger
+from master.objects import Building, KernelFacts, Program
+from master.planner import Place
+from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
+from vcl.wire.messages import part, session
+
+
+class Builds:
+    """The builds of one session that aren't answered yet."""
+
+    def __init__(self, ledger: Ledger, places: Callable[[Sequence[int]], list[Place]]) -> None:
+        self._ledger = ledger
+        self._places = places
+        self.under_way: dict[int, Building] = {}
+        """By request number, which the client never uses twice."""
+
+    def start(self, program: Program, request: int, options: str) -> None:
+        """Ask every node of the program's context to build."""
+        by_node: dict[int, list[int]] = {}
+        for place in self._places(program.context.devices):
+            by_node.setdefault(place.node, []).append(place.device)
+        building = Building(program, request, set(by_node))
+        self.under_way[request] = building
+        for node, devices in by_node.items():
+            program.nodes.add(node)
+            self._ledger.for_nodes[node].append(
+                part.Build(program.id, request, devices, program.source, options)
+            )
+        if not by_node:
+            building.status = DEVICE_NOT_AVAILABLE
+            building.message = "no device of the context is connected any more"
+            self._finish(building)
+
+    def answered(self, node: int, message: part.BuildDone) -> None:
+        """A node built, or failed to. Request 0 is a build that nobody waits for."""
+        if message.request == 0:
+            return
+        building = self.under_way.get(message.request)
+        if building is None or node not in building.waiting:
+            raise RemoteProtocolError(f"build {message.request} isn't under way on this node")
+        building.waiting.discard(node)
+        building.logs.extend(message.logs)
+        if message.status < 0:
+            if building.status == 0:
+                building.status, building.message = message.status, message.message
+        else:
+            self._join(building, message)
+        if not building.waiting:
+            self._finish(building)
+
+    def _join(self, building: Building, message: part.BuildDone) -> None:
+        """Kernels must be the same on all nodes; their per-device facts are gathered."""
+        if not building.kernels:
+            building.kernels = message.kernels
+            return
+        ours = {k[0]: k for k in building.kernels}
+        if set(ours) != {k[0] for k in message.kernels}:
+            building.status = BUILD_PROGRAM_FAILURE
+            building.message = "the devices of the context see different kernels in the program"
+            return
+        for name, devices, _ in message.kernels:
+            ours[name][1].update(devices)
+
+    def node_lost(self, node: int, reason: str) -> None:
+        """A node won't answer any more."""
+        for building in list(self.under_way.values()):
+            if node in building.waiting:
+                building.waiting.discard(node)
+                if not building.waiting and not building.kernels and building.status == 0:
+                    building.status, building.message = DEVICE_NOT_AVAILABLE, reason
+                if not building.waiting:
+                    self._finish(building)
+
+    def _finish(self, building: Building) -> None:
+        del self.under_way[building.request]
+        if building.status == 0:
+            building.program.kernels = {
+                name: KernelFacts(name, [(a[0], a[1]) for a in arguments])
+                for name, _, arguments in building.kernels
+            }
+        self._ledger.for_client.append(
+            session.Built(
+                building.request,
+                building.status,
+                building.message,
+                building.logs,
+                building.kernels if building.status == 0 else [],
+            )
+        )

@@ -1,0 +1,110 @@
+"""The order of commands: which may be planned, and in which order their ends are reported.
+
+Owns: `Command` and `CommandGraph`. Must not know: buffers, devices, messages.
+
+Theory of operation. A command depends on the events of its wait list and, in an in-order queue,
+on its predecessor. It may be *planned* as soon as all of those are planned (a user event counts
+as planned once it is set), and is *complete* once its own operations are done and all that it
+depends on is complete. So a chain of a thousand commands is planned at once, and its ends are
+told in order (OpenCL 3.0 API, 5.11 and 5.15).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
+
+WAITING, PLANNED, COMPLETE = range(3)
+
+
+@dataclass(slots=True, eq=False)
+class Command:
+    """One enqueued command, or a user event.
+
+    message: what the client sent, None for a user event. waits: the commands of its wait list,
+    whose failure fails it. unplanned, incomplete: how many that it depends on are not that far.
+    operations: of its own that are not done. status: 0 or the first failure. released: the client
+    holds its event no longer. record: the planner's, for the launch report.
+    """
+
+    event: int
+    message: Any
+    waits: list[Command] = field(default_factory=list)
+    state: int = WAITING
+    unplanned: int = 0
+    incomplete: int = 0
+    dependents: list[Command] = field(default_factory=list)
+    operations: set[int] = field(default_factory=set)
+    status: int = 0
+    failure: str | None = None
+    start: int = 0
+    end: int = 0
+    released: bool = False
+    record: Any = None
+    queue: Any = None
+
+    def fail(self, status: int, failure: str) -> None:
+        """Note a failure; a first cause is kept, a mere consequence gives way to a cause."""
+        if self.status == 0 or self.status == EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST:
+            self.status, self.failure = status, failure
+
+
+class CommandGraph:
+    """All commands of a session that aren't complete."""
+
+    def __init__(self) -> None:
+        self.ready: deque[Command] = deque()
+        """Commands to be planned now, in a valid order."""
+        self.completed: list[Command] = []
+        """Commands that became complete since the owner last took them, in order."""
+
+    def add(self, command: Command, depends_on: Iterable[Command]) -> None:
+        """Enter a command; it becomes ready at once if all that it depends on is planned."""
+        for other in set(depends_on) | set(command.waits):
+            if other.state != COMPLETE:
+                other.dependents.append(command)
+                command.incomplete += 1
+                if other.state == WAITING:
+                    command.unplanned += 1
+        if command.message is not None and command.unplanned == 0:
+            self.ready.append(command)
+
+    def planned(self, command: Command) -> None:
+        """The owner has planned a command: its `operations` are known."""
+        assert command.state == WAITING, command
+        command.state = PLANNED
+        for dependent in command.dependents:
+            dependent.unplanned -= 1
+            if dependent.unplanned == 0:
+                self.ready.append(dependent)
+        self._settle(command)
+
+    def operation_done(self, command: Command, operation: int) -> None:
+        """An operation of a planned command ended."""
+        command.operations.discard(operation)
+        self._settle(command)
+
+    def _settle(self, command: Command) -> None:
+        """Complete a command, and those that waited for nothing else, without recursion."""
+        pending = deque([command])
+        while pending:
+            current = pending.popleft()
+            if current.state != PLANNED or current.operations or current.incomplete:
+                continue
+            for wait in current.waits:
+                if wait.status < 0:
+                    current.fail(
+                        EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+                        f"an event in its wait list failed: {wait.failure or wait.status}",
+                    )
+            current.state = COMPLETE
+            current.waits.clear()  # so that a long chain of events doesn't stay in memory
+            self.completed.append(current)
+            for dependent in current.dependents:
+                dependent.incomplete -= 1
+                pending.append(dependent)
+            current.dependents.clear()

@@ -1,0 +1,330 @@
+"""The master without I/O: who may connect as what, and which session a message belongs to.
+
+Owns: handshakes, the register of nodes, sessions and their connections. Must not know: sockets,
+clocks, randomness; the shell passes time and secrets in. Everything that happens inside a
+session is `sessions.Session`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from master.effects import Answer, Bind, Close, Effect, Log, Send
+from master.inputs import Closed, Input, Opened, Received, Tick
+from master.nodes import Node, Nodes
+from master.objects import Executor
+from master.sessions import Session
+from vcl.errors import RemoteProtocolError
+from vcl.ids import CLIENT
+from vcl.wire.limits import executor_start_timeout_s, heartbeat_timeout_s
+from vcl.wire.messages import node as node_messages
+from vcl.wire.messages import part, session
+from vcl.wire.messages.handshake import Hello, Refused, Welcome
+
+
+@dataclass(slots=True)
+class Connected:
+    """What a connection is. session, node: of roles that have one."""
+
+    role: str
+    session: int | None = None
+    node: int | None = None
+
+
+@dataclass(slots=True)
+class Live:
+    """A session with its connections. asked: when each executor was asked for, in seconds."""
+
+    session: Session
+    key: str
+    control: int
+    bulk: int | None = None
+    executors: dict[int, Executor] = field(default_factory=dict)
+    asked: dict[int, float] = field(default_factory=dict)
+
+
+class MasterCore:
+    """`handle(input, now)` answers with effects, in order.
+
+    token: what clients and agents must present. software: this vcl's version.
+    """
+
+    def __init__(self, token: str, software: str) -> None:
+        self.nodes = Nodes()
+        """The connected nodes."""
+        self.sessions: dict[int, Live] = {}
+        """The sessions by number."""
+        self._token = token
+        self._software = software
+        self._connections: dict[int, Connected] = {}
+        self._effects: list[Effect] = []
+        self._last_session = 0
+        self._now = 0.0
+
+    def handle(self, inputs: Sequence[Input], now: float) -> list[Effect]:
+        """Take inputs in; `now` is a monotonic time in seconds."""
+        self._now = now
+        for one in inputs:
+            if isinstance(one, Received):
+                self._received(one)
+            elif isinstance(one, Opened):
+                self._opened(one)
+            elif isinstance(one, Closed):
+                self._closed(one)
+            else:
+                assert isinstance(one, Tick)
+                self._tick()
+        effects, self._effects = self._effects, []
+        return effects
+
+    # ---- handshakes
+
+    def _opened(self, opened: Opened) -> None:
+        role = opened.hello.role
+        if role in ("client", "agent"):
+            if not hmac.compare_digest(opened.hello.token.encode(), self._token.encode()):
+                self._refuse(
+                    opened,
+                    "token",
+                    f"the token is wrong (from {opened.peer}): give the one that the master made, "
+                    "in its state directory, with --token-file, VCL_TOKEN or connect(token=...)",
+                )
+            elif role == "client":
+                self._open_client(opened)
+            else:
+                self._open_agent(opened)
+        else:
+            self._open_session_end(opened)
+
+    def _refuse(self, opened: Opened, code: Any, reason: str) -> None:
+        self._effects.append(
+            Answer(opened.connection, Refused(software=self._software, code=code, reason=reason))
+        )
+
+    def _open_client(self, opened: Opened) -> None:
+        self._last_session += 1
+        number = self._last_session
+        self.sessions[number] = Live(
+            Session(number, self.nodes.places), opened.secret, opened.connection
+        )
+        self._connections[opened.connection] = Connected("client", number)
+        welcome = Welcome(
+            software=self._software,
+            session=number,
+            key=opened.secret,
+            devices=self.nodes.remote_devices(),
+        )
+        self._effects.append(Answer(opened.connection, welcome))
+        self._effects.append(Log(f"session {number} from {opened.peer}"))
+
+    def _open_agent(self, opened: Opened) -> None:
+        hello = opened.hello
+        same = self.nodes.named(hello.name) if hello.name else None
+        if same is not None and same.incarnation != hello.incarnation:
+            self._refuse(
+                opened,
+                "name",
+                f"a node named {hello.name!r} is connected already: choose another --name",
+            )
+            return
+        node = self.nodes.add(hello, opened.connection, self._now)
+        self._connections[opened.connection] = Connected("agent", node=node.id)
+        self._effects.append(
+            Answer(opened.connection, Welcome(software=self._software, node=node.id))
+        )
+        self._effects.append(
+            Log(f"node {node.name} from {opened.peer} with {len(node.devices)} devices")
+        )
+
+    def _open_session_end(self, opened: Opened) -> None:
+        """client-bulk, executor and executor-bulk join a session by its key or a ticket."""
+        hello = opened.hello
+        live = self.sessions.get(hello.session or 0)
+        node = None
+        if live is not None and hello.role == "client-bulk":
+            expected = live.key
+        elif live is not None:
+            node = next((n for n in live.executors if str(n) == hello.name), None)
+            expected = "" if node is None else ticket(live.key, node)
+        else:
+            expected = ""
+        if live is None or not expected or not hmac.compare_digest(hello.token, expected):
+            self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
+            return
+        taken = live.bulk if node is None else getattr(live.executors[node], _slot(hello))
+        if taken is not None:
+            self._refuse(opened, "session", "this end of the session is connected already")
+            return
+        self._connections[opened.connection] = Connected(hello.role, hello.session, node)
+        self._effects.append(Answer(opened.connection, Welcome(software=self._software)))
+        assert hello.session is not None
+        if node is None:
+            live.bulk = opened.connection
+            self._effects.append(Bind(opened.connection, hello.session, CLIENT))
+        else:
+            executor = live.executors[node]
+            setattr(executor, _slot(hello), opened.connection)
+            if hello.role == "executor-bulk":
+                self._effects.append(Bind(opened.connection, hello.session, node))
+            if executor.ready:
+                live.asked.pop(node, None)
+                self._flush(live)
+
+    # ---- messages
+
+    def _received(self, received: Received) -> None:
+        connected = self._connections.get(received.connection)
+        if connected is None:
+            return  # it was closed by us while this was on its way
+        try:
+            if connected.role == "client":
+                live = self.sessions[connected.session or 0]
+                live.session.from_client(session.TO_MASTER.unpack(received.messages))
+                self._flush(live)
+            elif connected.role == "executor":
+                live = self.sessions[connected.session or 0]
+                assert connected.node is not None
+                live.session.from_executor(
+                    connected.node, part.FROM_EXECUTOR.unpack(received.messages)
+                )
+                self._flush(live)
+            elif connected.role == "agent":
+                self._from_agent(connected, node_messages.FROM_AGENT.unpack(received.messages))
+            else:
+                raise RemoteProtocolError("control messages on a bulk connection")
+        except RemoteProtocolError as error:
+            self.protocol_error(received.connection, str(error))
+
+    def _from_agent(self, connected: Connected, messages: Sequence[Any]) -> None:
+        assert connected.node is not None
+        node = self.nodes.by_id[connected.node]
+        node.heard = self._now
+        for message in messages:
+            if isinstance(message, node_messages.ExecutorEnded):
+                live = self.sessions.get(message.session)
+                if live is not None and node.id in live.executors:
+                    self._executor_lost(live, node.id, message.message)
+
+    def protocol_error(self, connection: int, text: str) -> None:
+        """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
+        self._effects.append(Close(connection, text))
+        self._effects.append(Log(f"closed a connection: {text}"))
+        self._gone(connection, f"protocol error: {text}")
+
+    def _flush(self, live: Live) -> None:
+        """Send what the session has for its client and executors; ask for executors."""
+        ledger = live.session.ledger
+        if ledger.for_client:
+            self._effects.append(Send(live.control, ledger.for_client))
+            ledger.for_client = []
+        for number in list(ledger.for_nodes):
+            messages = ledger.for_nodes.pop(number)
+            executor = live.executors.get(number)
+            if executor is None:
+                executor = self._ask_for_executor(live, self.nodes.by_id[number])
+            executor.queued.extend(messages)
+        for executor in live.executors.values():
+            if executor.queued and executor.ready:
+                assert executor.control is not None
+                self._effects.append(Send(executor.control, executor.queued))
+                executor.queued = []
+
+    def _ask_for_executor(self, live: Live, node: Node) -> Executor:
+        executor = Executor(node.id, node.name)
+        live.executors[node.id] = executor
+        live.asked[node.id] = self._now
+        number = live.session.number
+        start = node_messages.StartExecutor(
+            number,
+            node.id,
+            ticket(live.key, node.id),
+            [[device, index] for index, device in enumerate(node.devices)],
+        )
+        self._effects.append(Send(node.connection, [start]))
+        return executor
+
+    # ---- ends
+
+    def _closed(self, closed: Closed) -> None:
+        self._gone(closed.connection, closed.reason)
+
+    def _gone(self, connection: int, reason: str) -> None:
+        connected = self._connections.pop(connection, None)
+        if connected is None:
+            return
+        if connected.role == "agent":
+            assert connected.node is not None
+            self._node_lost(self.nodes.by_id[connected.node], reason)
+        elif connected.role in ("client", "client-bulk"):
+            assert connected.session is not None
+            self._end_session(connected.session, reason)
+        else:
+            live = self.sessions.get(connected.session or 0)
+            if live is not None and connected.node in live.executors:
+                assert connected.node is not None
+                self._executor_lost(live, connected.node, reason)
+
+    def _drop(self, connection: int | None, reason: str) -> None:
+        if connection is not None and self._connections.pop(connection, None) is not None:
+            self._effects.append(Close(connection, reason))
+
+    def _end_session(self, number: int, reason: str) -> None:
+        live = self.sessions.pop(number, None)
+        if live is None:
+            return
+        self._drop(live.control, reason)
+        self._drop(live.bulk, reason)
+        for executor in live.executors.values():
+            self._drop(executor.control, "the session is over")
+            self._drop(executor.bulk, "the session is over")
+            node = self.nodes.by_id.get(executor.node)
+            if node is not None:
+                stop = node_messages.StopExecutor(number)
+                self._effects.append(Send(node.connection, [stop]))
+        self._effects.append(Log(f"session {number} is over: {reason}"))
+
+    def _executor_lost(self, live: Live, node: int, reason: str) -> None:
+        executor = live.executors.pop(node)
+        live.asked.pop(node, None)
+        self._drop(executor.control, reason)
+        self._drop(executor.bulk, reason)
+        text = f"the executor on node {executor.node_name} is gone: {reason}"
+        live.session.executor_lost(node, text)
+        self._effects.append(Log(f"session {live.session.number}: {text}"))
+        agent = self.nodes.by_id.get(node)
+        if agent is not None:
+            stop = node_messages.StopExecutor(live.session.number)
+            self._effects.append(Send(agent.connection, [stop]))
+        self._flush(live)
+
+    def _node_lost(self, node: Node, reason: str) -> None:
+        self.nodes.remove(node)
+        self._effects.append(Log(f"node {node.name} is gone: {reason}"))
+        for live in list(self.sessions.values()):
+            if node.id in live.executors:
+                self._executor_lost(live, node.id, f"node {node.name} is gone: {reason}")
+
+    def _tick(self) -> None:
+        for node in list(self.nodes.by_id.values()):
+            if self._now - node.heard > heartbeat_timeout_s:
+                self._effects.append(Close(node.connection, "no heartbeat"))
+                self._gone(node.connection, f"no heartbeat for {heartbeat_timeout_s:g} s")
+        for live in list(self.sessions.values()):
+            for number, asked in list(live.asked.items()):
+                if self._now - asked > executor_start_timeout_s:
+                    self._executor_lost(
+                        live, number, f"it didn't start within {executor_start_timeout_s:g} s"
+                    )
+
+
+def ticket(key: str, node: int) -> str:
+    """What the executor of a session on a node presents: proves that the master asked for it."""
+    return hmac.new(key.encode(), f"executor {node}".encode(), hashlib.sha256).hexdigest()
+
+
+def _slot(hello: Hello) -> str:
+    return "control" if hello.role == "executor" else "bulk"

@@ -1,0 +1,55 @@
+"""What the master core asks of its shell.
+
+Owns: the effect records that `master.core.MasterCore.handle` answers with. Must not know: how
+they are carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vcl.wire.messages.handshake import Refused, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a Hello; after Refused the connection is closed."""
+
+    connection: int
+    answer: Welcome | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send messages on a control connection, in this order, as one frame."""
+
+    connection: int
+    messages: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Bulk connection `connection` belongs to an endpoint of a session: relay by it."""
+
+    connection: int
+    session: int
+    endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a connection. reason: for the peer."""
+
+    connection: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Something that the operator should read."""
+
+    text: str
+
+
+Effect = Answer | Send | Bind | Close | Log

@@ -1,0 +1,46 @@
+"""What the shell tells the master core.
+
+Owns: the input records of `master.core.MasterCore.handle`. Must not know: sockets; a connection
+is a number that the shell chose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vcl.wire.messages.handshake import Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection said Hello. secret: fresh random text, used if a session begins."""
+
+    connection: int
+    hello: Hello
+    peer: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Control messages arrived on a connection, as arrays not yet checked."""
+
+    connection: int
+    messages: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A connection is gone. reason: for people."""
+
+    connection: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; `now` of the call says how much."""
+
+
+Input = Opened | Received | Closed | Tick

@@ -1,0 +1,337 @@
+"""Launches: whether to split, into which parts, and the operations of a merge.
+
+Owns: the answer for each launch (*merge* or *whole*, and why), its parts, and its report record.
+Must not know: connections or the order of commands.
+
+Theory of operation of a merge. Every part's device gets the whole of each argument region and
+keeps a snapshot of what the kernel may write; the parts run with a global offset; each device
+but the *home* sends what changed against its snapshot to the home, which takes the changes in,
+or, finding that two parts changed one element differently, restores its snapshot and runs the
+launch whole. So the home holds the result whatever happens, and the plan of everything that
+follows doesn't wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from master.access.elements import element_bytes
+from master.commands import Command
+from master.objects import Program, Queue
+from master.planner import LaunchRecord, PartRecord, Place, Planner
+from master.residency import Buffer
+from vcl.ndrange import NDRange, choose_local_size, split
+from vcl.wire.messages import part, session
+from vcl.wire.messages.session import ARGUMENT_BUFFER
+
+MEM_READ_ONLY = 1 << 2
+MEM_USE_HOST_PTR = 1 << 3
+ADDRESS_CONSTANT = 0x119C
+
+
+@dataclass(slots=True)
+class Use:
+    """A buffer region that a launch may touch; the hull where an argument list has it twice."""
+
+    buffer: Buffer
+    start: int
+    end: int
+    may_write: bool
+    element: int
+
+
+class LaunchPlanner:
+    """Plans Launch messages for one session."""
+
+    def __init__(self, planner: Planner, programs: dict[int, Program]) -> None:
+        self._planner = planner
+        self._ledger = planner.ledger
+        self._programs = programs
+        self._last_merge = 0
+
+    def plan(self, command: Command) -> None:
+        """Plan a launch; raises PlanFailed. Sets `command.record`."""
+        message: session.Launch = command.message
+        program = self._programs[message.program]
+        uses = self._uses(message, program)
+        queue: Queue = command.queue
+        places = self._planner.candidates(queue)
+        ndrange = NDRange(
+            tuple(message.global_offset),
+            tuple(message.global_size),
+            None if message.local_size is None else tuple(message.local_size),
+        )
+        why_whole = self._why_whole(queue, places, program, ndrange, uses)
+        if why_whole is None and ndrange.local_size is None:
+            # Chosen once for all parts, so that every part sees the same local size.
+            limits = zip(*(p.item_sizes_max for p in places), strict=True)
+            local = choose_local_size(
+                ndrange.global_size,
+                min(p.group_items_max for p in places),
+                [min(sizes) for sizes in limits],
+            )
+            ndrange = NDRange(ndrange.global_offset, ndrange.global_size, local)
+        pieces = split(ndrange, len(places)) if why_whole is None else [ndrange]
+        if why_whole is None and len(pieces) == 1:
+            why_whole = "one work-group is all there is"
+        if why_whole is not None:
+            regions = [(u.buffer, u.start, u.end) for u in uses]
+            place = self._planner.nearest(queue, regions)
+            command.record = LaunchRecord("whole", why_whole)
+            self._run_whole(command, message, ndrange, uses, place)
+        else:
+            command.record = LaunchRecord(
+                "merge", "changed bytes of whole buffers are merged; trusted to be free of races"
+            )
+            self._run_parts(command, message, pieces, uses, places[: len(pieces)], ndrange)
+
+    def _uses(self, message: session.Launch, program: Program) -> list[Use]:
+        facts = program.kernels[message.kernel]
+        uses: dict[int, Use] = {}
+        for index, argument in enumerate(message.arguments):
+            if type(argument) is not list or argument[0] != ARGUMENT_BUFFER:
+                continue
+            _, buffer_id, offset, size = argument
+            buffer = self._planner.buffers[buffer_id]
+            address, type_name = facts.arguments[index]
+            may_write = not buffer.flags & MEM_READ_ONLY and address != ADDRESS_CONSTANT
+            element = element_bytes(type_name)
+            use = uses.get(buffer_id)
+            if use is None:
+                uses[buffer_id] = Use(buffer, offset, offset + size, may_write, element)
+            else:
+                use.start, use.end = min(use.start, offset), max(use.end, offset + size)
+                use.may_write |= may_write
+                use.element = max(use.element, element)
+        return list(uses.values())
+
+    def _why_whole(
+        self,
+        queue: Queue,
+        places: Sequence[Place],
+        program: Program,
+        ndrange: NDRange,
+        uses: Sequence[Use],
+    ) -> str | None:
+        """Why the launch can't be split, or None."""
+        assert program.verdict is not None
+        if not queue.context.split or queue.device:
+            return "the queue is on a single device"
+        if len(places) == 1:
+            return "the cluster has one device"
+        if not program.verdict.may_split:
+            return program.verdict.reason
+        if any(u.buffer.flags & MEM_USE_HOST_PTR for u in uses):
+            return "a buffer was made with USE_HOST_PTR"
+        if min(ndrange.global_size) == 0:
+            return "the NDRange is empty"
+        if ndrange.local_size is not None and any(
+            size % local
+            for size, local in zip(ndrange.global_size, ndrange.local_size, strict=True)
+        ):
+            return "the local size doesn't divide the global size"
+        return None
+
+    # ---- operations
+
+    def _run(
+        self,
+        command: Command,
+        message: session.Launch,
+        piece: NDRange,
+        uses: Sequence[Use],
+        place: Place,
+        also_after: Sequence[int],
+        index: int,
+    ) -> int:
+        """Plan one part on a device that has all it needs; answers the operation's id."""
+        live = self._ledger.live.keys()
+        waits = {w for w in also_after if w in live}
+        for use in uses:
+            if use.may_write:
+                waits |= use.buffer.writing(place.device, use.start, use.end, live)
+            else:
+                waits |= use.buffer.reading(place.device, use.start, use.end, live)
+        program = self._programs[message.program]
+        self._ensure_build(program, place)
+        operation = self._ledger.begin(place.node, command, main=True, part=index)
+        self._ledger.for_nodes[place.node].append(
+            part.Run(
+                operation.id,
+                sorted(waits),
+                place.device,
+                message.program,
+                message.kernel,
+                list(piece.global_offset),
+                list(piece.global_size),
+                None if piece.local_size is None else list(piece.local_size),
+                message.arguments,
+            )
+        )
+        program.operations.add(operation.id)
+        if len(program.operations) > 256:
+            program.operations &= live
+        for use in uses:
+            if use.may_write:
+                use.buffer.note_writer(place.device, use.start, use.end, operation.id)
+            else:
+                use.buffer.note_reader(
+                    place.device, use.start, use.end, operation.id, True, live
+                )
+        record: LaunchRecord = command.record
+        record.parts.append(
+            PartRecord(place.node_name, place.device_name, piece.global_offset, piece.global_size)
+        )
+        return operation.id
+
+    def _ensure_build(self, program: Program, place: Place) -> None:
+        """A node that came after the build, or lost its executor, builds by itself."""
+        if place.node not in program.nodes:
+            program.nodes.add(place.node)
+            places = self._planner.places(program.context.devices)
+            devices = [p.device for p in places if p.node == place.node]
+            self._ledger.for_nodes[place.node].append(
+                part.Build(program.id, 0, devices, program.source, program.options or "")
+            )
+
+    def _bring_all(self, command: Command, uses: Sequence[Use], place: Place) -> None:
+        record: LaunchRecord = command.record
+        for use in uses:
+            record.bytes_moved += self._planner.bring(
+                command, use.buffer, use.start, use.end, place
+            )
+
+    def _run_whole(
+        self,
+        command: Command,
+        message: session.Launch,
+        ndrange: NDRange,
+        uses: Sequence[Use],
+        place: Place,
+    ) -> None:
+        self._bring_all(command, uses, place)
+        operation = self._run(command, message, ndrange, uses, place, (), 0)
+        for use in uses:
+            if use.may_write:
+                self._planner.give(
+                    command, use.buffer, use.start, use.end, place.device, operation
+                )
+
+    def _run_parts(
+        self,
+        command: Command,
+        message: session.Launch,
+        pieces: Sequence[NDRange],
+        uses: Sequence[Use],
+        places: Sequence[Place],
+        ndrange: NDRange,
+    ) -> None:
+        written = [u for u in uses if u.may_write]
+        regions = [[u.buffer.id, u.start, u.end - u.start, u.element] for u in written]
+        home = max(
+            range(len(places)),
+            key=lambda i: sum(u.buffer.bytes_on(places[i].device, u.start, u.end) for u in uses),
+        )
+        for place in places:
+            self._bring_all(command, uses, place)
+        self._last_merge += 1
+        merge = self._last_merge
+        transfers = []
+        runs = []
+        for index, (piece, place) in enumerate(zip(pieces, places, strict=True)):
+            runs.append(
+                self._run_part(command, message, piece, uses, place, index, merge, regions)
+            )
+        if not written:
+            return
+        home_place = places[home]
+        finish = self._ledger.begin(home_place.node, command)
+        for index, place in enumerate(places):
+            if index == home:
+                continue
+            transfer = self._ledger.new_transfer(finish.id, home_place.node)
+            transfers.append([transfer, place.node])
+            self._send_changes(
+                command, place, runs[index], merge, regions, written, transfer, home_place.node
+            )
+        live = self._ledger.live.keys()
+        waits = {runs[home]}
+        for use in uses:
+            waits |= use.buffer.writing(home_place.device, use.start, use.end, live)
+        self._ledger.for_nodes[home_place.node].append(
+            part.Merge(
+                finish.id,
+                sorted(waits),
+                home_place.device,
+                merge,
+                regions,
+                transfers,
+                message.program,
+                message.kernel,
+                list(ndrange.global_offset),
+                list(ndrange.global_size),
+                None if ndrange.local_size is None else list(ndrange.local_size),
+                message.arguments,
+            )
+        )
+        self._programs[message.program].operations.add(finish.id)
+        for use in uses:
+            if use.may_write:
+                self._planner.give(
+                    command, use.buffer, use.start, use.end, home_place.device, finish.id
+                )
+            else:
+                # The rerun after a conflict reads it.
+                use.buffer.note_reader(
+                    home_place.device, use.start, use.end, finish.id, False, live
+                )
+
+    def _run_part(
+        self,
+        command: Command,
+        message: session.Launch,
+        piece: NDRange,
+        uses: Sequence[Use],
+        place: Place,
+        index: int,
+        merge: int,
+        regions: list[list[int]],
+    ) -> int:
+        """Snapshot and run; what the part writes is the device's alone until it is merged."""
+        live = self._ledger.live.keys()
+        after: list[int] = []
+        if regions:
+            waits: set[int] = set()
+            for use in uses:
+                if use.may_write:
+                    waits |= use.buffer.reading(place.device, use.start, use.end, live)
+            snapshot = self._ledger.begin(place.node, command)
+            self._ledger.for_nodes[place.node].append(
+                part.Snapshot(snapshot.id, sorted(waits), place.device, merge, regions)
+            )
+            after.append(snapshot.id)
+        return self._run(command, message, piece, uses, place, after, index)
+
+    def _send_changes(
+        self,
+        command: Command,
+        place: Place,
+        run: int,
+        merge: int,
+        regions: list[list[int]],
+        written: Sequence[Use],
+        transfer: int,
+        endpoint: int,
+    ) -> None:
+        live = self._ledger.live.keys()
+        operation = self._ledger.begin(place.node, command, transfer=transfer)
+        self._ledger.for_nodes[place.node].append(
+            part.SendChanges(
+                operation.id, [run], place.device, merge, regions, transfer, endpoint
+            )
+        )
+        for use in written:
+            use.buffer.note_reader(
+                place.device, use.start, use.end, operation.id, False, live
+            )

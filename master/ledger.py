@@ -1,0 +1,88 @@
+"""The operations of one session that aren't done, and the messages that go out with them.
+
+Owns: ids of operations and transfers, who waits for what across executors, and the outboxes per
+node and for the client. Must not know: why an operation exists.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from master.commands import Command
+from master.residency import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """What a finished operation proves: a device holds that version of a range."""
+
+    buffer: Buffer
+    device: int
+    start: int
+    end: int
+    version: int
+
+
+@dataclass(slots=True)
+class Operation:
+    """An operation that was sent to an executor.
+
+    main: its times are the command's. part: index of the part of a launch that it runs, or None.
+    staging: the client's copy that a Receive takes in, or None.
+    """
+
+    id: int
+    node: int
+    command: Command | None
+    gives: tuple[Gives, ...] = ()
+    transfer: int = 0
+    main: bool = False
+    part: int | None = None
+    staging: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """receiver: the operation and node that take it in; 0 and 0 when that is the client."""
+
+    receiver: int
+    receiver_node: int
+
+
+class Ledger:
+    """Bookkeeping that planning and completion share."""
+
+    def __init__(self) -> None:
+        self.live: dict[int, Operation] = {}
+        """Operations not done, by id."""
+        self.transfers: dict[int, Transfer] = {}
+        """Transfers whose sender isn't done, by id."""
+        self.for_nodes: defaultdict[int, list[Any]] = defaultdict(list)
+        """Messages to executors since the owner last took them, by node."""
+        self.for_client: list[Any] = []
+        """Messages to the client since the owner last took them."""
+        self._last_operation = 0
+        self._last_transfer = 0
+        self._last_version = 0
+
+    def new_version(self) -> int:
+        """A version that no byte had before."""
+        self._last_version += 1
+        return self._last_version
+
+    def new_transfer(self, receiver: int = 0, receiver_node: int = 0) -> int:
+        """A transfer id."""
+        self._last_transfer += 1
+        self.transfers[self._last_transfer] = Transfer(receiver, receiver_node)
+        return self._last_transfer
+
+    def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
+        """A new operation on a node; the caller sends the message that describes it."""
+        self._last_operation += 1
+        operation = Operation(self._last_operation, node, command, **facts)
+        self.live[operation.id] = operation
+        if command is not None:
+            command.operations.add(operation.id)
+        return operation

@@ -1,0 +1,97 @@
+"""The OpenCL objects of one session as the master sees them, and its executors.
+
+Owns: plain records of contexts, queues, programs and executors. Must not know: how commands are
+ordered (`commands`) or planned (`planner`); buffers are in `residency`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from master.access.guard import Verdict
+from master.commands import Command
+
+
+@dataclass(slots=True)
+class Context:
+    """devices: ids that its commands may use. split: it's a context of the cluster device."""
+
+    id: int
+    devices: list[int]
+    split: bool
+
+
+@dataclass(slots=True)
+class Queue:
+    """device: 0 for the cluster device. last: the last command, None when all is complete.
+
+    barrier: of an out-of-order queue, the last barrier; recent: commands since then.
+    """
+
+    id: int
+    context: Context
+    device: int
+    in_order: bool
+    last: Command | None = None
+    barrier: Command | None = None
+    recent: dict[int, Command] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class KernelFacts:
+    """What a build told of a kernel: per argument (address qualifier, type name)."""
+
+    name: str
+    arguments: list[tuple[int, str]]
+
+
+@dataclass(slots=True)
+class Program:
+    """verdict: of the guard on this source and these options, once built.
+
+    nodes: that have a build of it. users: commands not yet planned that refer to it.
+    """
+
+    id: int
+    context: Context
+    source: str
+    options: str | None = None
+    verdict: Verdict | None = None
+    kernels: dict[str, KernelFacts] = field(default_factory=dict)
+    nodes: set[int] = field(default_factory=set)
+    operations: set[int] = field(default_factory=set)
+    users: int = 0
+    released: bool = False
+
+
+@dataclass(slots=True)
+class Building:
+    """A build under way: what the client asked, and which nodes haven't answered."""
+
+    program: Program
+    request: int
+    waiting: set[int]
+    status: int = 0
+    message: str = ""
+    logs: list[list[Any]] = field(default_factory=list)
+    kernels: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Executor:
+    """The executor of this session on one node.
+
+    control, bulk: connection ids once they are up. queued: messages until it is ready.
+    """
+
+    node: int
+    node_name: str
+    control: int | None = None
+    bulk: int | None = None
+    queued: list[Any] = field(default_factory=list)
+
+    @property
+    def ready(self) -> bool:
+        """Both connections are up."""
+        return self.control is not None and self.bulk is not None

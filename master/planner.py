@@ -1,0 +1,349 @@
+"""From a command to operations on nodes: where it runs, what has to be brought there.
+
+Owns: the choice of devices, and the translation of every command but launches split in parts
+(`parts`). Must not know: connections, the order of commands, or how operations are carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from master.commands import Command
+from master.ledger import Gives, Ledger
+from master.objects import Context, Queue
+from master.residency import UNTOUCHED, Buffer, Contents
+from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
+from vcl.ids import CLIENT
+from vcl.region import RegionMap
+from vcl.wire.messages import part, session
+
+
+class PlanFailed(Exception):
+    """A command can't be planned; code is an OpenCL status."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(slots=True)
+class PartRecord:
+    """One part of a launch, for its report. start, end: ns, 0 until known."""
+
+    node: str
+    device: str
+    global_offset: Sequence[int]
+    global_size: Sequence[int]
+    start: int = 0
+    end: int = 0
+
+
+@dataclass(slots=True)
+class LaunchRecord:
+    """How a launch was planned and what became of it, for its report."""
+
+    mode: str
+    reason: str
+    parts: list[PartRecord] = field(default_factory=list)
+    bytes_moved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device that a session may use now."""
+
+    device: int
+    node: int
+    device_name: str
+    node_name: str
+    group_items_max: int
+    item_sizes_max: tuple[int, ...]
+
+
+class Planner:
+    """Plans commands of one session.
+
+    places: answers the usable places among device ids, in a stable order.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        buffers: dict[int, Buffer],
+        places: Callable[[Sequence[int]], list[Place]],
+    ) -> None:
+        self.ledger = ledger
+        self.buffers = buffers
+        self.places = places
+
+    # ---- choice of a device
+
+    def candidates(self, queue: Queue) -> list[Place]:
+        """The places where a command of this queue may run; raises PlanFailed if there is none."""
+        context: Context = queue.context
+        found = self.places([queue.device] if queue.device else context.devices)
+        if not found:
+            raise PlanFailed(
+                DEVICE_NOT_AVAILABLE,
+                "no device of the context is connected any more; start an agent and make a new "
+                "context",
+            )
+        return found
+
+    def nearest(self, queue: Queue, regions: Sequence[tuple[Buffer, int, int]]) -> Place:
+        """The place that holds most bytes of the regions; the first of equals."""
+        return max(
+            self.candidates(queue),
+            key=lambda p: sum(b.bytes_on(p.device, start, end) for b, start, end in regions),
+        )
+
+    # ---- memory
+
+    def ensure_memory(self, buffer: Buffer, place: Place) -> None:
+        """The device has memory for the buffer once its messages so far are handled."""
+        if place.device not in buffer.touched:
+            buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
+            buffer.nodes[place.device] = place.node
+            self._tell(place, part.Allocate(place.device, buffer.id, buffer.size))
+
+    def bring(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> int:
+        """Plan that the device holds the current contents of a region; answers bytes moved.
+
+        Whoever uses the region afterwards finds the operations to wait for in `touched`.
+        """
+        self.ensure_memory(buffer, place)
+        moved = 0
+        for low, high, contents in list(buffer.contents.segments(start, end)):
+            if place.device in contents.holders:
+                continue
+            if contents.lost is not None:
+                raise PlanFailed(OUT_OF_RESOURCES, f"bytes it needs were lost: {contents.lost}")
+            if contents.version == 0 and not contents.holders:
+                self._zero(command, buffer, low, high, place)
+                continue
+            self._receive(command, buffer, low, high, place, contents)
+            moved += high - low
+        return moved
+
+    def _zero(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> None:
+        """Never written: a read must give the same on every device, so all begin with zeros."""
+        live = self.ledger.live.keys()
+        waits = buffer.writing(place.device, start, end, live)
+        gives = Gives(buffer, place.device, start, end, 0)
+        operation = self.ledger.begin(place.node, command, gives=(gives,))
+        self._tell(
+            place,
+            part.FillRegion(
+                operation.id, sorted(waits), place.device, buffer.id, start, end - start, b"\0"
+            ),
+        )
+        buffer.note_writer(place.device, start, end, operation.id)
+        buffer.add_holder(place.device, start, end)
+
+    def _receive(
+        self,
+        command: Command,
+        buffer: Buffer,
+        start: int,
+        end: int,
+        place: Place,
+        contents: Contents,
+    ) -> None:
+        live = self.ledger.live.keys()
+        waits = buffer.writing(place.device, start, end, live)
+        gives = Gives(buffer, place.device, start, end, contents.version)
+        operation = self.ledger.begin(place.node, command, gives=(gives,))
+        operation.transfer = self.ledger.new_transfer(operation.id, place.node)
+        size = end - start
+        sources = self.places(sorted(contents.holders))
+        if sources:
+            # A holder on the same node is nearest; else the first, so that plans are repeatable.
+            source = min(sources, key=lambda p: (p.node != place.node, p.device))
+            self.send(command, buffer, start, end, source, operation.transfer, place.node)
+            endpoint = source.node
+        else:
+            assert contents.staging is not None, contents
+            staging, base = contents.staging
+            operation.staging = staging
+            self.ledger.for_client.append(
+                session.Push(operation.transfer, staging, start - base, size, place.node)
+            )
+            endpoint = CLIENT
+        self._tell(
+            place,
+            part.Receive(
+                operation.id,
+                sorted(waits),
+                place.device,
+                buffer.id,
+                start,
+                size,
+                operation.transfer,
+                endpoint,
+            ),
+        )
+        buffer.note_writer(place.device, start, end, operation.id)
+        buffer.add_holder(place.device, start, end)
+
+    def send(
+        self,
+        command: Command,
+        buffer: Buffer,
+        start: int,
+        end: int,
+        source: Place,
+        transfer: int,
+        endpoint: int,
+        main: bool = False,
+    ) -> None:
+        """Plan that a device sends a region to an endpoint."""
+        live = self.ledger.live.keys()
+        waits = buffer.reading(source.device, start, end, live)
+        operation = self.ledger.begin(source.node, command, transfer=transfer, main=main)
+        self._tell(
+            source,
+            part.Send(
+                operation.id,
+                sorted(waits),
+                source.device,
+                buffer.id,
+                start,
+                end - start,
+                transfer,
+                endpoint,
+            ),
+        )
+        buffer.note_reader(source.device, start, end, operation.id, False, live)
+
+    def give(
+        self, command: Command, buffer: Buffer, start: int, end: int, device: int, operation: int
+    ) -> None:
+        """An operation writes a new version of a region on a device, which alone holds it."""
+        version = self.ledger.new_version()
+        record = self.ledger.live[operation]
+        record.gives += (Gives(buffer, device, start, end, version),)
+        buffer.note_writer(device, start, end, operation)
+        buffer.supersede(start, end, Contents(version, frozenset((device,))))
+
+    def _tell(self, place: Place, message: Any) -> None:
+        self.ledger.for_nodes[place.node].append(message)
+
+    # ---- commands
+
+    def plan(self, command: Command) -> None:
+        """Plan any command but a launch; raises PlanFailed, having planned nothing that matters."""
+        message = command.message
+        if isinstance(message, session.Write):
+            buffer = self.buffers[message.buffer]
+            contents = Contents(
+                self.ledger.new_version(), staging=(message.staging, message.offset)
+            )
+            buffer.supersede(message.offset, message.offset + message.size, contents)
+        elif isinstance(message, session.Read):
+            self._read(command, message)
+        elif isinstance(message, session.Copy):
+            self._copy(command, message)
+        elif isinstance(message, session.Fill):
+            self._fill(command, message)
+        else:
+            assert isinstance(message, session.Marker), message
+
+    def _read(self, command: Command, message: session.Read) -> None:
+        buffer = self.buffers[message.buffer]
+        end = message.offset + message.size
+        segments = list(buffer.contents.segments(message.offset, end))
+        for _, _, contents in segments:
+            if contents.lost is not None:
+                raise PlanFailed(OUT_OF_RESOURCES, f"bytes to read were lost: {contents.lost}")
+        # Prefer one holder for neighbouring segments: fewer and longer transfers.
+        for start, stop, contents in _joined(segments):
+            at, size = start - message.offset, stop - start
+            sources = self.places(sorted(contents.holders))
+            transfer = endpoint = staging = source_offset = 0
+            if contents.staging is not None:
+                staging, source_offset = contents.staging[0], start - contents.staging[1]
+            elif sources:
+                transfer, endpoint = self.ledger.new_transfer(), sources[0].node
+                self.send(command, buffer, start, stop, sources[0], transfer, CLIENT, main=True)
+            self.ledger.for_client.append(
+                session.Pull(command.event, at, size, transfer, endpoint, staging, source_offset)
+            )
+
+    def _copy(self, command: Command, message: session.Copy) -> None:
+        source, destination = self.buffers[message.source], self.buffers[message.destination]
+        source_end = message.source_offset + message.size
+        end = message.destination_offset + message.size
+        place = self.nearest(
+            command.queue,
+            [
+                (source, message.source_offset, source_end),
+                (destination, message.destination_offset, end),
+            ],
+        )
+        self.bring(command, source, message.source_offset, source_end, place)
+        self.ensure_memory(destination, place)
+        live = self.ledger.live.keys()
+        waits = source.reading(place.device, message.source_offset, source_end, live)
+        waits |= destination.writing(place.device, message.destination_offset, end, live)
+        operation = self.ledger.begin(place.node, command, main=True)
+        self._tell(
+            place,
+            part.CopyRegion(
+                operation.id,
+                sorted(waits),
+                place.device,
+                source.id,
+                message.source_offset,
+                destination.id,
+                message.destination_offset,
+                message.size,
+            ),
+        )
+        source.note_reader(
+            place.device, message.source_offset, source_end, operation.id, True, live
+        )
+        self.give(
+            command, destination, message.destination_offset, end, place.device, operation.id
+        )
+
+    def _fill(self, command: Command, message: session.Fill) -> None:
+        buffer = self.buffers[message.buffer]
+        end = message.offset + message.size
+        place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
+        self.ensure_memory(buffer, place)
+        live = self.ledger.live.keys()
+        waits = buffer.writing(place.device, message.offset, end, live)
+        operation = self.ledger.begin(place.node, command, main=True)
+        self._tell(
+            place,
+            part.FillRegion(
+                operation.id,
+                sorted(waits),
+                place.device,
+                buffer.id,
+                message.offset,
+                message.size,
+                message.pattern,
+            ),
+        )
+        self.give(command, buffer, message.offset, end, place.device, operation.id)
+
+
+def _joined(segments: list[tuple[int, int, Contents]]) -> list[tuple[int, int, Contents]]:
+    """Join neighbouring segments that one place or one staging copy can serve in one go."""
+    joined: list[tuple[int, int, Contents]] = []
+    for start, end, contents in segments:
+        if joined:
+            before = joined[-1]
+            old = before[2]
+            common = old.holders & contents.holders
+            same_staging = old.staging == contents.staging
+            if same_staging and (common or (not old.holders and not contents.holders)):
+                merged = Contents(old.version, common, old.staging)
+                joined[-1] = (before[0], end, merged)
+                continue
+        joined.append((start, end, contents))
+    return joined

@@ -1,0 +1,158 @@
+"""Where each byte of each buffer is, and which operations still touch it on each device.
+
+Owns: versions and holders per byte range (`Buffer.contents`), and per device the last writer and
+the readers of each range (`Buffer.touched`), from which wait lists follow. Must not know: how
+bytes travel, or why a command wants them.
+
+Two maps because they answer two questions. `contents` says where the *current* version of a range
+is; `touched` says what an operation that reuses a device's memory has to wait for, whether that
+memory is current or stale. Both describe the state after everything planned so far has run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+
+from vcl.region import RegionMap
+
+NONE: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The current version of a range.
+
+    version: 0 for never written (zeros). holders: devices that will hold it. staging: the
+    client's copy as (staging id, buffer offset of its first byte). lost: why no holder is left.
+    """
+
+    version: int
+    holders: frozenset[int] = NONE
+    staging: tuple[int, int] | None = None
+    lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What happens to a range of one device's memory.
+
+    writer: the last operation that writes it, 0 for none. queue_reader: the last reader among
+    the operations of the device's in-order driver queue (it is after all earlier ones).
+    readers: other readers.
+    """
+
+    writer: int = 0
+    queue_reader: int = 0
+    readers: frozenset[int] = NONE
+
+
+UNTOUCHED = Touched()
+
+
+class Buffer:
+    """One root memory object; sub-buffers are regions of it."""
+
+    def __init__(self, buffer: int, context: int, size: int, flags: int) -> None:
+        self.id = buffer
+        """The client's id."""
+        self.context = context
+        """Id of its context."""
+        self.size = size
+        """Bytes."""
+        self.flags = flags
+        """mem_flags."""
+        self.contents: RegionMap[Contents] = RegionMap(size, Contents(0))
+        """Versions and holders by range."""
+        self.touched: dict[int, RegionMap[Touched]] = {}
+        """By device: a device has an entry once it has memory for the buffer."""
+        self.nodes: dict[int, int] = {}
+        """The node of each device in `touched`."""
+        self.stagings: set[int] = set()
+        """Staging copies that `contents` may still refer to."""
+        self.users = 0
+        """Commands that refer to the buffer and aren't planned yet."""
+        self.released = False
+        """The client has let go of it."""
+
+    def reading(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
+        """Unfinished operations that a reader of the device's range has to wait for."""
+        memory = self.touched.get(device)
+        if memory is None:
+            return set()
+        return {t.writer for _, _, t in memory.segments(start, end) if t.writer in live}
+
+    def writing(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
+        """Unfinished operations that a writer of the device's range has to wait for."""
+        memory = self.touched.get(device)
+        if memory is None:
+            return set()
+        waits: set[int] = set()
+        for _, _, touched in memory.segments(start, end):
+            waits.add(touched.writer)
+            waits.add(touched.queue_reader)
+            waits |= touched.readers
+        return waits & live
+
+    def note_reader(
+        self, device: int, start: int, end: int, operation: int, in_queue: bool, live: Set[int]
+    ) -> None:
+        """An operation was planned that reads the device's range."""
+
+        def change(old: Touched) -> Touched:
+            if in_queue:
+                return replace(old, queue_reader=operation)
+            return replace(old, readers=(old.readers & live) | {operation})
+
+        self.touched[device].update(start, end, change)
+
+    def note_writer(self, device: int, start: int, end: int, operation: int) -> None:
+        """An operation was planned that writes the device's range, after all that touch it."""
+        self.touched[device].assign(start, end, Touched(operation))
+
+    def supersede(self, start: int, end: int, new: Contents) -> None:
+        """A new version of a range was planned."""
+        self.contents.assign(start, end, new)
+        if new.staging is not None:
+            self.stagings.add(new.staging[0])
+
+    def add_holder(self, device: int, start: int, end: int) -> None:
+        """A device will hold the current version of a range as well."""
+        self.contents.update(start, end, lambda c: replace(c, holders=c.holders | {device}))
+
+    def confirm_holder(self, device: int, start: int, end: int, version: int) -> None:
+        """A device holds that version now: the client's copy of it is needed no longer."""
+
+        def change(old: Contents) -> Contents:
+            if old.version == version and device in old.holders and old.staging is not None:
+                return replace(old, staging=None)
+            return old
+
+        self.contents.update(start, end, change)
+
+    def drop_holder(
+        self, device: int, start: int, end: int, match: Callable[[Contents], bool], reason: str
+    ) -> None:
+        """A device doesn't hold what it was planned to hold; what nobody holds now is lost."""
+
+        def change(old: Contents) -> Contents:
+            if device not in old.holders or not match(old):
+                return old
+            holders = old.holders - {device}
+            lost = reason if not holders and old.staging is None else None
+            return replace(old, holders=holders, lost=lost)
+
+        self.contents.update(start, end, change)
+
+    def unneeded_stagings(self) -> list[int]:
+        """Staging copies that no range refers to any more; they're forgotten here."""
+        if not self.stagings:
+            return []
+        used = {c.staging[0] for _, _, c in self.contents.segments(0, self.size) if c.staging}
+        unneeded = sorted(self.stagings - used)
+        self.stagings &= used
+        return unneeded
+
+    def bytes_on(self, device: int, start: int, end: int) -> int:
+        """How many bytes of a range the device holds in their current version."""
+        return sum(e - s for s, e, c in self.contents.segments(start, end) if device in c.holders)

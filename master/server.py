@@ -1,0 +1,179 @@
+"""The master's shell: listens, feeds `MasterCore`, relays bulk.
+
+Owns: connections and their reading loops, the relay between the bulk connections of a session,
+and the timer. Must not know: what messages mean; every decision is the core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+
+from master.core import MasterCore
+from master.effects import Answer, Bind, Close, Effect, Log, Send
+from master.inputs import Closed, Input, Opened, Received, Tick
+from vcl import transport
+from vcl.errors import RemoteProtocolError
+from vcl.links import ControlLink
+from vcl.transport import Connection, ConnectionClosed, Server
+from vcl.version import VERSION
+from vcl.wire import codec, frame
+from vcl.wire.limits import handshake_timeout_s, heartbeat_interval_s
+from vcl.wire.messages.handshake import (
+    Refused,
+    VersionMismatch,
+    pack_handshake,
+    unpack_hello,
+)
+
+log = logging.getLogger("vcl-master")
+
+_NOTHING = codec.Conversation("checked by the core", {})
+
+
+class MasterServer:
+    """Serves one cluster on one address."""
+
+    def __init__(self, token: str) -> None:
+        self._core = MasterCore(token, VERSION)
+        self._links: dict[int, ControlLink] = {}
+        self._connections: dict[int, Connection] = {}
+        self._bulk: dict[tuple[int, int], Connection] = {}
+        self._bound: dict[int, tuple[int, int]] = {}
+        self._last_connection = 0
+        self._server: Server | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; answers the real address. Raises OSError."""
+        self._server = await transport.serve(self._handle, host, port, http=_health)
+        self._timer = asyncio.get_running_loop().create_task(self._tick())
+        return self._server.address
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            await self._server.close()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(heartbeat_interval_s)
+            self._feed([Tick()])
+
+    # ---- connections
+
+    async def _handle(self, connection: Connection, path: str) -> None:
+        self._last_connection += 1
+        number = self._last_connection
+        try:
+            async with asyncio.timeout(handshake_timeout_s):
+                data = await connection.recv()
+        except (TimeoutError, ConnectionClosed):
+            return
+        try:
+            hello = unpack_hello(data)
+        except RemoteProtocolError as error:
+            code = "version" if isinstance(error, VersionMismatch) else "malformed"
+            refused = Refused.model_validate(
+                {"software": VERSION, "code": code, "reason": str(error)}
+            )
+            connection.send_soon(pack_handshake(refused))
+            await connection.close(1002, str(error)[:100])
+            return
+        self._connections[number] = connection
+        link = ControlLink(connection, _NOTHING)
+        self._links[number] = link
+        reason = "the connection was closed"
+        try:
+            self._feed([Opened(number, hello, connection.peer, secrets.token_hex(16))])
+            if number not in self._connections:
+                return
+            if hello.role.endswith("bulk"):
+                await self._relay(number, connection)
+            else:
+                while True:
+                    self._feed([Received(number, await link.receive_arrays())])
+        except ConnectionClosed as error:
+            reason = error.reason or str(error)
+        except RemoteProtocolError as error:
+            self._carry_out_error(number, str(error))
+        finally:
+            self._forget(number)
+            self._feed([Closed(number, reason)])
+
+    def _forget(self, number: int) -> None:
+        self._connections.pop(number, None)
+        self._links.pop(number, None)
+        bound = self._bound.pop(number, None)
+        if bound is not None:
+            self._bulk.pop(bound, None)
+
+    async def _relay(self, number: int, connection: Connection) -> None:
+        """Pass bulk frames on to the endpoint that they name, within the session only."""
+        while True:
+            data = await connection.recv()
+            session, endpoint = self._bound[number]
+            header = frame.unpack_bulk(data)
+            if header.source != endpoint:
+                raise RemoteProtocolError(f"bulk frame in the name of endpoint {header.source}")
+            destination = self._bulk.get((session, header.destination))
+            if destination is None:
+                # The other end is gone: the core has told this one, or is about to.
+                continue
+            try:
+                await destination.send(data)
+            except ConnectionClosed:
+                continue
+
+    # ---- the core
+
+    def _carry_out_error(self, number: int, text: str) -> None:
+        self._core.protocol_error(number, text)
+        self._feed([])
+
+    def _feed(self, inputs: Sequence[Input]) -> None:
+        for effect in self._core.handle(inputs, time.monotonic()):
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            link = self._links.get(effect.connection)
+            if link is not None:
+                try:
+                    link.send(effect.messages)
+                except ConnectionClosed:
+                    return  # its reading loop is about to say so
+        elif isinstance(effect, Answer):
+            connection = self._connections[effect.connection]
+            connection.send_soon(pack_handshake(effect.answer))
+            if isinstance(effect.answer, Refused):
+                log.warning("refused %s: %s", connection.peer, effect.answer.reason)
+                self._close(effect.connection, effect.answer.code)
+        elif isinstance(effect, Bind):
+            self._bound[effect.connection] = (effect.session, effect.endpoint)
+            self._bulk[effect.session, effect.endpoint] = self._connections[effect.connection]
+        elif isinstance(effect, Close):
+            self._close(effect.connection, effect.reason)
+        else:
+            assert isinstance(effect, Log)
+            log.info("%s", effect.text)
+
+    def _close(self, number: int, reason: str) -> None:
+        connection = self._connections.get(number)
+        self._forget(number)
+        if connection is not None:
+            closing = asyncio.get_running_loop().create_task(
+                connection.close(1000, reason.encode()[:120].decode(errors="ignore"))
+            )
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+
+def _health(path: str) -> tuple[int, str, bytes] | None:
+    return (200, "text/plain", b"ok\n") if path == "/healthz" else None

@@ -1,0 +1,447 @@
+"""One client's session: its objects, its commands, and its executors' reports.
+
+Owns: carrying out the client's messages, completing commands from executors' reports, freeing
+what was released, and what the loss of a node means for the session. Must not know: connections'
+transport, other sessions, or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from master.access.guard import judge
+from master.builds import Builds
+from master.commands import COMPLETE, WAITING, Command, CommandGraph
+from master.launches import LaunchPlanner
+from master.ledger import Gives, Ledger, Operation
+from master.objects import Building, Context, Program, Queue
+from master.planner import LaunchRecord, Place, PlanFailed, Planner
+from master.residency import Buffer
+from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
+from vcl.wire.messages import part, session
+
+reports_kept_max = 1024
+OUT_OF_ORDER = 1
+
+
+class Session:
+    """The state of one session.
+
+    After each call, `ledger.for_client` and `ledger.for_nodes` hold what is to be sent.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        places: Callable[[Sequence[int]], list[Place]],
+    ) -> None:
+        self.number = number
+        """The session's id."""
+        self.ledger = Ledger()
+        self.graph = CommandGraph()
+        self.contexts: dict[int, Context] = {}
+        self.queues: dict[int, Queue] = {}
+        self.buffers: dict[int, Buffer] = {}
+        self.programs: dict[int, Program] = {}
+        self.commands: dict[int, Command] = {}
+        self._reports: dict[int, LaunchRecord] = {}
+        self._asked: dict[int, list[int]] = {}
+        self._places = places
+        self._planner = Planner(self.ledger, self.buffers, places)
+        self._launches = LaunchPlanner(self._planner, self.programs)
+        self._builds = Builds(self.ledger, places)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            session.CreateContext: self._create_context,
+            session.CreateQueue: self._create_queue,
+            session.CreateBuffer: self._create_buffer,
+            session.CreateProgram: self._create_program,
+            session.BuildProgram: self._build_program,
+            session.CreateUserEvent: self._create_user_event,
+            session.SetUserEvent: self._set_user_event,
+            session.Release: self._release,
+            session.AskReport: self._ask_report,
+            session.Launch: self._enqueue_launch,
+            session.Write: self._enqueue,
+            session.Read: self._enqueue,
+            session.Copy: self._enqueue,
+            session.Fill: self._enqueue,
+            session.Marker: self._enqueue,
+        }
+
+    # ---- from the client
+
+    def from_client(self, messages: Sequence[Any]) -> None:
+        """Carry out a batch; raises RemoteProtocolError for what no honest client sends."""
+        for message in messages:
+            self._handlers[type(message)](message)
+        self._advance()
+
+    def _new(self, number: int) -> int:
+        known = (self.contexts, self.queues, self.buffers, self.programs, self.commands)
+        if number <= 0 or any(number in table for table in known):
+            raise RemoteProtocolError(f"id {number} can't be given to a new object")
+        return number
+
+    def _find(self, table: dict[int, Any], number: int, kind: str) -> Any:
+        found = table.get(number)
+        if found is None:
+            raise RemoteProtocolError(f"there is no {kind} {number}")
+        return found
+
+    def _create_context(self, m: session.CreateContext) -> None:
+        self.contexts[self._new(m.context)] = Context(m.context, m.devices, m.split)
+
+    def _create_queue(self, m: session.CreateQueue) -> None:
+        context = self._find(self.contexts, m.context, "context")
+        if m.device and m.device not in context.devices:
+            raise RemoteProtocolError(f"device {m.device} isn't of context {m.context}")
+        in_order = not m.properties & OUT_OF_ORDER
+        self.queues[self._new(m.queue)] = Queue(m.queue, context, m.device, in_order)
+
+    def _create_buffer(self, m: session.CreateBuffer) -> None:
+        self._find(self.contexts, m.context, "context")
+        if m.size <= 0:
+            raise RemoteProtocolError(f"buffer of {m.size} bytes")
+        self.buffers[self._new(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.flags)
+
+    def _create_program(self, m: session.CreateProgram) -> None:
+        context = self._find(self.contexts, m.context, "context")
+        self.programs[self._new(m.program)] = Program(m.program, context, m.source)
+
+    def _build_program(self, m: session.BuildProgram) -> None:
+        program: Program = self._find(self.programs, m.program, "program")
+        program.options = m.options
+        program.verdict = judge(program.source, m.options)
+        self._builds.start(program, m.request, m.options)
+
+    def _create_user_event(self, m: session.CreateUserEvent) -> None:
+        self._find(self.contexts, m.context, "context")
+        command = Command(self._new(m.event), None)
+        self.commands[m.event] = command
+        self.graph.add(command, ())
+
+    def _set_user_event(self, m: session.SetUserEvent) -> None:
+        command: Command = self._find(self.commands, m.event, "user event")
+        if command.message is not None or command.state != WAITING or m.status > 0:
+            raise RemoteProtocolError(f"event {m.event} can't be set to {m.status}")
+        if m.status < 0:
+            command.fail(m.status, f"the program set a user event to {m.status}")
+        self.graph.planned(command)
+
+    def _enqueue_launch(self, m: session.Launch) -> None:
+        program: Program = self._find(self.programs, m.program, "program")
+        facts = program.kernels.get(m.kernel)
+        if facts is None or len(facts.arguments) != len(m.arguments):
+            raise RemoteProtocolError(f"kernel {m.kernel!r} isn't built, or has other arguments")
+        dimensions = len(m.global_size)
+        if not 1 <= dimensions <= 3 or len(m.global_offset) != dimensions:
+            raise RemoteProtocolError("an NDRange has one to three dimensions")
+        if m.local_size is not None and (len(m.local_size) != dimensions or min(m.local_size) < 1):
+            raise RemoteProtocolError("the local size doesn't fit the global size")
+        for argument in m.arguments:
+            session.check_argument(argument)
+        self._enqueue(m)
+
+    def _enqueue(self, m: Any) -> None:
+        queue: Queue = self._find(self.queues, m.queue, "queue")
+        for buffer, start, size in _regions(m):
+            found: Buffer = self._find(self.buffers, buffer, "buffer")
+            if start < 0 or size <= 0 or start + size > found.size:
+                raise RemoteProtocolError(f"region {start}+{size} is outside buffer {buffer}")
+            found.users += 1
+        if isinstance(m, session.Launch):
+            self.programs[m.program].users += 1
+        command = Command(self._new(m.event), m, queue=queue)
+        # An unknown event of a wait list is one that is complete and was released.
+        command.waits = [self.commands[w] for w in m.waits if w in self.commands]
+        self.commands[m.event] = command
+        self.graph.add(command, self._order(queue, command, m))
+
+    def _order(self, queue: Queue, command: Command, m: Any) -> list[Command]:
+        """What queue order makes the command depend on (OpenCL 3.0 API, 5.11 and 5.12)."""
+        if queue.in_order:
+            before = [] if queue.last is None else [queue.last]
+            queue.last = command
+            return before
+        marker = isinstance(m, session.Marker)
+        if marker and not m.waits:
+            before = list(queue.recent.values())
+        else:
+            before = []
+        if queue.barrier is not None:
+            before.append(queue.barrier)
+        if marker and m.barrier:
+            queue.barrier = command
+            queue.recent.clear()
+        else:
+            queue.recent[command.event] = command
+        return before
+
+    def _ask_report(self, m: session.AskReport) -> None:
+        if m.event in self.commands and self.commands[m.event].state != COMPLETE:
+            self._asked.setdefault(m.event, []).append(m.request)
+        else:
+            self._send_report(m.event, m.request)
+
+    def _send_report(self, event: int, request: int) -> None:
+        record = self._reports.get(event)
+        self.ledger.for_client.append(
+            session.Report(request, None if record is None else _report(record))
+        )
+
+    # ---- release
+
+    def _release(self, m: session.Release) -> None:
+        for number in m.objects:
+            if number in self.commands:
+                command = self.commands[number]
+                command.released = True
+                if command.state == COMPLETE:
+                    del self.commands[number]
+            elif number in self.buffers:
+                self.buffers[number].released = True
+                self._free_buffer(self.buffers[number])
+            elif number in self.programs:
+                self.programs[number].released = True
+                self._free_program(self.programs[number])
+            elif self.queues.pop(number, None) is None:
+                # Contexts are referred to by all the rest: they go with the session. Events
+                # that ended before their release are gone already.
+                pass
+
+    def _free_buffer(self, buffer: Buffer) -> None:
+        if not buffer.released or buffer.users:
+            return
+        del self.buffers[buffer.id]
+        live = self.ledger.live.keys()
+        for place in self._places(sorted(buffer.touched)):
+            waits = buffer.writing(place.device, 0, buffer.size, live)
+            operation = self.ledger.begin(place.node, None)
+            self.ledger.for_nodes[place.node].append(
+                part.Free(operation.id, sorted(waits), place.device, buffer.id)
+            )
+        stagings = sorted(buffer.stagings)
+        if stagings:
+            self.ledger.for_client.append(session.DropStaging(stagings))
+            buffer.stagings.clear()
+
+    def _free_program(self, program: Program) -> None:
+        if not program.released or program.users:
+            return
+        del self.programs[program.id]
+        for node in sorted(program.nodes):
+            waits = [
+                o for o in program.operations
+                if o in self.ledger.live and self.ledger.live[o].node == node
+            ]
+            operation = self.ledger.begin(node, None)
+            self.ledger.for_nodes[node].append(
+                part.ForgetProgram(operation.id, sorted(waits), program.id)
+            )
+
+    # ---- planning
+
+    def _advance(self) -> None:
+        """Plan what is ready, then tell the client what is complete."""
+        ready = self.graph.ready
+        while ready:
+            self._plan(ready.popleft())
+        self._tell_completed()
+
+    def _plan(self, command: Command) -> None:
+        m = command.message
+        buffers = [self.buffers[number] for number, _, _ in _regions(m)]
+        failed = next((w for w in command.waits if w.state == COMPLETE and w.status < 0), None)
+        if failed is None:
+            try:
+                if isinstance(m, session.Launch):
+                    self._launches.plan(command)
+                else:
+                    self._planner.plan(command)
+            except PlanFailed as error:
+                command.fail(error.code, error.message)
+        for buffer in buffers:
+            buffer.users -= 1
+            self._drop_stagings(buffer)
+            self._free_buffer(buffer)
+        if isinstance(m, session.Launch):
+            program = self.programs[m.program]
+            program.users -= 1
+            self._free_program(program)
+        self.graph.planned(command)
+
+    def _drop_stagings(self, buffer: Buffer) -> None:
+        dropped = buffer.unneeded_stagings()
+        if dropped:
+            self.ledger.for_client.append(session.DropStaging(dropped))
+
+    def _tell_completed(self) -> None:
+        completed, self.graph.completed = self.graph.completed, []
+        ended: list[list[Any]] = []
+        for command in completed:
+            ended.append(
+                [command.event, command.status, command.start, command.end, command.failure]
+            )
+            queue: Queue | None = command.queue
+            if queue is not None:
+                if queue.last is command:
+                    queue.last = None
+                if queue.barrier is command:
+                    queue.barrier = None
+                queue.recent.pop(command.event, None)
+            if command.released:
+                del self.commands[command.event]
+            if command.record is not None:
+                self._reports[command.event] = command.record
+                if len(self._reports) > reports_kept_max:
+                    del self._reports[next(iter(self._reports))]
+                for request in self._asked.pop(command.event, ()):
+                    self._send_report(command.event, request)
+                command.record = None
+        if ended:
+            self.ledger.for_client.append(session.EventsDone(ended))
+
+    # ---- from executors
+
+    def from_executor(self, node: int, messages: Sequence[Any]) -> None:
+        """Take reports in; raises RemoteProtocolError for what no honest executor says."""
+        for message in messages:
+            if isinstance(message, part.Done):
+                for operation, status, start, end, text, extra in message.operations:
+                    self._operation_done(node, operation, status, start, end, text, extra)
+            else:
+                assert isinstance(message, part.BuildDone)
+                self._builds.answered(node, message)
+        self._advance()
+
+    def _operation_done(
+        self, node: int, number: int, status: int, start: int, end: int, text: Any, extra: Any
+    ) -> None:
+        operation = self.ledger.live.pop(number, None)
+        if operation is None or operation.node != node:
+            raise RemoteProtocolError(f"operation {number} isn't under way on this node")
+        command = operation.command
+        if status < 0:
+            self._operation_failed(operation, status, str(text))
+        for gives in operation.gives:
+            if status >= 0:
+                gives.buffer.confirm_holder(
+                    gives.device, gives.start, gives.end, gives.version
+                )
+            self._drop_stagings(gives.buffer)
+        if operation.staging is not None:
+            self.ledger.transfers.pop(operation.transfer, None)
+        elif operation.transfer and not _receives(self.ledger, operation):
+            self._sender_done(operation, status, str(text))
+        if command is None:
+            return
+        if operation.main and status >= 0:
+            command.start = min(command.start, start) if command.start else start
+            command.end = max(command.end, end)
+        if command.record is not None:
+            _note(command.record, operation, start, end, extra)
+        self.graph.operation_done(command, number)
+
+    def _operation_failed(self, operation: Operation, status: int, text: str) -> None:
+        if operation.command is not None:
+            operation.command.fail(status, text)
+        for gives in operation.gives:
+            _take_back(gives, text)
+        if operation.staging is not None:
+            self.ledger.transfers.pop(operation.transfer, None)
+            self.ledger.for_client.append(session.CancelPush(operation.transfer))
+
+    def _sender_done(self, operation: Operation, status: int, text: str) -> None:
+        """A sender that failed leaves a receiver waiting: tell it."""
+        transfer = self.ledger.transfers.pop(operation.transfer, None)
+        if transfer is not None and status < 0 and transfer.receiver in self.ledger.live:
+            self.ledger.for_nodes[transfer.receiver_node].append(
+                part.CancelTransfer(operation.transfer, text)
+            )
+
+    def executor_lost(self, node: int, reason: str) -> None:
+        """This session's executor on a node is gone with all that it held.
+
+        The node itself may still be there: a later command gets a new executor, in whose life
+        nothing of the old one exists.
+        """
+        self.ledger.for_nodes.pop(node, None)
+        for buffer in self.buffers.values():
+            for device in [d for d, n in buffer.nodes.items() if n == node]:
+                del buffer.touched[device]
+                del buffer.nodes[device]
+                buffer.drop_holder(device, 0, buffer.size, lambda _: True, reason)
+        for number, operation in list(self.ledger.live.items()):
+            if operation.node == node:
+                self._operation_done(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
+        for program in self.programs.values():
+            program.nodes.discard(node)
+        self._builds.node_lost(node, reason)
+        self._advance()
+
+    @property
+    def building(self) -> dict[int, Building]:
+        """Builds under way, by request."""
+        return self._builds.under_way
+
+
+def _receives(ledger: Ledger, operation: Operation) -> bool:
+    transfer = ledger.transfers.get(operation.transfer)
+    return transfer is not None and transfer.receiver == operation.id
+
+
+def _take_back(gives: Gives, text: str) -> None:
+    gives.buffer.drop_holder(
+        gives.device, gives.start, gives.end, lambda c: c.version == gives.version, text
+    )
+
+
+def _note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
+    """Put what an operation reported into its launch's record."""
+    if operation.part is not None:
+        record.parts[operation.part].start, record.parts[operation.part].end = start, end
+    elif type(extra) is list and extra and extra[0] == "conflict":
+        record.mode = "whole"
+        record.reason = (
+            "two parts changed one element to different values (first in buffer "
+            f"{extra[1]} at byte {extra[2]}), so the launch was run again on one device"
+        )
+    elif type(extra) is int:
+        record.bytes_moved += extra
+
+
+def _report(record: LaunchRecord) -> dict[str, Any]:
+    return {
+        "mode": record.mode,
+        "reason": record.reason,
+        "bytes_moved": record.bytes_moved,
+        "parts": [
+            {
+                "node": p.node,
+                "device": p.device,
+                "global_offset": list(p.global_offset),
+                "global_size": list(p.global_size),
+                "seconds": (p.end - p.start) / 1e9,
+            }
+            for p in record.parts
+        ],
+    }
+
+
+def _regions(m: Any) -> list[tuple[int, int, int]]:
+    """(buffer, offset, size) of everything that a command names."""
+    if isinstance(m, session.Launch):
+        return [
+            (a[1], a[2], a[3])
+            for a in m.arguments
+            if type(a) is list and a[0] == session.ARGUMENT_BUFFER
+        ]
+    if isinstance(m, session.Copy):
+        return [
+            (m.source, m.source_offset, m.size),
+            (m.destination, m.destination_offset, m.size),
+        ]
+    if isinstance(m, session.Marker):
+        return []
+    return [(m.buffer, m.offset, m.size)]

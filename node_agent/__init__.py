@@ -1,0 +1,1 @@
+"""vcl-agent: the host's devices, and one executor process per client session."""

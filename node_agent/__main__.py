@@ -1,0 +1,107 @@
+"""`vcl-agent`: the daemon's command line.
+
+Owns: flags, the ready line, signals, pinning to cores. Must not know: what the agent does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node_agent.daemon import Agent, AgentOptions, run_agent
+from vcl.lifeline import watch_process
+from vcl.settings import find_token, master_url
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The master: ws://HOST:PORT.")],
+    name: Annotated[
+        str | None, typer.Option(help="This node's name.", show_default="the host's name")
+    ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="SUBSTRING", help="Offer only devices whose platform/name has it."),
+    ] = None,
+    cores: Annotated[
+        str | None, typer.Option(metavar="0,1", help="Use only these processor cores.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with the cluster's token.",
+            show_default="VCL_TOKEN, else this user's master on this host",
+        ),
+    ] = None,
+    ready_json: Annotated[
+        bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
+    ] = False,
+    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Offer this host's OpenCL devices to a vcl cluster."""
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    pinned = _cores(cores)
+    try:
+        address = master_url(url)
+        token = token_file.read_text().strip() if token_file else find_token()
+    except (ValueError, OSError) as error:
+        typer.echo(f"vcl-agent: {error}", err=True)
+        raise typer.Exit(1) from None
+    options = AgentOptions(address, token, name or platform.node(), devices, pinned)
+    raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
+
+
+def _cores(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    try:
+        cores = tuple(sorted({int(part) for part in text.split(",")}))
+        os.sched_setaffinity(0, cores)
+    except (ValueError, OSError):
+        available = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        raise typer.BadParameter(
+            f"{text!r} isn't a list of this host's cores ({available})", param_hint="--cores"
+        ) from None
+    return cores
+
+
+async def _serve(options: AgentOptions, ready_json: bool, parent_pid: int | None) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if parent_pid is not None:
+        watch_process(parent_pid, stop.set)
+
+    def ready(agent: Agent) -> None:
+        if ready_json:
+            line = {"ready": "vcl-agent", "name": options.name, "devices": agent.device_count}
+            print(json.dumps(line), flush=True)
+        else:
+            print(
+                f"vcl-agent {options.name} is ready: {agent.device_count} devices at "
+                f"{options.url}",
+                flush=True,
+            )
+
+    return await run_agent(options, stop, ready)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="vcl-agent")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""The executor without I/O: operations in, driver calls and bulk out, reports back.
+
+Owns: one session's operations on one node: when each may start, its transfers, its report. Must
+not know: sockets, clocks, threads, OpenCL. The driver behind the effects may be real
+(`opencl_driver`) or a fake that computes on bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from node_agent.effects import Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.inputs import (
+    BuildEnded,
+    BytesReady,
+    Ended,
+    FromEndpoint,
+    FromMaster,
+    Input,
+    Streamed,
+)
+from node_agent.readiness import Readiness
+from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, RemoteProtocolError
+from vcl.transfers import Deliver, Incoming, Outgoing
+from vcl.wire.frame import CREDIT
+from vcl.wire.messages import part
+
+QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.Snapshot)
+"""Operations that the driver's in-order queue keeps in order by itself."""
+
+HANDED_OVER = (*QUEUED, part.Send)
+"""Operations that may be handed to the driver behind queued ones: it waits for their events."""
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """The changes for a Merge, by transfer, in the order of its message."""
+
+    message: part.Merge
+    chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    missing: set[int] = field(default_factory=set)
+
+
+class ExecutorCore:
+    """`handle(inputs, now)` answers with effects, in order."""
+
+    def __init__(self) -> None:
+        self._readiness = Readiness()
+        self._outgoing = Outgoing()
+        self._incoming = Incoming()
+        self._receives: dict[int, part.Receive] = {}  # by transfer
+        self._gathering: dict[int, _Gathering] = {}  # by transfer
+        self._sending: dict[int, tuple[int, int, int]] = {}  # transfer: operation, start, bytes
+        self._done: list[list[Any]] = []
+        self._effects: list[Effect] = []
+        self._now = 0
+
+    @property
+    def operations_count(self) -> int:
+        """Operations that aren't done."""
+        return len(self._readiness)
+
+    def handle(self, inputs: Sequence[Input], now: int) -> list[Effect]:
+        """Take inputs in; `now` is the wall clock in ns.
+
+        Raises RemoteProtocolError if the master or an endpoint broke the protocol.
+        """
+        self._now = now
+        for one in inputs:
+            if isinstance(one, Ended):
+                if one.status < 0:
+                    self._stop_receiving(one.operation)
+                self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
+            elif isinstance(one, FromMaster):
+                for message in one.messages:
+                    self._from_master(message)
+            elif isinstance(one, FromEndpoint):
+                self._from_endpoint(one)
+            elif isinstance(one, BytesReady):
+                self._bytes_ready(one)
+            elif isinstance(one, Streamed):
+                self._streamed(one.transfer)
+            else:
+                assert isinstance(one, BuildEnded)
+                self._effects.append(Report([one.message]))
+        self._advance()
+        if self._done:
+            self._effects.append(Report([part.Done(self._done)]))
+            self._done = []
+        effects, self._effects = self._effects, []
+        return effects
+
+    # ---- from the master
+
+    def _from_master(self, message: Any) -> None:
+        if isinstance(message, (part.Allocate, part.Build)):
+            self._effects.append(Start(message))
+        elif isinstance(message, part.CancelTransfer):
+            self._cancel(message)
+        else:
+            if message.operation in self._readiness:
+                raise RemoteProtocolError(f"operation {message.operation} came twice")
+            if isinstance(message, part.Receive):
+                self._receives[message.transfer] = message
+                self._incoming.expect(message.transfer, message.endpoint, message.size)
+            elif isinstance(message, part.Merge):
+                self._expect_changes(message)
+            queued = isinstance(message, HANDED_OVER)
+            self._readiness.add(
+                message.operation, message, message.waits, queued, isinstance(message, QUEUED)
+            )
+
+    def _expect_changes(self, message: part.Merge) -> None:
+        gathering = _Gathering(message)
+        for transfer, endpoint in message.transfers:
+            gathering.chunks[transfer] = []
+            gathering.missing.add(transfer)
+            self._gathering[transfer] = gathering
+            self._incoming.expect(transfer, endpoint, None)
+
+    def _cancel(self, message: part.CancelTransfer) -> None:
+        """The sender failed: so does the operation that waits for its bytes."""
+        if not self._incoming.cancel(message.transfer):
+            return
+        receive = self._receives.pop(message.transfer, None)
+        if receive is not None:
+            operation = receive.operation
+        else:
+            gathering = self._gathering[message.transfer]
+            operation = gathering.message.operation
+            self._forget_gathering(gathering)
+        self._readiness.fail(operation, message.message)
+
+    def _forget_gathering(self, gathering: _Gathering) -> None:
+        for transfer in gathering.chunks:
+            if self._gathering.pop(transfer, None) is not None:
+                self._incoming.cancel(transfer)
+
+    # ---- from endpoints
+
+    def _from_endpoint(self, one: FromEndpoint) -> None:
+        frame = one.frame
+        if frame.kind == CREDIT:
+            self._effects.extend(self._outgoing.credit(frame.transfer))
+        else:
+            self._deliver(
+                self._incoming.chunk(
+                    frame.source, frame.transfer, frame.offset, frame.payload, frame.last
+                )
+            )
+
+    def _deliver(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            if not isinstance(effect, Deliver):
+                self._effects.append(effect)
+            elif effect.transfer in self._receives:
+                receive = self._receives[effect.transfer]
+                if effect.last:
+                    del self._receives[effect.transfer]
+                self._effects.append(Store(receive, effect.offset, effect.data, effect.last))
+            else:
+                gathering = self._gathering[effect.transfer]
+                gathering.chunks[effect.transfer].append(bytes(effect.data))
+                if effect.last:
+                    del self._gathering[effect.transfer]
+                    gathering.missing.discard(effect.transfer)
+                    self._start_merge(gathering)
+
+    def _start_merge(self, gathering: _Gathering) -> None:
+        if not gathering.missing:
+            changes = tuple(b"".join(chunks) for chunks in gathering.chunks.values())
+            self._effects.append(StartMerge(gathering.message, changes))
+
+    # ---- from the driver
+
+    def _bytes_ready(self, one: BytesReady) -> None:
+        message = self._readiness.message(one.operation)
+        size = sum(len(d) for d in one.data)
+        self._sending[message.transfer] = (one.operation, one.start, size)
+        self._effects.extend(
+            self._outgoing.offer(message.transfer, message.endpoint, one.data)
+        )
+
+    def _streamed(self, transfer: int) -> None:
+        operation, start, size = self._sending.pop(transfer)
+        message = self._readiness.message(operation)
+        extra = size if isinstance(message, part.SendChanges) else None
+        self._effects.append(Unmap(operation))
+        self._end(operation, 0, start, self._now, None, extra)
+
+    def _stop_receiving(self, operation: int) -> None:
+        """The driver couldn't store what came: the rest of the transfer is dropped."""
+        message = self._readiness.message(operation)
+        if isinstance(message, part.Receive) and message.transfer in self._receives:
+            del self._receives[message.transfer]
+            self._incoming.cancel(message.transfer)
+
+    def _end(
+        self, operation: int, status: int, start: int, end: int, text: str | None, extra: Any
+    ) -> None:
+        failure = None if status >= 0 else text or f"OpenCL status {status}"
+        doomed = self._readiness.end(operation, failure)
+        if doomed is not None and status >= 0:
+            status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
+        self._done.append([operation, status, start, end, text, extra])
+
+    # ---- starting
+
+    def _advance(self) -> None:
+        """Start what may start, and end what failed unstarted, until neither is left."""
+        while True:
+            started = self._readiness.take()
+            for node in started:
+                self._start(node.message)
+            failed = self._readiness.take_failed()
+            for operation, reason in failed:
+                self._end_unstarted(operation, reason)
+            if not started and not failed:
+                return
+
+    def _start(self, message: Any) -> None:
+        if isinstance(message, part.Receive):
+            self._deliver(self._incoming.grant(message.transfer))
+        elif isinstance(message, part.Merge):
+            if not message.transfers:
+                self._effects.append(StartMerge(message, ()))
+            for transfer, _ in message.transfers:
+                self._deliver(self._incoming.grant(transfer))
+        else:
+            self._effects.append(Start(message))
+
+    def _end_unstarted(self, operation: int, reason: str) -> None:
+        message = self._readiness.message(operation)
+        if isinstance(message, part.Receive):
+            self._receives.pop(message.transfer, None)
+            self._incoming.cancel(message.transfer)
+        elif isinstance(message, part.Merge):
+            for transfer, _ in message.transfers:
+                gathering = self._gathering.get(transfer)
+                if gathering is not None:
+                    self._forget_gathering(gathering)
+        self._end(operation, EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, 0, 0, reason, None)

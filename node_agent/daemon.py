@@ -1,0 +1,294 @@
+"""The agent: tells the master what this host has, and keeps executors for its sessions.
+
+Owns: the connection to the master, the inventory, and the executor processes, some of which are
+kept ready. Must not know: what sessions do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from node_agent.executor import Assignment
+from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.links import ControlLink, dial
+from vcl.transport import ConnectionClosed
+from vcl.version import VERSION
+from vcl.wire.limits import close_timeout_s, heartbeat_interval_s
+from vcl.wire.messages import node
+from vcl.wire.messages.handshake import DeviceDescription, Hello
+
+log = logging.getLogger("vcl-agent")
+
+executors_ready_count = 1
+inventory_timeout_s = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What the command line said. cores: processor numbers, empty for all."""
+
+    url: str
+    token: str
+    name: str
+    substring: str | None
+    cores: tuple[int, ...]
+
+
+def child_environment(cores: tuple[int, ...]) -> dict[str, str]:
+    """The environment of processes that load a driver.
+
+    Without what a program that started this cluster may have set for itself; with PoCL told to
+    use as many threads as there are cores, since it counts those of the machine.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VCL_SWAP")}
+    for name in ("VCL_MASTER", "VCL_TOKEN", "PYOPENCL_CTX", "PYOPENCL_TEST"):
+        environment.pop(name, None)
+    environment["PYOPENCL_NO_CACHE"] = "1"  # the driver's own cache serves; ours would be stale
+    if cores:
+        environment["POCL_MAX_PTHREAD_COUNT"] = str(len(cores))
+        environment["POCL_CPU_MAX_CU_COUNT"] = str(len(cores))
+    return environment
+
+
+class Executors:
+    """The executor processes of this host."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._ready: deque[asyncio.subprocess.Process] = deque()
+        self._serving: dict[int, asyncio.subprocess.Process] = {}
+
+    def __len__(self) -> int:
+        """Sessions served."""
+        return len(self._serving)
+
+    async def prepare(self) -> None:
+        """Start processes until enough are ready."""
+        while len(self._ready) < executors_ready_count:
+            self._ready.append(
+                await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "node_agent.executor",
+                    str(os.getpid()),
+                    stdin=asyncio.subprocess.PIPE,
+                    env=self._environment,
+                )
+            )
+
+    async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
+        """Give a ready process to a session."""
+        while self._ready and self._ready[0].returncode is not None:
+            log.error("a ready executor ended with %s", self._ready.popleft().returncode)
+        await self.prepare()
+        process = self._ready.popleft()
+        self._serving[assignment.session] = process
+        assert process.stdin is not None
+        process.stdin.write(assignment.to_line())
+        await process.stdin.drain()
+        return process
+
+    def stop(self, session: int) -> None:
+        """End a session's process at once: nothing in it is worth saving."""
+        process = self._serving.pop(session, None)
+        if process is not None and process.returncode is None:
+            process.kill()
+
+    def ended(self, session: int, process: asyncio.subprocess.Process) -> bool:
+        """A process ended; true if its session hadn't been stopped."""
+        if self._serving.get(session) is not process:
+            return False
+        del self._serving[session]
+        return True
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone."""
+        processes = [*self._ready, *self._serving.values()]
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+        for process in processes:
+            await process.wait()
+
+
+class Agent:
+    """One incarnation of the agent, connected to one master."""
+
+    def __init__(self, options: AgentOptions) -> None:
+        self._options = options
+        self._executors = Executors(child_environment(options.cores))
+        self._link: ControlLink
+        self._background: set[asyncio.Task[Any]] = set()
+        self.device_count = 0
+        """Devices that are offered, once connected."""
+
+    async def connect(self) -> None:
+        """Enumerate devices and register. Raises ConnectionProblem."""
+        devices = await self._inventory()
+        self.device_count = len(devices)
+        hello = Hello(
+            software=VERSION,
+            role="agent",
+            token=self._options.token,
+            name=self._options.name,
+            host=host_id(),
+            incarnation=secrets.token_hex(8),
+            devices=devices,
+        )
+        connection, _ = await dial(self._options.url, hello)
+        self._link = ControlLink(connection, node.TO_AGENT)
+        await self._executors.prepare()
+
+    async def _inventory(self) -> list[DeviceDescription]:
+        """What a child process finds: a broken driver may crash at the mere enumeration."""
+        arguments = ["-m", "node_agent.inventory"]
+        if self._options.substring:
+            arguments += ["--devices", self._options.substring]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            env=child_environment(self._options.cores),
+        )
+        try:
+            async with asyncio.timeout(inventory_timeout_s):
+                output, _ = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise ConnectionProblem(
+                f"the OpenCL drivers didn't enumerate their devices within "
+                f"{inventory_timeout_s:g} s"
+            ) from None
+        if process.returncode != 0:
+            raise ConnectionProblem(
+                f"the enumeration of OpenCL devices ended with status {process.returncode}: "
+                "is a driver broken? Try `python -m node_agent.inventory`"
+            )
+        found = json.loads(output)
+        if not found["devices"]:
+            reasons = "; ".join(e["message"] for e in found["errors"]) or "no device matched"
+            raise ConnectionProblem(
+                f"no OpenCL device on this host ({reasons}). Install a driver, for example "
+                'PoCL for the processor: pip install "vcl[local]"'
+            )
+        return [
+            DeviceDescription(
+                platform=d["platform"], info=d["info"], image_formats=d["image_formats"]
+            )
+            for d in found["devices"]
+        ]
+
+    async def serve(self) -> str:
+        """Serve until the master is gone; answers why. Raises RemoteProtocolError."""
+        heartbeat = self._spawn(self._heartbeat())
+        try:
+            while True:
+                for message in await self._link.receive():
+                    if isinstance(message, node.StartExecutor):
+                        await self._start_executor(message)
+                    else:
+                        self._executors.stop(message.session)
+        except ConnectionClosed as error:
+            return error.reason or "the connection to the master was lost"
+        finally:
+            heartbeat.cancel()
+
+    async def _start_executor(self, message: node.StartExecutor) -> None:
+        process = await self._executors.start(
+            Assignment(
+                self._options.url,
+                message.session,
+                message.node,
+                message.ticket,
+                message.devices,
+                self._options.substring,
+            )
+        )
+        self._spawn(self._watch(message.session, process))
+        self._spawn(self._executors.prepare())
+
+    async def _watch(self, session: int, process: asyncio.subprocess.Process) -> None:
+        status = await process.wait()
+        if self._executors.ended(session, process):
+            self._send(node.ExecutorEnded(session, _how(status)))
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(heartbeat_interval_s)
+            self._send(node.Heartbeat(len(self._executors)))
+
+    def _send(self, message: Any) -> None:
+        try:
+            self._link.send([message])
+        except ConnectionClosed:
+            return  # `serve` is about to end with the reason
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+        spawned = asyncio.get_running_loop().create_task(coroutine)
+        self._background.add(spawned)
+        spawned.add_done_callback(self._background.discard)
+        return spawned
+
+    async def close(self) -> None:
+        """End the executors and the connection."""
+        await self._executors.close()
+        if hasattr(self, "_link"):
+            async with asyncio.timeout(2 * close_timeout_s):
+                await self._link.connection.close(1001, "the agent was stopped")
+
+
+def _how(status: int) -> str:
+    """How a process ended, for the user."""
+    if status >= 0:
+        return f"its process ended with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"its process was ended by {name}, as when a kernel or the driver crashes"
+
+
+def host_id() -> str:
+    """What agents on one host have in common, and others haven't."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        import socket
+
+        return socket.gethostname()
+
+
+async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> int:
+    """Connect and serve until `stop` is set or the master is gone; answers the exit status.
+
+    ready: called with the Agent once it is registered.
+    """
+    agent = Agent(options)
+    try:
+        await agent.connect()
+        ready(agent)
+        serving = asyncio.get_running_loop().create_task(agent.serve())
+        stopping = asyncio.get_running_loop().create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if serving.done():
+            print(f"vcl-agent: {serving.result()}", file=sys.stderr, flush=True)
+            return 1
+        serving.cancel()
+        return 0
+    except (ConnectionProblem, RemoteProtocolError) as error:
+        print(f"vcl-agent: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        await agent.close()

@@ -1,0 +1,59 @@
+"""What the executor core asks of its shell and its driver.
+
+Owns: the effect records that `node_agent.core.ExecutorCore.handle` answers with, besides those of
+`vcl.transfers` (Stream, GrantCredit). Must not know: how they are carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vcl.transfers import GrantCredit, Stream
+from vcl.wire.frame import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Hand a message of conversation `part` to the driver, in this order.
+
+    Answered by Ended; for Send and SendChanges by BytesReady or a failed Ended; for Build by
+    BuildEnded; for Allocate not at all.
+    """
+
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Write bytes of a Receive to its device; answered by Ended after the last."""
+
+    message: Any
+    offset: int
+    data: Bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartMerge:
+    """Finish a merge with the changes of the other parts; answered by Ended."""
+
+    message: Any
+    changes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unmap:
+    """The bytes of a Send or SendChanges are needed no longer."""
+
+    operation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Send messages to the master."""
+
+    messages: list[Any]
+
+
+Effect = Start | Store | StartMerge | Unmap | Report | Stream | GrantCredit

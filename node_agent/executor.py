@@ -1,0 +1,154 @@
+"""The executor process: one session's operations on this host (`python -m node_agent.executor`).
+
+Owns: its two connections to the master, and carrying the core's effects to them and to the
+driver. Must not know: other sessions; everything it holds dies with it.
+
+Started ahead of need by the agent, with pyopencl imported and no device touched; one line of
+JSON on standard input then says which session it is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from node_agent.core import ExecutorCore
+from node_agent.effects import Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
+from node_agent.opencl_driver import Driver, load_pyopencl
+from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.lifeline import die_with_parent
+from vcl.links import BulkLink, ControlLink, dial
+from vcl.transfers import GrantCredit, Stream
+from vcl.transport import ConnectionClosed
+from vcl.version import VERSION
+from vcl.wire.messages import part
+from vcl.wire.messages.handshake import Hello
+
+log = logging.getLogger("vcl-executor")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which session an executor is for. devices: [device id, index in the inventory] each."""
+
+    url: str
+    session: int
+    node: int
+    ticket: str
+    devices: list[list[int]]
+    substring: str | None
+
+    def to_line(self) -> bytes:
+        """As the agent writes it to the executor's standard input."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+class Executor:
+    """Joins the core, the driver and the connections on one event loop."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._core = ExecutorCore()
+        self._loop = asyncio.get_running_loop()
+        self._driver = Driver(assignment.devices, assignment.substring, self._post)
+        self._control: ControlLink
+        self._bulk: BulkLink
+
+    async def run(self) -> None:
+        """Serve the session until the master closes a connection."""
+        a = self._assignment
+        hello = Hello(
+            software=VERSION,
+            role="executor-bulk",
+            token=a.ticket,
+            session=a.session,
+            name=str(a.node),
+        )
+        bulk, _ = await dial(a.url, hello)
+        self._bulk = BulkLink(bulk, a.node, lambda t: self._feed([Streamed(t)]))
+        control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
+        self._control = ControlLink(control, part.TO_EXECUTOR)
+        readers = [
+            self._loop.create_task(self._read_control()),
+            self._loop.create_task(self._read_bulk()),
+        ]
+        done, pending = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+        for reader in pending:
+            reader.cancel()
+        for reader in done:
+            reader.result()
+
+    async def _read_control(self) -> None:
+        while True:
+            self._feed([FromMaster(await self._control.receive())])
+
+    async def _read_bulk(self) -> None:
+        while True:
+            self._feed([FromEndpoint(await self._bulk.receive())])
+
+    def _post(self, inputs: list[Any]) -> None:
+        self._loop.call_soon_threadsafe(self._feed, inputs)
+
+    def _feed(self, inputs: Sequence[Input]) -> None:
+        effects = self._core.handle(inputs, time.time_ns())
+        for effect in effects:
+            self._carry_out(effect)
+        if effects:
+            self._driver.flush()
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, Start):
+            self._driver.start(effect.message)
+        elif isinstance(effect, Report):
+            self._control.send(effect.messages)
+        elif isinstance(effect, Store):
+            self._driver.store(effect)
+        elif isinstance(effect, Stream):
+            self._bulk.stream(effect)
+        elif isinstance(effect, GrantCredit):
+            self._bulk.grant(effect)
+        elif isinstance(effect, Unmap):
+            self._driver.unmap(effect.operation)
+        else:
+            assert isinstance(effect, StartMerge)
+            self._driver.start_merge(effect)
+
+
+async def _serve(assignment: Assignment) -> str | None:
+    """Run the session; answers why it ended badly, or None."""
+    try:
+        await Executor(assignment).run()
+    except ConnectionClosed:
+        return None  # the session is over, or the master is: either way this process is done
+    except (ConnectionProblem, RemoteProtocolError) as error:
+        return str(error)
+    return None
+
+
+def main() -> None:
+    """Wait for an assignment, then serve it. argv[1] is the agent's process id."""
+    die_with_parent(int(sys.argv[1]))
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    load_pyopencl()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    problem = asyncio.run(_serve(Assignment(**json.loads(line))))
+    if problem is not None:
+        log.error("%s", problem)
+        sys.exit(1)
+    # Threads may be stuck in a kernel that never ends; nothing is left to be saved.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

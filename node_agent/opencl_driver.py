@@ -1,0 +1,531 @@
+"""The real OpenCL driver behind an executor: the only module that touches pyopencl.
+
+Owns: contexts, driver queues, memory, programs and kernels of one session on this host. Must not
+know: sessions' rules, connections, transfers' credit.
+
+Each device has its own context and two in-order queues: one for kernels, fills, copies and
+snapshots, one for bytes to and from the host, so that a transfer isn't stuck behind unrelated
+kernels. One thread per queue waits for events and reports what ended in batches; another thread
+builds, packs changes and merges. Everything else is called from the shell's thread only.
+
+Long because it is the one place that knows the driver; splitting it would spread that knowledge.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from node_agent import merge
+from node_agent.effects import StartMerge, Store
+from node_agent.inputs import BuildEnded, BytesReady, Ended
+from vcl.errors import (
+    BUILD_PROGRAM_FAILURE,
+    MEM_OBJECT_ALLOCATION_FAILURE,
+    OUT_OF_HOST_MEMORY,
+    OUT_OF_RESOURCES,
+)
+from vcl.wire.messages import part
+from vcl.wire.messages.session import ARGUMENT_BUFFER, ARGUMENT_LOCAL
+
+
+def load_pyopencl() -> Any:
+    """The real pyopencl, even though importing vcl makes it mean the cluster elsewhere."""
+    sys.meta_path[:] = [f for f in sys.meta_path if not getattr(f, "vcl_swaps_pyopencl", False)]
+    import pyopencl
+
+    return pyopencl
+
+
+class DriverFailure(Exception):
+    """An operation failed with an OpenCL status."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def _failure(error: BaseException) -> tuple[int, str]:
+    """(status, text) of whatever an operation raised."""
+    if isinstance(error, DriverFailure):
+        return error.code, error.text
+    if isinstance(error, MemoryError):
+        return OUT_OF_HOST_MEMORY, "the node is out of memory"
+    code = getattr(error, "code", None)
+    return (code, str(error)) if type(code) is int and code < 0 else (OUT_OF_RESOURCES, repr(error))
+
+
+class _Queue:
+    """An in-order driver queue and the thread that waits for its events in their order."""
+
+    def __init__(self, cl: Any, context: Any, post: Callable[[list[Any]], None]) -> None:
+        properties = cl.command_queue_properties.PROFILING_ENABLE
+        self.queue = cl.CommandQueue(context, properties=properties)
+        self._cl = cl
+        self._post = post
+        self._clock_offset: int | None = None
+        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+
+    def watch(self, event: Any, finish: Callable[[int, int], Any], operation: int) -> None:
+        """Post finish(start, end) when the event ends, or a failed Ended."""
+        self._waiting.put((event, finish, operation))
+
+    def close(self) -> None:
+        """End the thread once all that it watches has ended."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _wait(self) -> None:
+        ended: list[Any] = []
+        while True:
+            if ended and self._waiting.empty():
+                self._post(ended)
+                ended = []
+            item = self._waiting.get()
+            if item is None:
+                return
+            event, finish, operation = item
+            if ended and event.command_execution_status != 0:
+                self._post(ended)  # the next isn't complete: tell what is
+                ended = []
+            try:
+                event.wait()
+                start, end = self._times(event)
+                result = finish(start, end)
+                if result is not None:
+                    ended.append(result)
+            except self._cl.Error as error:
+                code, text = _failure(error)
+                ended.append(Ended(operation, code, 0, 0, text))
+
+    def _times(self, event: Any) -> tuple[int, int]:
+        """Start and end of an event in ns of this host's wall clock."""
+        start, end = event.profile.start, event.profile.end
+        # An event is seen to have ended after it did, so the smallest difference is the best.
+        offset = time.time_ns() - end
+        if self._clock_offset is None or offset < self._clock_offset:
+            self._clock_offset = offset
+        return start + self._clock_offset, end + self._clock_offset
+
+
+class _Device:
+    """A device's context, queues and memory."""
+
+    def __init__(self, cl: Any, device: Any, post: Callable[[list[Any]], None]) -> None:
+        self.device = device
+        self.context = cl.Context([device])
+        self.compute = _Queue(cl, self.context, post)
+        self.transfer = _Queue(cl, self.context, post)
+        self.buffers: dict[int, Any] = {}
+        self.regions: dict[tuple[int, int, int], Any] = {}
+        self.allocation_failures: dict[int, str] = {}
+        self.snapshots: dict[int, list[Any]] = {}
+        self.kernels: dict[tuple[int, str], Any] = {}
+
+    def buffer(self, number: int) -> Any:
+        found = self.buffers.get(number)
+        if found is None:
+            text = self.allocation_failures.get(number, "the buffer isn't on this device")
+            raise DriverFailure(MEM_OBJECT_ALLOCATION_FAILURE, text)
+        return found
+
+    def region(self, number: int, offset: int, size: int) -> Any:
+        whole = self.buffer(number)
+        if offset == 0 and size == whole.size:
+            return whole
+        key = (number, offset, size)
+        found = self.regions.get(key)
+        if found is None:
+            found = self.regions[key] = whole.get_sub_region(offset, size)
+        return found
+
+
+class Driver:
+    """Carries out Start, Store, StartMerge and Unmap effects.
+
+    devices: (device id, index in the inventory) each. post: takes lists of inputs for the core,
+    from any thread.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Sequence[int]],
+        substring: str | None,
+        post: Callable[[list[Any]], None],
+    ) -> None:
+        self._cl = load_pyopencl()
+        self._post = post
+        found = matching_devices(self._cl, substring)
+        self._found = {device: found[index] for device, index in devices}
+        self._devices: dict[int, _Device] = {}
+        self._programs: dict[tuple[int, int], Any] = {}  # by (program, device)
+        self._events: dict[int, Any] = {}  # of queued operations that may be running
+        self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
+        self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            part.Run: self._run,
+            part.FillRegion: self._fill,
+            part.CopyRegion: self._copy,
+            part.Snapshot: self._snapshot,
+            part.Send: self._send,
+        }
+
+    def _device(self, number: int) -> _Device:
+        found = self._devices.get(number)
+        if found is None:
+            found = self._devices[number] = _Device(self._cl, self._found[number], self._post)
+        return found
+
+    # ---- effects
+
+    def start(self, message: Any) -> None:
+        """Carry out a Start; see effects.Start for what answers it."""
+        if isinstance(message, part.Allocate):
+            self._allocate(message)
+        elif isinstance(message, part.Build):
+            if message.request == 0:
+                self._build(message)  # what follows it must find it built
+            else:
+                self._host.submit(self._guarded_build, message)
+        elif isinstance(message, part.SendChanges):
+            self._host.submit(self._guarded, message.operation, self._pack_changes, message)
+        elif isinstance(message, part.Free):
+            device = self._device(message.device)
+            device.buffers.pop(message.buffer, None)
+            device.allocation_failures.pop(message.buffer, None)
+            for region in [r for r in device.regions if r[0] == message.buffer]:
+                del device.regions[region]
+            self._post([Ended(message.operation, 0, 0, 0)])
+        elif isinstance(message, part.ForgetProgram):
+            for key in [k for k in self._programs if k[0] == message.program]:
+                del self._programs[key]
+                kernels = self._device(key[1]).kernels
+                for kernel in [k for k in kernels if k[0] == message.program]:
+                    del kernels[kernel]
+            self._post([Ended(message.operation, 0, 0, 0)])
+        else:
+            self._guarded(message.operation, self._handlers[type(message)], message)
+
+    def flush(self) -> None:
+        """Submit what was enqueued; called after each batch of effects."""
+        for device in self._devices.values():
+            device.compute.queue.flush()
+            device.transfer.queue.flush()
+
+    def _guarded(self, operation: int, carry_out: Callable[[Any], None], argument: Any) -> None:
+        """Whatever goes wrong in an operation is that operation's failure."""
+        try:
+            carry_out(argument)
+        except Exception as error:  # drivers raise anything; it's told to the user, with its text
+            code, text = _failure(error)
+            self._post([Ended(operation, code, 0, 0, text)])
+
+    def _allocate(self, message: part.Allocate) -> None:
+        device = self._device(message.device)
+        try:
+            flags = self._cl.mem_flags.READ_WRITE
+            device.buffers[message.buffer] = self._cl.Buffer(device.context, flags, message.size)
+        except self._cl.Error as error:
+            device.allocation_failures[message.buffer] = (
+                f"a buffer of {message.size} bytes can't be allocated: {error}"
+            )
+
+    def _queued(self, operation: int, device: _Device, event: Any) -> None:
+        self._events[operation] = event
+
+        def finish(start: int, end: int) -> Ended:
+            self._events.pop(operation, None)
+            return Ended(operation, 0, start, end)
+
+        device.compute.watch(event, finish, operation)
+
+    def _run(self, message: part.Run) -> None:
+        device = self._device(message.device)
+        event = self._launch(device, message)
+        self._queued(message.operation, device, event)
+
+    def _launch(self, device: _Device, m: part.Run | part.Merge) -> Any:
+        key = (m.program, m.kernel)
+        kernel = device.kernels.get(key)
+        if kernel is None:
+            program = self._programs.get((m.program, m.device))
+            if program is None:
+                raise DriverFailure(BUILD_PROGRAM_FAILURE, "the program isn't built here")
+            kernel = device.kernels[key] = self._cl.Kernel(program, m.kernel)
+        for index, argument in enumerate(m.arguments):
+            if type(argument) is list and argument[0] == ARGUMENT_BUFFER:
+                argument = device.region(argument[1], argument[2], argument[3])
+            elif type(argument) is list and argument[0] == ARGUMENT_LOCAL:
+                argument = self._cl.LocalMemory(argument[1])
+            kernel.set_arg(index, argument)
+        return self._cl.enqueue_nd_range_kernel(
+            device.compute.queue,
+            kernel,
+            tuple(m.global_size),
+            None if m.local_size is None else tuple(m.local_size),
+            tuple(m.global_offset),
+        )
+
+    def _fill(self, m: part.FillRegion) -> None:
+        device = self._device(m.device)
+        pattern = m.pattern
+        if len(pattern) == 1 and m.offset % 16 == 0 and m.size % 16 == 0:
+            pattern *= 16
+        event = self._cl.enqueue_fill_buffer(
+            device.compute.queue,
+            device.buffer(m.buffer),
+            np.frombuffer(pattern, np.uint8),
+            m.offset,
+            m.size,
+        )
+        self._queued(m.operation, device, event)
+
+    def _copy(self, m: part.CopyRegion) -> None:
+        device = self._device(m.device)
+        event = self._cl.enqueue_copy(
+            device.compute.queue,
+            device.buffer(m.destination),
+            device.buffer(m.source),
+            byte_count=m.size,
+            src_offset=m.source_offset,
+            dst_offset=m.destination_offset,
+        )
+        self._queued(m.operation, device, event)
+
+    def _snapshot(self, m: part.Snapshot) -> None:
+        device = self._device(m.device)
+        copies = []
+        event = None
+        for buffer, offset, size, _ in m.regions:
+            copy = self._cl.Buffer(device.context, self._cl.mem_flags.READ_WRITE, size)
+            event = self._cl.enqueue_copy(
+                device.compute.queue,
+                copy,
+                device.buffer(buffer),
+                byte_count=size,
+                src_offset=offset,
+            )
+            copies.append(copy)
+        device.snapshots[m.merge] = copies
+        self._queued(m.operation, device, event)
+
+    # ---- bytes
+
+    def _map(
+        self, device: _Device, buffer: Any, offset: int, size: int, flags: int, after: Any = None
+    ) -> tuple[Any, Any]:
+        mapped: tuple[Any, Any] = self._cl.enqueue_map_buffer(
+            device.transfer.queue,
+            buffer,
+            flags,
+            offset,
+            (size,),
+            np.uint8,
+            wait_for=after,
+            is_blocking=False,
+        )
+        return mapped
+
+    def _send(self, m: part.Send) -> None:
+        device = self._device(m.device)
+        after = [self._events[w] for w in m.waits if w in self._events]
+        array, event = self._map(
+            device, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
+        )
+        self._mapped[m.operation] = [(device, array)]
+
+        def finish(start: int, end: int) -> BytesReady:
+            return BytesReady(m.operation, (memoryview(array),), start)
+
+        device.transfer.watch(event, finish, m.operation)
+
+    def unmap(self, operation: int) -> None:
+        """Carry out an Unmap."""
+        for device, array in self._mapped.pop(operation, ()):
+            array.base.release(device.transfer.queue)
+
+    def store(self, store: Store) -> None:
+        """Carry out a Store."""
+        m = store.message
+        self._guarded(m.operation, self._store, store)
+
+    def _store(self, store: Store) -> None:
+        m = store.message
+        device = self._device(m.device)
+        event = self._cl.enqueue_copy(
+            device.transfer.queue,
+            device.buffer(m.buffer),
+            store.data,
+            dst_offset=m.offset + store.offset,
+            is_blocking=False,
+        )
+        if store.last:
+            device.transfer.watch(
+                event, lambda start, end: Ended(m.operation, 0, start, end), m.operation
+            )
+        else:
+            # Its end isn't reported, but the bytes must live until then.
+            device.transfer.watch(event, lambda start, end: None, m.operation)
+
+    # ---- merging, on the host thread
+
+    def _pack_changes(self, m: part.SendChanges) -> None:
+        device = self._device(m.device)
+        start = time.time_ns()
+        snapshots = device.snapshots.pop(m.merge)
+        read = self._cl.map_flags.READ
+        data: list[Any] = []
+        for (buffer, offset, size, element), snapshot in zip(m.regions, snapshots, strict=True):
+            before, event_before = self._map(device, snapshot, 0, size, read)
+            after, event_after = self._map(device, device.buffer(buffer), offset, size, read)
+            self._cl.wait_for_events([event_before, event_after])
+            packed = merge.pack_changes(before, after, element)
+            data += [len(packed).to_bytes(8, "little"), packed]
+            before.base.release(device.transfer.queue)
+            after.base.release(device.transfer.queue)
+        self._post([BytesReady(m.operation, tuple(data), start)])
+
+    def start_merge(self, effect: StartMerge) -> None:
+        """Carry out a StartMerge."""
+        self._host.submit(
+            self._guarded, effect.message.operation, self._merge, effect
+        )
+
+    def _merge(self, effect: StartMerge) -> None:
+        m: part.Merge = effect.message
+        device = self._device(m.device)
+        start = time.time_ns()
+        snapshots = device.snapshots.pop(m.merge)
+        changes = [_split_changes(c, len(m.regions)) for c in effect.changes]
+        extra = None
+        flags = self._cl.map_flags.READ | self._cl.map_flags.WRITE
+        for index, (buffer, offset, size, element) in enumerate(m.regions):
+            before, event_before = self._map(
+                device, snapshots[index], 0, size, self._cl.map_flags.READ
+            )
+            target, event_target = self._map(device, device.buffer(buffer), offset, size, flags)
+            self._cl.wait_for_events([event_before, event_target])
+            parsed = [merge.Changes(c[index]) for c in changes]
+            if any(p.buffer_bytes != size or p.element_bytes != element for p in parsed):
+                raise DriverFailure(OUT_OF_RESOURCES, "a part sent changes of another region")
+            conflict = merge.merge(before, target, parsed)
+            before.base.release(device.transfer.queue)
+            target.base.release(device.transfer.queue).wait()
+            if conflict is not None:
+                extra = ["conflict", buffer, offset + conflict]
+                break
+        if extra is not None:
+            self._run_again(device, m, snapshots)
+        self._post([Ended(m.operation, 0, start, time.time_ns(), None, extra)])
+
+    def _run_again(self, device: _Device, m: part.Merge, snapshots: Sequence[Any]) -> None:
+        """Parts contradicted each other: restore the pre-image and run the launch whole."""
+        queue = device.compute.queue
+        for (buffer, offset, size, _), snapshot in zip(m.regions, snapshots, strict=True):
+            self._cl.enqueue_copy(
+                queue, device.buffer(buffer), snapshot, byte_count=size, dst_offset=offset
+            )
+        self._launch(device, m).wait()
+
+    # ---- programs
+
+    def _guarded_build(self, m: part.Build) -> None:
+        try:
+            self._build(m)
+        except Exception as error:  # told to the user as the build's failure, with its text
+            code, text = _failure(error)
+            self._post([BuildEnded(part.BuildDone(m.request, code, text, [], []))])
+
+    def _build(self, m: part.Build) -> None:
+        cl = self._cl
+        status, message = 0, ""
+        logs: list[list[Any]] = []
+        kernels: dict[str, list[Any]] = {}
+        # Argument info decides how large an element of a merge is, so it's always asked for.
+        options = (m.options + " -cl-kernel-arg-info").encode()
+        for number in m.devices:
+            device = self._device(number)
+            program = cl._cl._Program(device.context, m.source)
+            try:
+                program._build(options, [device.device])
+            except cl.Error as error:
+                status, message = _failure(error)
+            log = program.get_build_info(device.device, cl.program_build_info.LOG)
+            logs.append([number, status, log or ""])
+            if status < 0:
+                continue
+            self._programs[m.program, number] = program
+            for kernel in program.all_kernels():
+                facts = kernel_facts(cl, kernel, device.device)
+                entry = kernels.setdefault(facts[0], [facts[0], {}, facts[2]])
+                entry[1][number] = facts[1]
+        if status < 0:
+            kernels = {}
+        done = part.BuildDone(m.request, status, message, logs, list(kernels.values()))
+        self._post([BuildEnded(done)])
+
+    def close(self) -> None:
+        """Wait for what runs, and end the threads."""
+        self._host.shutdown()
+        for device in self._devices.values():
+            device.compute.close()
+            device.transfer.close()
+
+
+def _split_changes(data: bytes, count: int) -> list[memoryview]:
+    """The packed changes of each region, out of one transfer."""
+    view = memoryview(data)
+    found = []
+    for _ in range(count):
+        length = int.from_bytes(view[:8], "little")
+        if len(view) < 8 + length:
+            raise DriverFailure(OUT_OF_RESOURCES, "a part sent too few changed bytes")
+        found.append(view[8 : 8 + length])
+        view = view[8 + length :]
+    if view:
+        raise DriverFailure(OUT_OF_RESOURCES, "a part sent too many changed bytes")
+    return found
+
+
+def kernel_facts(cl: Any, kernel: Any, device: Any) -> tuple[str, list[Any], list[list[Any]]]:
+    """(name, work-group info on the device, argument info) as session.Built describes them.
+
+    Work-group info: [WORK_GROUP_SIZE, COMPILE_WORK_GROUP_SIZE, LOCAL_MEM_SIZE,
+    PREFERRED_WORK_GROUP_SIZE_MULTIPLE, PRIVATE_MEM_SIZE]; argument info per argument: [address
+    qualifier, type name, access qualifier, type qualifier, name].
+    """
+    info = cl.kernel_work_group_info
+    group = [
+        kernel.get_work_group_info(info.WORK_GROUP_SIZE, device),
+        list(kernel.get_work_group_info(info.COMPILE_WORK_GROUP_SIZE, device)),
+        kernel.get_work_group_info(info.LOCAL_MEM_SIZE, device),
+        kernel.get_work_group_info(info.PREFERRED_WORK_GROUP_SIZE_MULTIPLE, device),
+        kernel.get_work_group_info(info.PRIVATE_MEM_SIZE, device),
+    ]
+    names = ("ADDRESS_QUALIFIER", "TYPE_NAME", "ACCESS_QUALIFIER", "TYPE_QUALIFIER", "NAME")
+    arguments = [
+        [kernel.get_arg_info(i, getattr(cl.kernel_arg_info, n)) for n in names]
+        for i in range(kernel.num_args)
+    ]
+    return kernel.function_name, group, arguments
+
+
+def matching_devices(cl: Any, substring: str | None) -> list[Any]:
+    """The host's devices in the inventory's order."""
+    found = []
+    for platform in cl.get_platforms():
+        for device in platform.get_devices():
+            name = f"{platform.name} / {device.name}".lower()
+            if not substring or substring.lower() in name:
+                found.append(device)
+    return found

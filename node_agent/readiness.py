@@ -1,0 +1,131 @@
+"""Which operations of an executor may start.
+
+Owns: the graph of operations that aren't done. Must not know: what an operation does, or drivers.
+
+Theory of operation. An operation waits for others of this executor. The driver keeps some kinds
+in order by itself once they are handed to it (`leads`), and lets some kinds be handed over behind
+those (`follows`): a following operation may be handed over as soon as all that it waits for is
+done or is a leading one that was handed over. Every other operation starts when all that it
+waits for is done. Whatever waits, directly or not, for an operation that failed fails too,
+without being started if it wasn't.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One operation. undone: how many waits aren't done; unissued: neither done nor issued.
+
+    doomed: why it has failed already, though it may still be running. issued: it leads, and is
+    in the driver's queue, so that others may follow it.
+    """
+
+    id: int
+    message: Any
+    follows: bool
+    leads: bool
+    undone: int = 0
+    unissued: int = 0
+    started: bool = False
+    issued: bool = False
+    doomed: str | None = None
+    dependents: list[Node] = field(default_factory=list)
+
+
+class Readiness:
+    """Add operations, tell which ended; `take` answers what may start."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Node] = {}
+        self._ready: deque[Node] = deque()
+        self._failed: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        """Operations not done."""
+        return len(self._nodes)
+
+    def add(
+        self, operation: int, message: Any, waits: Iterable[int], follows: bool, leads: bool
+    ) -> None:
+        """A new operation; a wait that is unknown is done already."""
+        node = Node(operation, message, follows, leads)
+        for wait in waits:
+            other = self._nodes.get(wait)
+            if other is None:
+                continue
+            if other.doomed is not None:
+                node.doomed = other.doomed
+            other.dependents.append(node)
+            node.undone += 1
+            if not other.issued:
+                node.unissued += 1
+        self._nodes[operation] = node
+        self._consider(node)
+
+    def _consider(self, node: Node) -> None:
+        if node.started:
+            return
+        if node.doomed is not None:
+            if node.undone == 0:
+                self._failed.append((node.id, node.doomed))
+            return
+        if (node.unissued if node.follows else node.undone) == 0:
+            node.started = True
+            self._ready.append(node)
+
+    def take(self) -> list[Node]:
+        """Operations to be started now, in this order."""
+        taken = []
+        while self._ready:
+            node = self._ready.popleft()
+            taken.append(node)
+            if node.leads:
+                node.issued = True
+                for dependent in node.dependents:
+                    dependent.unissued -= 1
+                    self._consider(dependent)
+        return taken
+
+    def take_failed(self) -> list[tuple[int, str]]:
+        """Operations that failed without being started, with the reason; the owner ends them."""
+        failed, self._failed = self._failed, []
+        return failed
+
+    def end(self, operation: int, failure: str | None) -> str | None:
+        """An operation ended; answers why it must count as failed, or None."""
+        node = self._nodes.pop(operation)
+        failure = node.doomed or failure
+        for dependent in node.dependents:
+            dependent.undone -= 1
+            if not node.issued:
+                dependent.unissued -= 1
+            if failure is not None:
+                self._doom(dependent, failure)
+            self._consider(dependent)
+        return failure
+
+    def _doom(self, node: Node, reason: str) -> None:
+        if node.doomed is None:
+            node.doomed = reason
+
+    def fail(self, operation: int, reason: str) -> None:
+        """An operation can't succeed any more and isn't with the driver: end it when it may."""
+        node = self._nodes[operation]
+        self._doom(node, reason)
+        if node.undone == 0:
+            self._failed.append((operation, reason))
+        node.started = False
+
+    def message(self, operation: int) -> Any:
+        """The message of an operation that isn't done."""
+        return self._nodes[operation].message
+
+    def __contains__(self, operation: int) -> bool:
+        """Whether the operation isn't done."""
+        return operation in self._nodes

@@ -1,0 +1,80 @@
+"""vcl: pyopencl programs on every OpenCL device of a cluster.
+
+`import vcl as cl` gives everything that pyopencl exports, on the cluster; besides that `connect`,
+`LocalCluster`, `launch_report`. Owns: the lazy face. Must not know: anything at import time;
+agents, the master and the wire import parts of this package without meaning pyopencl at all, so
+pyopencl is loaded at the first use of one of its names.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from vcl import swap
+from vcl.version import VERSION as __vcl_version__
+
+if TYPE_CHECKING:
+    from vcl.faces import connect, launch_report
+    from vcl.local import LocalCluster
+
+__all__ = ["LocalCluster", "__vcl_version__", "connect", "launch_report"]
+
+_OWN = {
+    "connect": "vcl.faces",
+    "launch_report": "vcl.faces",
+    "LocalCluster": "vcl.local",
+}
+
+
+class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """`import vcl.array` gives pyopencl.array, as every submodule of pyopencl."""
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        package, _, name = fullname.partition(".")
+        if package != "vcl" or not name:
+            return None
+        pyopencl = swap.load_pyopencl()
+        assert pyopencl.__spec__ is not None
+        first = name.partition(".")[0]
+        found = importlib.machinery.PathFinder.find_spec(
+            f"pyopencl.{first}", pyopencl.__spec__.submodule_search_locations
+        )
+        if found is None:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """The module of pyopencl itself: it must exist once, under both names."""
+        return importlib.import_module("pyopencl." + spec.name.partition(".")[2])
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was executed as pyopencl's; the import system has renamed its spec: undo that."""
+        name = module.__name__
+        spec = sys.modules[name].__spec__
+        if spec is not None and spec.name != name:
+            module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=module.__file__)
+
+
+swap.install()
+sys.meta_path.append(_Submodules())
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OWN:
+        return getattr(importlib.import_module(_OWN[name]), name)
+    if name.startswith("__") and name != "__version__":
+        raise AttributeError(name)
+    # `from vcl import links` asks here before it looks for a submodule.
+    if importlib.machinery.PathFinder.find_spec(f"vcl.{name}", __path__) is not None:
+        return importlib.import_module(f"vcl.{name}")
+    return getattr(swap.load_pyopencl(), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *dir(swap.load_pyopencl())})

@@ -1,0 +1,102 @@
+"""`vcl info`: the platform and its devices with all their properties.
+
+Owns: gathering and printing them. Must not know: where the answers come from (`vcl.opencl`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vcl.constants import CLASSES
+from vcl.errors import ConnectionProblem
+
+
+def _properties(holder: Any, constants: dict[str, int]) -> dict[str, Any]:
+    """All properties that the object answers; those that it refuses are left out."""
+    from vcl.opencl.errors import Error
+
+    found: dict[str, Any] = {}
+    for name, value in constants.items():
+        if name in ("PLATFORM", "PARENT_DEVICE"):
+            continue
+        try:
+            found[name.lower()] = _plain(holder.get_info(value))
+        except Error:
+            continue
+    return found
+
+
+def _plain(value: Any) -> Any:
+    from vcl.opencl.platform import NameVersion
+
+    if isinstance(value, NameVersion):
+        version = value.version
+        return f"{value.name} {version >> 22}.{version >> 12 & 0x3FF}.{version & 0xFFF}"
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+def gather(master: str | None) -> dict[str, Any]:
+    """{"master", "platform", "devices"}; raises ConnectionProblem."""
+    import vcl
+    from vcl.opencl import session
+
+    platform = vcl.connect(master)
+    devices = platform.get_devices()
+    runtime = platform._runtime
+    if not devices:
+        raise ConnectionProblem(
+            f"no agent is connected to the vcl-master at {runtime.url}: start `vcl-agent "
+            f"{runtime.url}` on each host that has OpenCL devices"
+        )
+    found = {
+        "master": runtime.url,
+        "platform": _properties(platform, CLASSES["platform_info"]),
+        "devices": [_properties(d, CLASSES["device_info"]) for d in devices],
+    }
+    session.disconnect()
+    return found
+
+
+def render(master: str | None, *, as_json: bool) -> str:
+    """What `vcl info` prints; raises ConnectionProblem."""
+    found = gather(master)
+    if as_json:
+        return json.dumps(found, indent=2)
+    console = Console(record=True, width=110, file=_Nowhere())
+    platform = found["platform"]
+    console.print(f"Master    {found['master']}")
+    console.print(f"Platform  {platform['name']}, {platform['version']}")
+    for index, device in enumerate(found["devices"]):
+        role = " (the cluster)" if index == 0 else ""
+        console.print(f"\n[bold]Device {index}{role}: {device['name']}[/bold]")
+        table = Table(box=None, show_header=False, padding=(0, 2))
+        for name, value in device.items():
+            table.add_row(name, _shown(value))
+        console.print(table)
+    return console.export_text().rstrip("\n")
+
+
+class _Nowhere:
+    """A file that keeps nothing: the console records what it is given."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        return
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
+        return f"{value} ({value / 2**20:,.0f} Mi)"
+    return str(value)

@@ -1,0 +1,95 @@
+"""`vcl`: looking at a cluster, and running programs on it.
+
+Owns: the commands' flags and their one-line errors. Must not know: protocols; `info` and `run`
+have modules of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vcl.errors import ConnectionProblem
+from vcl.version import VERSION
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
+)
+app.info.help = "Run pyopencl programs on a cluster, and look at it."
+
+Master = Annotated[
+    str | None,
+    typer.Option(
+        "--master", metavar="URL", help="The master: ws://HOST:PORT.", envvar="VCL_MASTER"
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vcl {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    return
+
+
+@app.command()
+def info(
+    master: Master = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the cluster's platform and devices, as clinfo would.
+
+    Without --master and VCL_MASTER: what an embedded cluster on this host would offer.
+    """
+    from vcl.cli import info as command
+
+    try:
+        typer.echo(command.render(master, as_json=json_output))
+    except ConnectionProblem as error:
+        typer.echo(f"vcl info: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    }
+)
+def run(
+    context: typer.Context,
+    module: Annotated[
+        bool, typer.Option("-m", help="The first argument names a module, as in python -m.")
+    ] = False,
+    master: Master = None,
+) -> None:
+    """Run a pyopencl program unchanged: vcl run SCRIPT [ARGS], or vcl run -m MODULE [ARGS]."""
+    from vcl.cli import run as command
+
+    if not context.args:
+        typer.echo("vcl run: which program? vcl run SCRIPT [ARGS]", err=True)
+        raise typer.Exit(2)
+    try:
+        command.run_program(context.args, module=module, master=master)
+    except command.NoProgram as error:
+        typer.echo(f"vcl run: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="vcl")
+
+
+if __name__ == "__main__":
+    main()

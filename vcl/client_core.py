@@ -1,0 +1,278 @@
+"""The client of one session without I/O: ids, batches, events, staging, reads.
+
+Owns: everything about a session that the OpenCL objects share. Must not know: threads, sockets,
+clocks, pyopencl. The runtime calls it under one lock, from the program's threads and its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vcl.errors import RemoteProtocolError
+from vcl.ids import CLIENT
+from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
+from vcl.wire.frame import CREDIT, BulkFrame, Bytes
+from vcl.wire.limits import batch_bytes_max, batch_count_max
+from vcl.wire.messages import session
+
+COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
+
+
+@dataclass(slots=True)
+class EventState:
+    """What is known of an event.
+
+    status: QUEUED, SUBMITTED, COMPLETE, or a negative OpenCL status. start, end: ns, 0 if not
+    told. told: the master said that it ended; a read is complete when its bytes are there too.
+    """
+
+    queue: int
+    status: int = QUEUED
+    failure: str | None = None
+    queued: int = 0
+    submitted: int = 0
+    start: int = 0
+    end: int = 0
+    told: int | None = None
+    released: bool = False
+
+
+@dataclass(slots=True)
+class ReadState:
+    """A read's destination, and how many of its bytes are missing."""
+
+    destination: memoryview
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Events that ended with this input: whoever waits for them may go on."""
+
+    events: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Answers to requests came: a Built or a Report."""
+
+    messages: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Devices that are gone."""
+
+    messages: list[session.DeviceLost]
+
+
+Effect = Ended | Answered | Lost | Stream | GrantCredit
+
+
+@dataclass(slots=True)
+class _Pull:
+    event: int
+    offset: int
+    size: int
+
+
+class ClientCore:
+    """One session's client side."""
+
+    def __init__(self, staging_bytes_max: int) -> None:
+        self.events: dict[int, EventState] = {}
+        """Events that the program holds or that aren't complete."""
+        self.failures: dict[int, list[tuple[int, int, str]]] = {}
+        """By queue: (event, status, text) of commands that failed and weren't yet raised."""
+        self.staged_bytes = 0
+        """Bytes of host writes that are kept here."""
+        self.staging_bytes_max = staging_bytes_max
+        """Past this, writes wait until nodes have taken some."""
+        self._stagings: dict[int, Bytes] = {}
+        self._reads: dict[int, ReadState] = {}
+        self._pulls: dict[int, _Pull] = {}
+        self._outgoing = Outgoing()
+        self._incoming = Incoming()
+        self._outbox: list[Any] = []
+        self._outbox_bytes = 0
+        self._last_id = 0
+
+    # ---- from the program
+
+    def new_id(self) -> int:
+        """An id for a new object, event, staging copy or request."""
+        self._last_id += 1
+        return self._last_id
+
+    def say(self, message: Any, inline_bytes: int = 0) -> bool:
+        """Put a message into the batch; true when the batch is so long that it should go."""
+        self._outbox.append(message)
+        self._outbox_bytes += inline_bytes
+        return len(self._outbox) >= batch_count_max or self._outbox_bytes >= batch_bytes_max
+
+    def begin(self, queue: int, now: int) -> int:
+        """An event for a command that is about to be said; `now` in ns."""
+        event = self.new_id()
+        self.events[event] = EventState(queue, queued=now)
+        return event
+
+    def stage(self, data: Bytes) -> int:
+        """Keep bytes for a Write; answers the staging id. `data` must not change afterwards."""
+        staging = self.new_id()
+        self._stagings[staging] = data
+        self.staged_bytes += len(data)
+        return staging
+
+    def expect_read(self, event: int, destination: memoryview) -> None:
+        """A Read is about to be said: its bytes go to `destination`, a flat view of bytes."""
+        self._reads[event] = ReadState(destination, len(destination))
+
+    def take_batch(self, released: Sequence[int], now: int) -> list[Any]:
+        """What is to be sent now, with the objects released since then at its end."""
+        batch, self._outbox = self._outbox, []
+        self._outbox_bytes = 0
+        for message in batch:
+            event = self.events.get(getattr(message, "event", 0))
+            if event is not None and event.status == QUEUED:
+                event.status, event.submitted = SUBMITTED, now
+        if released:
+            batch.append(session.Release(list(released)))
+            for number in released:
+                self._release(number)
+        return batch
+
+    def _release(self, number: int) -> None:
+        event = self.events.get(number)
+        if event is not None:
+            event.released = True
+            if event.status <= COMPLETE:
+                del self.events[number]
+
+    def take_failure(self, queue: int) -> tuple[int, int, str] | None:
+        """The first failure in a queue that nobody was told of; none is told twice."""
+        failures = self.failures.pop(queue, None)
+        return failures[0] if failures else None
+
+    def told_failure(self, event: int, queue: int) -> None:
+        """The program was told that this event failed."""
+        failures = self.failures.get(queue)
+        if failures is not None:
+            self.failures[queue] = [f for f in failures if f[0] != event]
+
+    # ---- from the master
+
+    def from_master(self, messages: Sequence[Any]) -> list[Effect]:
+        """Take a batch in; raises RemoteProtocolError for what no honest master says."""
+        effects: list[Effect] = []
+        ended: list[int] = []
+        for m in messages:
+            if isinstance(m, session.EventsDone):
+                for event, status, start, end, text in m.events:
+                    self._told(event, status, start, end, text, ended)
+            elif isinstance(m, session.Push):
+                view = memoryview(self._stagings[m.staging])
+                data = view[m.offset : m.offset + m.size]
+                effects.extend(self._outgoing.offer(m.transfer, m.endpoint, (data,)))
+            elif isinstance(m, session.Pull):
+                effects.extend(self._pull(m, ended))
+            elif isinstance(m, session.DropStaging):
+                for staging in m.stagings:
+                    self.staged_bytes -= len(self._stagings.pop(staging))
+            elif isinstance(m, session.CancelPush):
+                self._outgoing.cancel(m.transfer)
+            elif isinstance(m, session.DeviceLost):
+                effects.append(Lost([m]))
+            else:
+                effects.append(Answered([m]))
+        if ended:
+            effects.append(Ended(ended))
+        return effects
+
+    def _told(
+        self, event: int, status: int, start: int, end: int, text: Any, ended: list[int]
+    ) -> None:
+        state = self.events.get(event)
+        if state is None:
+            raise RemoteProtocolError(f"event {event} isn't under way")
+        state.told, state.start, state.end, state.failure = status, start, end, text
+        read = self._reads.get(event)
+        if read is not None and status >= 0 and read.missing:
+            return
+        self._end(event, state, status, ended)
+
+    def _end(self, event: int, state: EventState, status: int, ended: list[int]) -> None:
+        state.status = status
+        if self._reads.pop(event, None) is not None and status < 0:
+            for transfer in [t for t, p in self._pulls.items() if p.event == event]:
+                del self._pulls[transfer]
+                self._incoming.cancel(transfer)
+        if status < 0:
+            failure = (event, status, state.failure or f"OpenCL status {status}")
+            self.failures.setdefault(state.queue, []).append(failure)
+        if state.released:
+            del self.events[event]
+        ended.append(event)
+
+    def _pull(self, m: session.Pull, ended: list[int]) -> list[Effect]:
+        read = self._reads.get(m.event)
+        if read is None or m.offset + m.size > len(read.destination):
+            raise RemoteProtocolError(f"bytes for read {m.event} that it didn't ask for")
+        if m.transfer:
+            self._pulls[m.transfer] = _Pull(m.event, m.offset, m.size)
+            self._incoming.expect(m.transfer, m.endpoint, m.size)
+            return self._deliver(self._incoming.grant(m.transfer), ended)
+        target = read.destination[m.offset : m.offset + m.size]
+        if m.staging:
+            source = memoryview(self._stagings[m.staging])
+            target[:] = source[m.source_offset : m.source_offset + m.size]
+        else:
+            target[:] = bytes(m.size)
+        self._arrived(m.event, m.size, ended)
+        return []
+
+    def _arrived(self, event: int, size: int, ended: list[int]) -> None:
+        read = self._reads[event]
+        read.missing -= size
+        state = self.events[event]
+        if read.missing == 0 and state.told is not None:
+            self._end(event, state, state.told, ended)
+
+    def _deliver(self, deliveries: Sequence[Any], ended: list[int]) -> list[Effect]:
+        effects: list[Effect] = []
+        for one in deliveries:
+            if not isinstance(one, Deliver):
+                effects.append(one)
+                continue
+            pull = self._pulls[one.transfer]
+            if one.last:
+                del self._pulls[one.transfer]
+            start = pull.offset + one.offset
+            self._reads[pull.event].destination[start : start + len(one.data)] = one.data
+            self._arrived(pull.event, len(one.data), ended)
+        return effects
+
+    def from_endpoint(self, frame: BulkFrame) -> list[Effect]:
+        """Take a bulk frame in; raises RemoteProtocolError if it isn't what may come."""
+        if frame.destination != CLIENT:
+            raise RemoteProtocolError(f"bulk frame for endpoint {frame.destination} came here")
+        if frame.kind == CREDIT:
+            return list(self._outgoing.credit(frame.transfer))
+        ended: list[int] = []
+        chunk = self._incoming.chunk(
+            frame.source, frame.transfer, frame.offset, frame.payload, frame.last
+        )
+        effects = self._deliver(chunk, ended)
+        if ended:
+            effects.append(Ended(ended))
+        return effects
+
+    def abandon(self, status: int, text: str) -> list[Effect]:
+        """The session is over: everything that isn't complete fails."""
+        ended: list[int] = []
+        for event, state in list(self.events.items()):
+            if state.status > COMPLETE:
+                state.failure = text
+                self._end(event, state, status, ended)
+        return [Ended(ended)]

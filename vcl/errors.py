@@ -1,0 +1,58 @@
+"""The exception tree of vcl, and the few OpenCL status codes that the cores themselves raise.
+
+Owns: every exception class that crosses a module boundary. Must not know: pyopencl (the faces
+translate an `OperatingError` into pyopencl's own classes), nor anything that does I/O.
+
+    VclError
+     |- ProtocolError
+     |   |- LocalProtocolError    we were asked to say something that the protocol forbids
+     |   '- RemoteProtocolError   the peer said something malformed, out of order or too big
+     |- OperatingError            an OpenCL status with a text: build failed, node lost, ...
+     '- ConnectionProblem         no cluster to talk to: refused, wrong token, wrong version
+"""
+
+from __future__ import annotations
+
+# OpenCL 3.0 API specification, appendix "OpenCL error codes".
+SUCCESS = 0
+DEVICE_NOT_AVAILABLE = -2
+MEM_OBJECT_ALLOCATION_FAILURE = -4
+OUT_OF_RESOURCES = -5
+OUT_OF_HOST_MEMORY = -6
+PROFILING_INFO_NOT_AVAILABLE = -7
+BUILD_PROGRAM_FAILURE = -11
+EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST = -14
+INVALID_VALUE = -30
+INVALID_OPERATION = -59
+
+
+class VclError(Exception):
+    """Base of all exceptions that vcl raises itself."""
+
+
+class ProtocolError(VclError):
+    """Base of the two protocol errors (RFC 6455 leaves the content of messages to us)."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side tried to send what the protocol doesn't allow: a programmer's error."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the protocol doesn't allow; its session is closed with this text."""
+
+
+class ConnectionProblem(VclError):
+    """There is no usable connection to a cluster; the text says what, where and how to mend it."""
+
+
+class OperatingError(VclError):
+    """Something failed as OpenCL things may fail.
+
+    code: an OpenCL status code (negative). message: for the user, with the node's name.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"[{code}] {message}")
+        self.code = code
+        self.message = message

@@ -1,0 +1,150 @@
+"""Connections with a protocol on them: dialling with a Hello, control links, bulk links.
+
+Owns: the handshake of the side that dials, numbering of control frames on a connection, and
+cutting bulk into chunks. Must not know: what messages or bytes mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vcl import transport
+from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.session import Numbering
+from vcl.transfers import GrantCredit, Stream
+from vcl.transport import ConnectFailed, Connection, ConnectionClosed
+from vcl.wire import codec, frame
+from vcl.wire.limits import PROTOCOL_VERSION, chunk_bytes_max, handshake_timeout_s
+from vcl.wire.messages.handshake import (
+    Hello,
+    Refused,
+    Welcome,
+    pack_handshake,
+    unpack_answer,
+)
+
+
+async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
+    """Connect and shake hands.
+
+    Raises ConnectionProblem with a text for the user: what, where, how to mend it.
+    """
+    try:
+        connection = await transport.connect(url)
+    except ConnectFailed as error:
+        raise ConnectionProblem(
+            f"can't reach a vcl-master at {url}: {error.why}. Is vcl-master running there, and "
+            "is the address right?"
+        ) from error
+    try:
+        await connection.send(pack_handshake(hello))
+        async with asyncio.timeout(handshake_timeout_s):
+            answer = unpack_answer(await connection.recv())
+    except TimeoutError as error:
+        await connection.close()
+        raise ConnectionProblem(
+            f"{url} accepted the connection but didn't answer the handshake within "
+            f"{handshake_timeout_s:g} s: is it a vcl-master?"
+        ) from error
+    except ConnectionClosed as error:
+        raise ConnectionProblem(f"{url} closed the connection in the handshake: {error}") from error
+    except RemoteProtocolError as error:
+        await connection.close()
+        raise ConnectionProblem(f"{url} isn't a vcl-master of this version: {error}") from error
+    if isinstance(answer, Refused):
+        await connection.close()
+        raise ConnectionProblem(f"the vcl-master at {url} refused: {answer.reason}")
+    if answer.version != PROTOCOL_VERSION:
+        await connection.close()
+        raise ConnectionProblem(
+            f"the vcl-master at {url} speaks version {answer.version} of the protocol, this side "
+            f"{PROTOCOL_VERSION}: install the same vcl on both"
+        )
+    return connection, answer
+
+
+class ControlLink:
+    """A control connection: batches of messages out, checked messages in.
+
+    incoming: the conversation that the peer may speak.
+    """
+
+    def __init__(self, connection: Connection, incoming: codec.Conversation) -> None:
+        self.connection = connection
+        self._numbering = Numbering()
+        self._incoming = incoming
+
+    def send(self, messages: Sequence[Any]) -> None:
+        """Send a batch as one frame; on the loop's thread only. Raises ConnectionClosed."""
+        self.connection.send_soon(self._numbering.pack([codec.pack(m) for m in messages]))
+
+    async def receive_arrays(self) -> list[list[Any]]:
+        """The next batch that isn't empty, not yet checked; raises as `receive`."""
+        while True:
+            messages = self._numbering.unpack(await self.connection.recv())
+            if self._numbering.wants_acknowledgement:
+                self.connection.send_soon(self._numbering.pack([]))
+            if messages:
+                return messages
+
+    async def receive(self) -> list[Any]:
+        """The next batch; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
+        return self._incoming.unpack(await self.receive_arrays())
+
+
+class BulkLink:
+    """A bulk connection of one endpoint: streams in chunks, grants credit.
+
+    streamed: called on the loop with the transfer once its bytes were handed over.
+    """
+
+    def __init__(
+        self, connection: Connection, endpoint: int, streamed: Callable[[int], None]
+    ) -> None:
+        self.connection = connection
+        self._endpoint = endpoint
+        self._streamed = streamed
+        self._streams: set[asyncio.Task[None]] = set()
+
+    def grant(self, effect: GrantCredit) -> None:
+        """Send credit; on the loop's thread only."""
+        credit = frame.BulkFrame(
+            frame.CREDIT, False, effect.endpoint, self._endpoint, effect.transfer, 0, b""
+        )
+        self.connection.send_soon(frame.pack_bulk_header(credit))
+
+    def stream(self, effect: Stream) -> None:
+        """Send a transfer in chunks, taking turns with others; on the loop's thread only."""
+        stream = asyncio.get_running_loop().create_task(self._stream(effect))
+        self._streams.add(stream)
+        stream.add_done_callback(self._streams.discard)
+
+    async def _stream(self, effect: Stream) -> None:
+        try:
+            offset = 0
+            for index, whole in enumerate(effect.data):
+                view = memoryview(whole)
+                final = index == len(effect.data) - 1
+                for start in range(0, max(1, len(view)), chunk_bytes_max):
+                    chunk = view[start : start + chunk_bytes_max]
+                    last = final and start + chunk_bytes_max >= len(view)
+                    header = frame.BulkFrame(
+                        frame.CHUNK,
+                        last,
+                        effect.endpoint,
+                        self._endpoint,
+                        effect.transfer,
+                        offset,
+                        b"",
+                    )
+                    await self.connection.send(frame.pack_bulk_header(header), chunk)
+                    offset += len(chunk)
+        except ConnectionClosed:
+            return  # whoever reads from the connection learns of it too, and ends the session
+        self._streamed(effect.transfer)
+
+    async def receive(self) -> frame.BulkFrame:
+        """The next frame; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
+        return frame.unpack_bulk(await self.connection.recv())

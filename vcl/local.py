@@ -1,0 +1,189 @@
+"""A cluster of processes on this host: `LocalCluster`, also the embedded one.
+
+Owns: starting a master and agents by subprocess and ending them. Must not know: sessions.
+
+Programs have no `__main__` guard, so nothing here uses multiprocessing. The processes watch the
+one that started them and end with it, whatever ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vcl.errors import ConnectionProblem
+from vcl.wire.limits import close_timeout_s
+
+start_timeout_s = 90.0
+
+
+@dataclass(frozen=True)
+class LocalNode:
+    """An agent of a LocalCluster. name: of its node. pid: of its process. cores: it may use."""
+
+    name: str
+    pid: int
+    cores: tuple[int, ...]
+
+
+class LocalCluster:
+    """A master and agents as processes on this host.
+
+    nodes: agents. cores_per_node: processor cores that each is pinned to; None shares out all
+    of this host's. devices: as `vcl-agent --devices`. Use as a context manager, or call `start`
+    and `close`.
+    """
+
+    def __init__(
+        self, nodes: int = 2, cores_per_node: int | None = None, devices: str | None = None
+    ) -> None:
+        if nodes < 1 or (cores_per_node is not None and cores_per_node < 1):
+            raise ValueError("a local cluster has at least one node, of at least one core")
+        self.url = ""
+        """Where the master listens, once started."""
+        self.token = ""
+        """What clients and agents must present."""
+        self.nodes: list[LocalNode] = []
+        """The agents, once started."""
+        self._count = nodes
+        self._cores_per_node = cores_per_node
+        self._devices = devices
+        self._processes: list[subprocess.Popen[str]] = []
+        self._state: tempfile.TemporaryDirectory[str] | None = None
+        self._log_path: Path | None = None
+        self._pid = os.getpid()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start all processes and wait until they are ready; raises ConnectionProblem."""
+        self._state = tempfile.TemporaryDirectory(prefix="vcl-")
+        folder = Path(self._state.name)
+        try:
+            arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
+            ready = self._await_ready(self._popen("master", arguments), "vcl-master")
+            self.url = ready["url"]
+            self.token = (folder / "state" / "token").read_text().strip()
+            cores = self._share_cores()
+            waiting = [self._launch_agent(i, cores[i], folder) for i in range(self._count)]
+            for index, process in enumerate(waiting):
+                ready = self._await_ready(process, "vcl-agent")
+                self.nodes.append(LocalNode(ready["name"], process.pid, cores[index]))
+        except BaseException:
+            self.close()
+            raise
+
+    def _share_cores(self) -> list[tuple[int, ...]]:
+        available = sorted(os.sched_getaffinity(0))
+        each = self._cores_per_node or max(1, len(available) // self._count)
+        # More nodes than cores share them in turn.
+        return [
+            tuple(sorted({available[(i * each + k) % len(available)] for k in range(each)}))
+            for i in range(self._count)
+        ]
+
+    def _launch_agent(
+        self, index: int, cores: tuple[int, ...], folder: Path
+    ) -> subprocess.Popen[str]:
+        arguments = [
+            self.url,
+            "--name",
+            f"local{index}",
+            "--cores",
+            ",".join(map(str, cores)),
+            "--token-file",
+            str(folder / "state" / "token"),
+        ]
+        if self._devices:
+            arguments += ["--devices", self._devices]
+        return self._popen("node_agent", arguments)
+
+    def _popen(self, module: str, arguments: list[str]) -> subprocess.Popen[str]:
+        assert self._state is not None
+        command = [sys.executable, "-m", module, *arguments]
+        log = open(Path(self._state.name) / f"{module}-{len(self._processes)}.log", "w")  # noqa: SIM115
+        with log:
+            process = subprocess.Popen(
+                [*command, "--ready-json", "--parent-pid", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=_environment(),
+                # Its own group: Ctrl-C in the terminal is the program's to handle, and the
+                # cluster ends when the program does.
+                process_group=0,
+            )
+        self._processes.append(process)
+        return process
+
+    def _await_ready(self, process: subprocess.Popen[str], what: str) -> Any:
+        assert process.stdout is not None and self._state is not None
+        timer = threading.Timer(start_timeout_s, process.kill)
+        timer.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line:
+            process.wait()
+            raise ConnectionProblem(
+                f"the local cluster didn't start: {what} ended with status "
+                f"{process.returncode}: {self._last_words(process)}"
+            )
+        return json.loads(line)
+
+    def _last_words(self, process: subprocess.Popen[str]) -> str:
+        assert self._state is not None
+        index = self._processes.index(process)
+        logs = list(Path(self._state.name).glob(f"*-{index}.log"))
+        lines = logs[0].read_text().strip().splitlines() if logs else []
+        return lines[-1] if lines else "it said nothing"
+
+    def close(self) -> None:
+        """End all processes. Idempotent; does nothing in a forked child."""
+        if os.getpid() != self._pid:
+            return
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            try:
+                process.wait(close_timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        self._processes.clear()
+        if self._state is not None:
+            self._state.cleanup()
+            self._state = None
+
+
+def _environment() -> dict[str, str]:
+    """The processes must find vcl where this one did, and not think themselves its clients."""
+    environment = dict(os.environ)
+    for name in ("VCL_MASTER", "VCL_TOKEN"):
+        environment.pop(name, None)
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment

@@ -1,0 +1,101 @@
+"""NDRanges and how they are cut into parts on work-group boundaries.
+
+Owns: the arithmetic of global offset, global size and local size (OpenCL 3.0 API, section 5.8).
+Must not know: devices, kernels' contents, or whether a launch may be split at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NDRange:
+    """One index space: three tuples of the same length 1 to 3, in work-items.
+
+    `local_size` None leaves the choice to whoever runs it; a part always has one.
+    """
+
+    global_offset: tuple[int, ...]
+    global_size: tuple[int, ...]
+    local_size: tuple[int, ...] | None
+
+    @property
+    def work_items(self) -> int:
+        """Work-items in all."""
+        count = 1
+        for size in self.global_size:
+            count *= size
+        return count
+
+    @property
+    def group_counts(self) -> tuple[int, ...]:
+        """Work-groups in each dimension; the local size must be set."""
+        assert self.local_size is not None
+        return tuple(-(-g // s) for g, s in zip(self.global_size, self.local_size, strict=True))
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    """The largest divisor of `number` that is at most `limit` (both at least 1)."""
+    best = 1
+    candidate = 1
+    while candidate * candidate <= number:
+        if number % candidate == 0:
+            if candidate <= limit:
+                best = max(best, candidate)
+            if number // candidate <= limit:
+                best = max(best, number // candidate)
+        candidate += 1
+    return best
+
+
+def choose_local_size(
+    global_size: Sequence[int], group_items_max: int, item_sizes_max: Sequence[int]
+) -> tuple[int, ...]:
+    """A local size for a launch that left it open: divides the global size exactly.
+
+    The first dimension is filled first, since neighbours in it touch neighbouring bytes, but
+    the last dimension keeps at least 16 work-groups where it has them, to leave room for parts.
+    """
+    left = group_items_max
+    last = len(global_size) - 1
+    chosen = []
+    for dimension, size in enumerate(global_size):
+        limit = min(left, item_sizes_max[dimension], 256)
+        if dimension == last:
+            limit = min(limit, max(1, size // 16))
+        local = largest_divisor(size, max(1, limit)) if size else 1
+        chosen.append(local)
+        left //= local
+    return tuple(chosen)
+
+
+def split(ndrange: NDRange, count: int) -> list[NDRange]:
+    """Cut an NDRange into at most `count` parts, as equal as work-groups allow.
+
+    The cut runs along the last dimension that has at least `count` work-groups, else along the
+    one that has most: later dimensions vary slowest in memory. Parts are disjoint, cover the
+    range, come in order, and each is a whole number of work-groups (but for the remainder of a
+    non-uniform range, which stays at the end of the last part). Fewer work-groups than `count`
+    give fewer parts.
+    """
+    assert count >= 1 and ndrange.local_size is not None
+    groups = ndrange.group_counts
+    if not groups or min(groups) == 0:
+        return [ndrange]
+    dimension = max(range(len(groups)), key=lambda d: (min(groups[d], count), d))
+    total = groups[dimension]
+    count = min(count, total)
+    local = ndrange.local_size[dimension]
+    parts = []
+    for index in range(count):
+        first = total * index // count
+        after = total * (index + 1) // count
+        start = first * local
+        end = min(after * local, ndrange.global_size[dimension])
+        offset, size = list(ndrange.global_offset), list(ndrange.global_size)
+        offset[dimension] += start
+        size[dimension] = end - start
+        parts.append(NDRange(tuple(offset), tuple(size), ndrange.local_size))
+    return parts

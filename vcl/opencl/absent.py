@@ -1,0 +1,162 @@
+"""What pyopencl has and vcl doesn't have yet: each raises NotImplementedError naming itself.
+
+Owns: the placeholders for images, samplers, pipes, shared virtual memory, maps and rectangles, so
+that nothing is silently skipped. Must not know: anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vcl.opencl.errors import not_built
+from vcl.opencl.memory import MemoryObject
+
+FUNCTIONS = (
+    "_enqueue_copy_buffer_rect",
+    "_enqueue_copy_buffer_to_image",
+    "_enqueue_copy_image",
+    "_enqueue_copy_image_to_buffer",
+    "_enqueue_read_buffer_rect",
+    "_enqueue_read_image",
+    "_enqueue_svm_map",
+    "_enqueue_svm_memcpy",
+    "_enqueue_svm_memfill",
+    "_enqueue_svm_migrate_mem",
+    "_enqueue_svm_unmap",
+    "_enqueue_write_buffer_rect",
+    "_enqueue_write_image",
+    "_create_program_with_il",
+    "create_sampler",
+    "enqueue_copy_buffer_p2p_amd",
+    "enqueue_fill_image",
+    "enqueue_map_buffer",
+    "enqueue_map_image",
+    "get_supported_image_formats",
+)
+"""Functions that aren't built."""
+
+
+def _function(name: str) -> Any:
+    def absent(*args: Any, **kwargs: Any) -> Any:
+        not_built(f"pyopencl's {name.lstrip('_')}")
+
+    absent.__name__ = name
+    absent.__doc__ = f"Not built yet: {name}."
+    return absent
+
+
+def functions() -> dict[str, Any]:
+    """The placeholders by name."""
+    return {name: _function(name) for name in FUNCTIONS}
+
+
+class ImageFormat:
+    """Channel order and data type of an image; a mere pair."""
+
+    __slots__ = ("channel_data_type", "channel_order")
+
+    def __init__(self, channel_order: int = 0, channel_type: int = 0) -> None:
+        self.channel_order = channel_order
+        self.channel_data_type = channel_type
+
+
+class ImageDescriptor:
+    """The shape of an image; images aren't built yet."""
+
+    def __init__(self) -> None:
+        not_built("images")
+
+
+class Image(MemoryObject):
+    """An image; not built yet."""
+
+    @staticmethod
+    def _custom_init(self: Any, *args: Any) -> None:
+        not_built("images")
+
+    def get_image_info(self, param: int) -> Any:
+        """Not built yet."""
+        not_built("images")
+
+
+class Sampler:
+    """A sampler; not built yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        not_built("samplers")
+
+    def get_info(self, param: int) -> Any:
+        """Not built yet."""
+        not_built("samplers")
+
+
+class Pipe(MemoryObject):
+    """A pipe; not built."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        not_built("pipes")
+
+    def get_pipe_info(self, param: int) -> Any:
+        """Not built."""
+        not_built("pipes")
+
+
+class MemoryMap:
+    """A mapped region; not built yet."""
+
+    def release(self, queue: Any = None, wait_for: Any = None) -> Any:
+        """Not built yet."""
+        not_built("mapped memory")
+
+
+class SVMPointer:
+    """Base of shared virtual memory; not built yet."""
+
+
+class SVM(SVMPointer):
+    """A tag for shared virtual memory; not built yet."""
+
+    def __init__(self, mem: Any) -> None:
+        not_built("shared virtual memory")
+
+
+class SVMAllocation(SVMPointer):
+    """An allocation of shared virtual memory; not built yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        not_built("shared virtual memory")
+
+
+class SVMAllocator:
+    """An allocator of shared virtual memory; not built yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        not_built("shared virtual memory")
+
+
+class SVMPool:
+    """A pool of shared virtual memory; not built yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        not_built("shared virtual memory")
+
+
+class PooledSVM(SVMPointer):
+    """A block of an SVMPool; not built yet."""
+
+
+CLASSES_ABSENT = (
+    ImageFormat,
+    ImageDescriptor,
+    Image,
+    Sampler,
+    Pipe,
+    MemoryMap,
+    SVMPointer,
+    SVM,
+    SVMAllocation,
+    SVMAllocator,
+    SVMPool,
+    PooledSVM,
+)
+"""Classes that are placeholders, or mere values of what is one."""

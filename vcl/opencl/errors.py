@@ -1,0 +1,107 @@
+"""pyopencl's exceptions (`_cl.Error` and its kin) and raising them.
+
+Owns: the four classes, and which of them a status code belongs to. Must not know: what failed.
+pyopencl's Python layer adds `code`, `routine` and `what` to them on import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
+
+from vcl import errors
+from vcl.constants import CLASSES
+
+STATUS = CLASSES["status_code"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _ErrorRecord:
+    """What an Error carries: a text, a status code and the OpenCL routine that failed."""
+
+    def __init__(self, msg: str, code: int, routine: str) -> None:
+        self._msg = msg
+        self._code = code
+        self._routine = routine
+
+    def routine(self) -> str:
+        """Name of the OpenCL routine."""
+        return self._routine
+
+    def code(self) -> int:
+        """The OpenCL status."""
+        return self._code
+
+    def what(self) -> str:
+        """The text."""
+        return self._msg
+
+    def is_out_of_memory(self) -> bool:
+        """Whether freeing memory might help."""
+        return self._code in (
+            errors.MEM_OBJECT_ALLOCATION_FAILURE,
+            errors.OUT_OF_RESOURCES,
+            errors.OUT_OF_HOST_MEMORY,
+        )
+
+
+class Error(Exception):
+    """Base of OpenCL's errors; holds an `_ErrorRecord`."""
+
+
+class MemoryError(Error):
+    """Out of memory or resources."""
+
+
+class LogicError(Error):
+    """The program asked for something that OpenCL doesn't allow."""
+
+
+class RuntimeError(Error):
+    """Something failed while it ran."""
+
+
+def make(routine: str, code: int, text: str = "") -> Error:
+    """The exception for a status, of the class that pyopencl's own backend would choose."""
+    record = _ErrorRecord(text, code, routine)
+    if record.is_out_of_memory():
+        return MemoryError(record)
+    if code <= errors.INVALID_VALUE:
+        return LogicError(record)
+    if code < 0:
+        return RuntimeError(record)
+    return Error(record)
+
+
+def fail(routine: str, status: str, text: str = "") -> NoReturn:
+    """Raise the exception for a status given by its name in `status_code`."""
+    raise make(routine, STATUS[status], text)
+
+
+def fail_code(routine: str, code: int, text: str = "") -> NoReturn:
+    """Raise the exception for a status."""
+    raise make(routine, code, text)
+
+
+def translated(routine: str) -> Callable[[F], F]:
+    """Turn an OperatingError of the runtime into pyopencl's exception for it."""
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except errors.OperatingError as error:
+                raise make(routine, error.code, error.message) from error
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate
+
+
+def not_built(name: str) -> NoReturn:
+    """Raise NotImplementedError for a part of pyopencl that vcl doesn't have yet."""
+    raise NotImplementedError(f"vcl doesn't have {name} yet")
+
+

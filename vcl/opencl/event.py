@@ -1,0 +1,172 @@
+"""Events and waiting for them.
+
+Owns: `Event`, `NannyEvent`, `UserEvent`, `wait_for_events`. Must not know: what the commands do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vcl.client_core import COMPLETE, SUBMITTED, EventState
+from vcl.constants import CLASSES
+from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
+from vcl.opencl.context import PROFILING, CommandQueue, Context
+from vcl.opencl.errors import STATUS, fail, fail_code, translated
+from vcl.opencl.handles import Handle, reference_count
+from vcl.wire.messages import session
+
+_INFO = CLASSES["event_info"]
+_PROFILING = CLASSES["profiling_info"]
+_STATUS_NAMES = {value: name for name, value in STATUS.items()}
+
+
+class Event(Handle):
+    """A command's event."""
+
+    _invalid = "INVALID_EVENT"
+
+    def __init__(self, queue: CommandQueue | None, context: Context, event: int, kind: str) -> None:
+        super().__init__()
+        self._queue = queue
+        self._context = context
+        self._runtime = context._runtime
+        self._id = event
+        self._kind = CLASSES["command_type"][kind]
+
+    def __del__(self) -> None:
+        # Cheaper than a finalizer, and every command makes an event.
+        if hasattr(self, "_kind"):
+            self._runtime.release(self._id)
+
+    def get_info(self, param: int) -> Any:
+        """Answer an event query; asking for the status sends what was enqueued."""
+        if param == _INFO["COMMAND_QUEUE"]:
+            return self._queue
+        if param == _INFO["CONTEXT"]:
+            return self._context
+        if param == _INFO["COMMAND_TYPE"]:
+            return self._kind
+        if param == _INFO["REFERENCE_COUNT"]:
+            return reference_count(self)
+        if param == _INFO["COMMAND_EXECUTION_STATUS"]:
+            state = self._runtime.state(self._id)
+            if state.status > COMPLETE:
+                self._runtime.flush()
+            return state.status
+        fail("clGetEventInfo", "INVALID_VALUE")
+
+    def get_profiling_info(self, param: int) -> int:
+        """Times in ns; start and end are the node's, moved between ours of submit and arrival."""
+        routine = "clGetEventProfilingInfo"
+        if self._queue is None or not self._queue._flags & PROFILING:
+            fail(routine, "PROFILING_INFO_NOT_AVAILABLE", "the queue was made without profiling")
+        state = self._runtime.state(self._id)
+        if state.status != COMPLETE:
+            fail(routine, "PROFILING_INFO_NOT_AVAILABLE", "the command isn't complete")
+        start = max(state.start, state.submitted)
+        end = start + max(0, state.end - state.start)
+        if param == _PROFILING["QUEUED"]:
+            return state.queued
+        if param == _PROFILING["SUBMIT"]:
+            return state.submitted
+        if param == _PROFILING["START"]:
+            return start
+        if param in (_PROFILING["END"], _PROFILING.get("COMPLETE")):
+            return end
+        fail(routine, "INVALID_VALUE")
+
+    @translated("clWaitForEvents")
+    def wait(self) -> None:
+        """Wait until the command has ended; raise if it failed."""
+        self._runtime.check()
+        self._raise_if_failed(self._runtime.wait(self._id))
+
+    def _raise_if_failed(self, state: EventState) -> None:
+        if state.status < 0:
+            with self._runtime.lock:
+                self._runtime.core.told_failure(self._id, state.queue)
+            name = _STATUS_NAMES.get(state.status, str(state.status))
+            fail_code(
+                "clWaitForEvents",
+                EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+                f"the command failed with {name}: {state.failure}",
+            )
+
+    @translated("clSetEventCallback")
+    def set_callback(self, kind: int, callback: Callable[[int], None]) -> None:
+        """Call callback(status) once the command has ended, on another thread."""
+        if kind not in (0, 1, 2):
+            fail("clSetEventCallback", "INVALID_VALUE")
+        self._runtime.flush()
+        # Submitted and running are told with completion at the latest: OpenCL promises no sooner.
+        self._runtime.when_ended(self._id, lambda status: callback(min(status, kind)))
+
+
+class NannyEvent(Event):
+    """An event that keeps the host memory of its command alive."""
+
+    def __init__(
+        self, queue: CommandQueue, context: Context, event: int, kind: str, ward: Any
+    ) -> None:
+        super().__init__(queue, context, event, kind)
+        self._ward = ward
+
+    def get_ward(self) -> Any:
+        """The host memory, until the command is complete."""
+        return self._ward
+
+    def wait(self) -> None:
+        """As Event.wait; the host memory is let go of then."""
+        super().wait()
+        self._ward = None
+
+
+class UserEvent(Event):
+    """An event that the program completes."""
+
+    @translated("clCreateUserEvent")
+    def __init__(self, context: Context) -> None:
+        runtime = context._runtime
+        with runtime.lock:
+            event = runtime.core.new_id()
+            runtime.core.events[event] = EventState(0, SUBMITTED)
+            runtime.say(session.CreateUserEvent(event, context._id))
+        super().__init__(None, context, event, "USER")
+        self._set = False
+
+    @translated("clSetUserEventStatus")
+    def set_status(self, status: int) -> None:
+        """Complete it (0), or fail it (negative); once."""
+        if self._set:
+            fail("clSetUserEventStatus", "INVALID_OPERATION", "its status was set already")
+        if status > 0:
+            fail("clSetUserEventStatus", "INVALID_VALUE")
+        self._set = True
+        self._runtime.say(session.SetUserEvent(self._id, status))
+        self._runtime.flush()
+
+
+@translated("clWaitForEvents")
+def wait_for_events(events: Sequence[Event]) -> None:
+    """Wait for all; raise if one of them failed."""
+    events = list(events)
+    if not events:
+        return
+    states = [(event, event._runtime.wait(event._id)) for event in events]
+    for event, state in states:
+        event._raise_if_failed(state)
+
+
+def wait_list(wait_for: Sequence[Event] | None, context: Context, routine: str) -> list[int]:
+    """Ids of the events of a wait list; raises for what isn't one."""
+    if not wait_for:
+        return []
+    ids = []
+    for event in wait_for:
+        if not isinstance(event, Event):
+            fail(routine, "INVALID_EVENT_WAIT_LIST", f"{event!r} isn't an event")
+        if event._context._runtime is not context._runtime or event._context != context:
+            fail(routine, "INVALID_CONTEXT", "an event of the wait list is of another context")
+        ids.append(event._id)
+    return ids

@@ -1,0 +1,52 @@
+"""Handles: integers that stand for objects, equality and hashing by them.
+
+Owns: the table behind `int_ptr` and `from_int_ptr`. Must not know: what the objects are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Self
+from weakref import WeakValueDictionary
+
+from vcl.opencl.errors import fail
+
+_next = itertools.count(0x5EC10000, 16)
+_objects: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+
+class Handle:
+    """Base of the OpenCL objects: equal when they stand for the same thing."""
+
+    _invalid = "INVALID_VALUE"
+
+    def __init__(self) -> None:
+        self._handle = next(_next)
+        _objects[self._handle] = self
+
+    @property
+    def int_ptr(self) -> int:
+        """An integer that stands for the object in this process."""
+        return self._handle
+
+    @classmethod
+    def from_int_ptr(cls, int_ptr_value: int, retain: bool = True) -> Self:
+        """The object that `int_ptr` stands for; as long as the program holds it elsewhere."""
+        found = _objects.get(int_ptr_value)
+        if not isinstance(found, cls):
+            fail(f"{cls.__name__}.from_int_ptr", cls._invalid, "no live object has this handle")
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and self._handle == other._handle
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return self._handle
+
+
+def reference_count(object_: Any) -> int:
+    """OpenCL's count of references: the program's one, as every object here is held once."""
+    return 1

@@ -1,0 +1,289 @@
+"""Memory objects: buffers and sub-buffers, local memory, and mapped regions' holders.
+
+Owns: `MemoryObjectHolder`, `MemoryObject`, `Buffer`, `LocalMemory`, and the checks of flags and
+sizes (OpenCL 3.0 API, 5.2). Must not know: commands.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from vcl.constants import CLASSES
+from vcl.opencl.context import Context
+from vcl.opencl.errors import fail, translated
+from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.platform import INFO
+from vcl.wire.messages import session
+
+FLAGS = CLASSES["mem_flags"]
+_INFO = CLASSES["mem_info"]
+_TYPES = CLASSES["mem_object_type"]
+_ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
+_HOST_ACCESS = FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]
+_HOST_PTR = FLAGS["USE_HOST_PTR"] | FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]
+
+
+class MemoryObjectHolder(Handle):
+    """What has a memory object: one itself, or a pool's allocation."""
+
+    _invalid = "INVALID_MEM_OBJECT"
+    _released = False
+    _parent: Any = None
+    _origin = 0
+    _size = 0
+    _flags = 0
+    _context: Context
+    _hostbuf: Any = None
+    _type = _TYPES["BUFFER"]
+
+    def _memory(self, routine: str) -> Buffer:
+        """The buffer that commands work on; raises if it was released."""
+        raise NotImplementedError
+
+    def get_info(self, param: int) -> Any:
+        """Answer a memory object query."""
+        memory = self._memory("clGetMemObjectInfo")
+        if param == _INFO["TYPE"]:
+            return memory._type
+        if param == _INFO["FLAGS"]:
+            return memory._flags
+        if param == _INFO["SIZE"]:
+            return memory._size
+        if param == _INFO["HOST_PTR"]:
+            fail("MemoryObject.get_info", "INVALID_VALUE", "Use MemoryObject.get_host_array.")
+        if param == _INFO["MAP_COUNT"]:
+            return 0
+        if param == _INFO["REFERENCE_COUNT"]:
+            return reference_count(memory)
+        if param == _INFO["CONTEXT"]:
+            return memory._context
+        if param == _INFO["ASSOCIATED_MEMOBJECT"]:
+            return memory._parent
+        if param == _INFO["OFFSET"]:
+            return memory._origin
+        if param == _INFO["USES_SVM_POINTER"]:
+            return False
+        if param == _INFO["PROPERTIES"]:
+            return []
+        fail("clGetMemObjectInfo", "INVALID_VALUE")
+
+    def get_host_array(self, shape: Any, dtype: Any, order: str = "C") -> Any:
+        """The host memory of an object made with USE_HOST_PTR, as an array."""
+        memory = self._memory("MemoryObject.get_host_array")
+        if not memory._flags & FLAGS["USE_HOST_PTR"]:
+            fail(
+                "MemoryObject.get_host_array",
+                "INVALID_VALUE",
+                "Only MemoryObject with USE_HOST_PTR is supported.",
+            )
+        array = np.frombuffer(memory._hostbuf, dtype=np.uint8)[: memory._size]
+        typed = array.view(dtype)
+        count = int(np.prod(shape))
+        if count * typed.itemsize > memory._size:
+            fail(
+                "MemoryObject.get_host_array",
+                "INVALID_VALUE",
+                "Resulting array is larger than memory object.",
+            )
+        return typed[:count].reshape(shape, order=order)
+
+
+class MemoryObject(MemoryObjectHolder):
+    """A memory object that the program made."""
+
+    def release(self) -> None:
+        """Let go of it now; using it afterwards is an error."""
+        self._memory("clReleaseMemObject")
+        self._released = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def hostbuf(self) -> Any:
+        """The host memory that the object was made with, if it keeps it."""
+        return self._hostbuf
+
+
+class Buffer(MemoryObject):
+    """A buffer, or a sub-buffer: a region of its root."""
+
+    @translated("clCreateBuffer")
+    def __init__(
+        self, context: Context, flags: int, size: int = 0, hostbuf: Any = None
+    ) -> None:
+        super().__init__()
+        routine = "create_buffer"
+        _check_flags(flags, routine)
+        data = None
+        if hostbuf is not None:
+            if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+                import warnings
+
+                warnings.warn(
+                    "'hostbuf' was passed, but no memory flags to make use of it.",
+                    stacklevel=3,
+                )
+            data = contiguous_bytes(hostbuf, writable=bool(flags & FLAGS["USE_HOST_PTR"]))
+            if size > data.nbytes:
+                fail("Buffer", "INVALID_VALUE", "Specified size is greater than host buffer size")
+            size = size or data.nbytes
+        elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+            fail(routine, "INVALID_HOST_PTR")
+        if size <= 0:
+            fail(routine, "INVALID_BUFFER_SIZE", f"a buffer of {size} bytes")
+        limit = min(d.get_info(INFO["MAX_MEM_ALLOC_SIZE"]) for d in context._devices)
+        if size > limit:
+            fail(
+                routine,
+                "INVALID_BUFFER_SIZE",
+                f"{size} bytes; the smallest device of the context takes at most {limit} "
+                "(MAX_MEM_ALLOC_SIZE)",
+            )
+        self._context = context
+        self._flags = flags if flags & _ACCESS else flags | FLAGS["READ_WRITE"]
+        self._size = int(size)
+        self._runtime = context._runtime
+        self._root_id = self._runtime.core.new_id()
+        self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
+        self._runtime.say(
+            session.CreateBuffer(self._root_id, context._id, self._size, self._flags)
+        )
+        self._finalizer = weakref.finalize(self, self._runtime.release, self._root_id)
+        self._finalizer.atexit = False
+        if data is not None:
+            self._fill_from(data[: self._size])
+
+    def _fill_from(self, data: memoryview) -> None:
+        """The initial contents: a write that nothing waits for, on no queue of the program's."""
+        queue = self._context.__dict__.get("_initial_queue")
+        if queue is None:
+            queue = self._runtime.core.new_id()
+            first = self._context._devices[0]._id
+            out_of_order = CLASSES["command_queue_properties"]["OUT_OF_ORDER_EXEC_MODE_ENABLE"]
+            self._runtime.say(
+                session.CreateQueue(queue, self._context._id, first, out_of_order)
+            )
+            self._context.__dict__["_initial_queue"] = queue
+        size = self._size
+        event = self._runtime.write(
+            queue,
+            bytes(data),
+            lambda event, staging: session.Write(
+                event, queue, [], self._root_id, 0, size, staging
+            ),
+        )
+        self._runtime.release(event)
+
+    def _memory(self, routine: str) -> Buffer:
+        if self._released:
+            fail(routine, "INVALID_MEM_OBJECT", "the memory object was released")
+        return self
+
+    def _let_go(self) -> None:
+        if self._parent is None:
+            self._finalizer()
+
+    @translated("clCreateSubBuffer")
+    def get_sub_region(self, origin: int, size: int, flags: int = 0) -> Buffer:
+        """A sub-buffer of [origin, origin + size) bytes."""
+        routine = "clCreateSubBuffer"
+        self._memory(routine)
+        if self._parent is not None:
+            fail(routine, "INVALID_MEM_OBJECT", "a sub-buffer of a sub-buffer")
+        if flags & (_HOST_PTR | ~(_ACCESS | _HOST_ACCESS | _HOST_PTR)):
+            fail(routine, "INVALID_VALUE", "these flags aren't allowed for a sub-buffer")
+        _check_flags(flags, routine)
+        if size == 0:
+            fail(routine, "INVALID_BUFFER_SIZE")
+        if origin < 0 or size < 0 or origin + size > self._size:
+            fail(routine, "INVALID_VALUE", f"{origin}+{size} is outside {self._size} bytes")
+        align = max(d.get_info(INFO["MEM_BASE_ADDR_ALIGN"]) for d in self._context._devices)
+        if origin % (align // 8):
+            fail(
+                routine,
+                "MISALIGNED_SUB_BUFFER_OFFSET",
+                f"origin {origin} isn't a multiple of {align // 8} (MEM_BASE_ADDR_ALIGN)",
+            )
+        access = self._effective_access(flags, routine)
+        sub = Buffer.__new__(Buffer)
+        Handle.__init__(sub)
+        sub._context = self._context
+        sub._runtime = self._runtime
+        sub._flags = access
+        sub._size = int(size)
+        sub._origin = int(origin)
+        sub._parent = self  # keeps the root alive, as OpenCL does
+        sub._root_id = self._root_id
+        return sub
+
+    def _effective_access(self, flags: int, routine: str) -> int:
+        """A sub-buffer's flags: inherited where not given (OpenCL 3.0 API, 5.2.1)."""
+        own, wanted = self._flags & _ACCESS, flags & _ACCESS
+        if wanted and own != FLAGS["READ_WRITE"] and wanted != own:
+            fail(routine, "INVALID_VALUE", "the flags contradict the buffer's")
+        host = flags & _HOST_ACCESS or self._flags & _HOST_ACCESS
+        return (wanted or own) | host | (self._flags & _HOST_PTR)
+
+    def __getitem__(self, region: slice) -> Buffer:
+        """buf[a:b]: the sub-buffer of these bytes."""
+        if not isinstance(region, slice):
+            raise TypeError("a buffer is sliced by bytes: buf[start:stop]")
+        start, stop, stride = region.indices(self._size)
+        if stride != 1:
+            fail("Buffer.__getitem__", "INVALID_VALUE", "Buffer slice must have stride 1")
+        if stop <= start:
+            fail("Buffer.__getitem__", "INVALID_VALUE", "Buffer slice have end > start")
+        return self.get_sub_region(start, stop - start, self._flags & (_ACCESS | _HOST_ACCESS))
+
+
+class LocalMemory:
+    """A kernel argument: that many bytes of local memory."""
+
+    def __init__(self, size: int) -> None:
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise TypeError("the size of local memory is a number of bytes")
+        self._size = int(size)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._size
+
+
+def _check_flags(flags: int, routine: str) -> None:
+    known = 0
+    for value in FLAGS.values():
+        known |= value
+    too_many = [(flags & group).bit_count() > 1 for group in (_ACCESS, _HOST_ACCESS)]
+    use = FLAGS["USE_HOST_PTR"]
+    contradiction = flags & use and flags & (FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
+    if flags & ~known or any(too_many) or contradiction:
+        fail(routine, "INVALID_VALUE", f"mem_flags {flags:#x} contradict each other")
+
+
+def contiguous_bytes(data: Any, writable: bool = False) -> memoryview:
+    """A flat view of the bytes of anything with the buffer protocol.
+
+    C- or Fortran-contiguous memory is taken as it lies. Raises BufferError or TypeError for the
+    rest.
+    """
+    if not isinstance(data, (np.ndarray, np.generic)):
+        view = memoryview(data)
+        if not view.contiguous:
+            raise BufferError("underlying buffer is not contiguous")
+        if writable and view.readonly:
+            raise BufferError("Object is not writable.")
+        data = np.asarray(view)
+    array = np.asarray(data)
+    if writable and not array.flags.writeable:
+        raise BufferError("Object is not writable.")
+    if not array.flags.forc:
+        raise BufferError("ndarray is not contiguous")
+    if not array.flags.c_contiguous:
+        array = array.T  # the same bytes, in the order in which they lie
+    return array.reshape(-1).view(np.uint8).data

@@ -1,0 +1,102 @@
+"""Assembling `pyopencl._cl`: the module that pyopencl's Python layer stands on.
+
+Owns: the list of names. Must not know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import struct
+from types import ModuleType
+from typing import Any
+
+from vcl.constants import CL_HEADER_VERSION
+from vcl.opencl import (
+    absent,
+    constants,
+    context,
+    enqueue,
+    errors,
+    event,
+    memory,
+    platform,
+    pools,
+    program,
+    session,
+)
+
+
+class DeviceTopologyAmd:
+    """PCI position of an AMD device."""
+
+    __slots__ = ("bus", "device", "function", "type")
+
+    def __init__(self, bus: int = 0, device: int = 0, function: int = 0) -> None:
+        self.type = 1
+        self.bus, self.device, self.function = bus, device, function
+
+
+def _unload_platform_compiler(arg: Any) -> None:
+    """A hint (OpenCL 3.0 API, 5.8.8) without effect."""
+
+
+def build() -> ModuleType:
+    """The module, ready to stand in `sys.modules` as `pyopencl._cl`."""
+    module = ModuleType("pyopencl._cl", "pyopencl's backend on a vcl cluster")
+    module.__file__ = __file__
+    names: dict[str, Any] = {}
+    names.update(constants.make_classes())
+    names.update(absent.functions())
+    classes = (
+        errors._ErrorRecord,
+        errors.Error,
+        errors.MemoryError,
+        errors.LogicError,
+        errors.RuntimeError,
+        platform.NameVersion,
+        platform.Platform,
+        platform.Device,
+        context.Context,
+        context.CommandQueue,
+        event.Event,
+        event.NannyEvent,
+        event.UserEvent,
+        memory.MemoryObjectHolder,
+        memory.MemoryObject,
+        memory.Buffer,
+        memory.LocalMemory,
+        program._Program,
+        program.Kernel,
+        pools.AllocatorBase,
+        pools.DeferredAllocator,
+        pools.ImmediateAllocator,
+        pools.MemoryPool,
+        pools.PooledBuffer,
+        pools._TestMemoryPool,
+        DeviceTopologyAmd,
+        *absent.CLASSES_ABSENT,
+    )
+    for cls in classes:
+        names[cls.__name__] = cls
+    names.update(
+        get_cl_header_version=lambda: CL_HEADER_VERSION,
+        get_platforms=session.get_platforms,
+        wait_for_events=event.wait_for_events,
+        enqueue_nd_range_kernel=enqueue.enqueue_nd_range_kernel,
+        _enqueue_read_buffer=enqueue.enqueue_read_buffer,
+        _enqueue_write_buffer=enqueue.enqueue_write_buffer,
+        _enqueue_copy_buffer=enqueue.enqueue_copy_buffer,
+        _enqueue_fill_buffer=enqueue.enqueue_fill_buffer,
+        _enqueue_marker=enqueue.enqueue_marker,
+        _enqueue_barrier=enqueue.enqueue_barrier,
+        _enqueue_wait_for_events=enqueue.enqueue_wait_for_events,
+        _enqueue_marker_with_wait_list=enqueue.enqueue_marker_with_wait_list,
+        _enqueue_barrier_with_wait_list=enqueue.enqueue_barrier_with_wait_list,
+        enqueue_migrate_mem_objects=enqueue.enqueue_migrate_mem_objects,
+        unload_platform_compiler=_unload_platform_compiler,
+        have_gl=lambda: False,
+        bitlog2=pools.bitlog2,
+        _sizeof_size_t=lambda: struct.calcsize("N"),
+    )
+    for name, value in names.items():
+        setattr(module, name, value)
+    return module

@@ -1,0 +1,79 @@
+"""A map from byte ranges to values: the ground that residency and hazards stand on.
+
+Owns: `RegionMap`. Must not know: what the values mean.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class RegionMap(Generic[V]):
+    """Covers [0, size) with segments, each having one value; equal neighbours are joined.
+
+    Regions are half-open [start, end) in bytes. Values are compared with `==` and must be
+    treated as immutable.
+    """
+
+    __slots__ = ("_starts", "_values", "size")
+
+    def __init__(self, size: int, value: V) -> None:
+        assert size > 0
+        self.size = size
+        """Length of the covered range in bytes."""
+        self._starts = [0]
+        self._values = [value]
+
+    def __len__(self) -> int:
+        """Number of segments."""
+        return len(self._starts)
+
+    def segments(self, start: int, end: int) -> Iterator[tuple[int, int, V]]:
+        """The segments that meet [start, end), clipped to it, in order."""
+        assert 0 <= start <= end <= self.size, (start, end, self.size)
+        index = bisect_right(self._starts, start) - 1
+        while start < end:
+            after = self._starts[index + 1] if index + 1 < len(self._starts) else self.size
+            yield start, min(after, end), self._values[index]
+            start, index = after, index + 1
+
+    def assign(self, start: int, end: int, value: V) -> None:
+        """Give [start, end) one value."""
+        self.update(start, end, lambda _: value)
+
+    def update(self, start: int, end: int, change: Callable[[V], V]) -> None:
+        """Replace the value v of every segment in [start, end) by change(v)."""
+        assert 0 <= start <= end <= self.size, (start, end, self.size)
+        if start == end:
+            return
+        low = self._cut(start)
+        high = self._cut(end) if end < self.size else len(self._starts)
+        starts, values = self._starts[low:high], [change(v) for v in self._values[low:high]]
+        # Join with the neighbours on both sides, too: take them into the rebuilt stretch.
+        if low > 0:
+            low -= 1
+            starts.insert(0, self._starts[low])
+            values.insert(0, self._values[low])
+        if high < len(self._starts):
+            starts.append(self._starts[high])
+            values.append(self._values[high])
+            high += 1
+        joined_starts, joined_values = starts[:1], values[:1]
+        for position, value in zip(starts[1:], values[1:], strict=True):
+            if value != joined_values[-1]:
+                joined_starts.append(position)
+                joined_values.append(value)
+        self._starts[low:high] = joined_starts
+        self._values[low:high] = joined_values
+
+    def _cut(self, position: int) -> int:
+        """Make a segment begin at `position`; answers its index."""
+        index = bisect_left(self._starts, position)
+        if index == len(self._starts) or self._starts[index] != position:
+            self._starts.insert(index, position)
+            self._values.insert(index, self._values[index - 1])
+        return index

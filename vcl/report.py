@@ -1,0 +1,85 @@
+"""What became of a launch: the answer of `vcl.launch_report(event)`.
+
+Owns: the report's shape and its printed form. Must not know: how it is fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One part. global_offset, global_size: work-items per dimension. seconds: of running."""
+
+    node: str
+    device: str
+    global_offset: tuple[int, ...]
+    global_size: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LaunchReport:
+    """How a launch was carried out.
+
+    mode: "regions", "merge", "reduce" or "whole" (DESIGN, decision 6). reason: one sentence.
+    bytes_moved: between the program and nodes, and between nodes, because of this launch.
+    """
+
+    mode: Literal["regions", "merge", "reduce", "whole"]
+    reason: str
+    parts: tuple[PartReport, ...]
+    bytes_moved: int
+
+    @classmethod
+    def from_message(cls, report: dict[str, Any]) -> LaunchReport:
+        """From the dictionary of a session.Report message."""
+        parts = tuple(
+            PartReport(
+                p["node"],
+                p["device"],
+                tuple(p["global_offset"]),
+                tuple(p["global_size"]),
+                p["seconds"],
+            )
+            for p in report["parts"]
+        )
+        return cls(report["mode"], report["reason"], parts, report["bytes_moved"])
+
+    def __str__(self) -> str:
+        """A table for people."""
+        count = len(self.parts)
+        head = f"{self.mode}, {count} part{'s' if count != 1 else ''}, "
+        head += f"{_bytes(self.bytes_moved)} moved: {self.reason}"
+        rows = [("node", "device", "offset", "size", "ms")]
+        for part in self.parts:
+            rows.append(
+                (
+                    part.node,
+                    part.device,
+                    _dimensions(part.global_offset),
+                    _dimensions(part.global_size),
+                    f"{part.seconds * 1e3:.3f}",
+                )
+            )
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        lines = []
+        for row in rows:
+            cells = [c.ljust(w) for c, w in zip(row[:4], widths, strict=False)]
+            lines.append("  ".join([*cells, row[4].rjust(widths[4])]).rstrip())
+        return "\n".join([head, *("  " + line for line in lines)])
+
+
+def _dimensions(sizes: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sizes))
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

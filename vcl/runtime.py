@@ -1,0 +1,284 @@
+"""The client's shell: one session with a master, on a thread of its own.
+
+Owns: the connections, the event loop's thread, the lock around the core, waiting. Must not know:
+OpenCL objects (`vcl.opencl`), or how a cluster is started (`vcl.local`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from vcl.client_core import COMPLETE, Answered, ClientCore, Effect, Ended, EventState
+from vcl.errors import DEVICE_NOT_AVAILABLE, OperatingError
+from vcl.ids import CLIENT
+from vcl.links import BulkLink, ControlLink, dial
+from vcl.transfers import GrantCredit, Stream
+from vcl.transport import ConnectionClosed
+from vcl.version import VERSION
+from vcl.wire.frame import Bytes
+from vcl.wire.limits import close_timeout_s, handshake_timeout_s, staging_bytes_max
+from vcl.wire.messages import session
+from vcl.wire.messages.handshake import Hello, RemoteDevice
+
+connect_timeout_s = 3 * handshake_timeout_s
+
+
+class Runtime:
+    """One session. Everything public may be called from any thread."""
+
+    def __init__(self, url: str, token: str) -> None:
+        """Connect; raises ConnectionProblem with a text for the user."""
+        self.url = url
+        """Where the master is."""
+        self.pid = os.getpid()
+        """The process that owns the session; a forked child must not use it."""
+        self.devices: list[RemoteDevice] = []
+        """The cluster's devices when the session began."""
+        self.lock = threading.RLock()
+        """Guards the core."""
+        self.core = ClientCore(staging_bytes_max)
+        self.dead: str | None = None
+        """Why the session is over, or None."""
+        self._changed = threading.Condition(self.lock)
+        self._released: deque[int] = deque()
+        self._answers: dict[int, Future[Any]] = {}
+        self._callbacks: dict[int, list[Callable[[int], None]]] = {}
+        self._flushing = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vcl", daemon=True)
+        self._thread.start()
+        self._readers: asyncio.Future[Any] | None = None
+        connecting = asyncio.run_coroutine_threadsafe(self._connect(token), self._loop)
+        try:
+            connecting.result(connect_timeout_s)
+        except BaseException:
+            self._stop_loop()
+            raise
+
+    async def _connect(self, token: str) -> None:
+        control, welcome = await dial(
+            self.url, Hello(software=VERSION, role="client", token=token)
+        )
+        self._control = ControlLink(control, session.TO_CLIENT)
+        self.devices = welcome.devices
+        bulk, _ = await dial(
+            self.url,
+            Hello(
+                software=VERSION,
+                role="client-bulk",
+                token=welcome.key,
+                session=welcome.session,
+            ),
+        )
+        self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
+        self._readers = asyncio.gather(self._read_control(), self._read_bulk())
+        self._readers.add_done_callback(self._ended)
+
+    async def _read_control(self) -> None:
+        while True:
+            messages = await self._control.receive()
+            with self.lock:
+                self._carry_out(self.core.from_master(messages))
+
+    async def _read_bulk(self) -> None:
+        while True:
+            frame = await self._bulk.receive()
+            with self.lock:
+                self._carry_out(self.core.from_endpoint(frame))
+
+    def _ended(self, readers: asyncio.Future[Any]) -> None:
+        if readers.cancelled():
+            reason = "it was closed"
+        else:
+            error = readers.exception()
+            reason = error.reason if isinstance(error, ConnectionClosed) else ""
+            reason = reason or str(error)
+        with self.lock:
+            if self.dead is None:
+                self.dead = f"the session with {self.url} is over: {reason}"
+            self._carry_out(self.core.abandon(DEVICE_NOT_AVAILABLE, self.dead))
+            for answer in self._answers.values():
+                answer.set_exception(OperatingError(DEVICE_NOT_AVAILABLE, self.dead))
+            self._answers.clear()
+            self._changed.notify_all()
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        """On the loop's thread, with the lock held."""
+        for effect in effects:
+            if isinstance(effect, Ended):
+                self._run_callbacks(effect.events)
+                self._changed.notify_all()
+            elif isinstance(effect, Stream):
+                self._bulk.stream(effect)
+            elif isinstance(effect, GrantCredit):
+                self._bulk.grant(effect)
+            elif isinstance(effect, Answered):
+                for message in effect.messages:
+                    self._answers.pop(message.request).set_result(message)
+        self._changed.notify_all()
+
+    # ---- sending
+
+    def check(self) -> None:
+        """Raise OperatingError when the session can't be used any more."""
+        if os.getpid() != self.pid:
+            raise OperatingError(
+                DEVICE_NOT_AVAILABLE,
+                "this process was forked from the one that is connected to the cluster; connect "
+                "anew in the child (start it with the spawn method, or exec)",
+            )
+        if self.dead is not None:
+            raise OperatingError(DEVICE_NOT_AVAILABLE, self.dead)
+
+    def say(self, message: Any, inline_bytes: int = 0) -> None:
+        """Put a message into the batch."""
+        self.check()
+        with self.lock:
+            if self.core.say(message, inline_bytes):
+                self.flush()
+
+    def enqueue(self, queue: int, make: Callable[[int], Any], inline_bytes: int = 0) -> int:
+        """Put a command into the batch; `make(event)` makes its message. Answers the event."""
+        self.check()
+        with self.lock:
+            event = self.core.begin(queue, time.time_ns())
+            if self.core.say(make(event), inline_bytes):
+                self.flush()
+            return event
+
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
+        """As `enqueue`, for a Write of bytes that nobody will change: make(event, staging)."""
+        self.check()
+        with self.lock:
+            core = self.core
+            if core.staged_bytes and core.staged_bytes + len(data) > core.staging_bytes_max:
+                self.flush()
+                self._changed.wait_for(
+                    lambda: self.dead is not None
+                    or not core.staged_bytes
+                    or core.staged_bytes + len(data) <= core.staging_bytes_max
+                )
+                self.check()
+            staging = core.stage(data)
+            return self.enqueue(queue, lambda event: make(event, staging))
+
+    def read(self, queue: int, destination: memoryview, make: Callable[[int], Any]) -> int:
+        """As `enqueue`, for a Read into `destination`, which must live until it's complete."""
+        self.check()
+        with self.lock:
+
+            def make_and_expect(event: int) -> Any:
+                self.core.expect_read(event, destination)
+                return make(event)
+
+            return self.enqueue(queue, make_and_expect)
+
+    def release(self, number: int) -> None:
+        """The program holds an object or event no longer. Safe in destructors of any thread."""
+        self._released.append(number)
+        if len(self._released) >= 1024 and not self._flushing and self.dead is None:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the batch, soon and from the session's thread."""
+        if not self._flushing and os.getpid() == self.pid and not self._loop.is_closed():
+            self._flushing = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        with self.lock:
+            self._flushing = False
+            # Released ids are taken first: whatever refers to them is in the batch already.
+            released = []
+            while self._released:
+                released.append(self._released.popleft())
+            batch = self.core.take_batch(released, time.time_ns())
+            if batch and self.dead is None:
+                try:
+                    self._control.send(batch)
+                except ConnectionClosed:
+                    return  # the reading side is about to end the session with the reason
+
+    def ask(self, request: int, message: Any, inline_bytes: int = 0) -> Any:
+        """Send a request and wait for its answer."""
+        self.check()
+        answer: Future[Any] = Future()
+        with self.lock:
+            self._answers[request] = answer
+            self.say(message, inline_bytes)
+            self.flush()
+        return answer.result()
+
+    # ---- events
+
+    def state(self, event: int) -> EventState:
+        """What is known of an event that the program holds."""
+        with self.lock:
+            return self.core.events[event]
+
+    def wait(self, event: int) -> EventState:
+        """Wait until an event has ended."""
+        with self.lock:
+            state = self.core.events[event]
+            if state.status > COMPLETE:
+                self.check()
+                self.flush()
+                self._changed.wait_for(lambda: state.status <= COMPLETE)
+            return state
+
+    def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
+        """Call callback(status) once the event has ended, on a thread of its own."""
+        with self.lock:
+            state = self.core.events[event]
+            if state.status > COMPLETE:
+                self._callbacks.setdefault(event, []).append(callback)
+                return
+        _call([callback], state.status)
+
+    def _run_callbacks(self, events: Sequence[int]) -> None:
+        for event in events:
+            callbacks = self._callbacks.pop(event, None)
+            if callbacks:
+                status = self.core.events[event].status
+                # A thread of its own: a callback may enqueue, or wait.
+                threading.Thread(target=_call, args=(callbacks, status), daemon=True).start()
+
+    # ---- end
+
+    def close(self) -> None:
+        """End the session. Idempotent; does nothing in a forked child."""
+        if os.getpid() != self.pid or self._loop.is_closed():
+            return
+        with self.lock:
+            if self.dead is None:
+                self.dead = f"the session with {self.url} was closed by the program"
+        closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        try:
+            closing.result(2 * close_timeout_s)
+        finally:
+            self._stop_loop()
+
+    async def _close(self) -> None:
+        await self._control.connection.close(1000, "the program ended its session")
+        await self._bulk.connection.close()
+        if self._readers is not None:
+            await asyncio.wait([self._readers])
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(close_timeout_s)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+def _call(callbacks: Sequence[Callable[[int], None]], status: int) -> None:
+    for callback in callbacks:
+        callback(status)
+

@@ -1,0 +1,365 @@
+"""What every transport shares: the receive queue, back-pressure, closing and keep-alive.
+
+Owns the behaviour that the port promises, once for all libraries. An adapter supplies the six
+methods that touch its library and reports what happens through `frame_arrived`, `peer_closed`,
+`link_lost`, `pause_writing` and `resume_writing`. Must not know any WebSocket library.
+
+Life of a connection: open -> ended -> lost. *Ended* is the moment at which the outcome is known (a
+close frame was sent or received, or the link broke): `_end` is set once and never changes. *Lost*
+is when the link itself is gone; a timer of `close_timeout_s` sees to it that ended leads to lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+
+from vcl.transport.connection import (
+    CLOSE_ABNORMAL,
+    CLOSE_GOING_AWAY,
+    CLOSE_INTERNAL_ERROR,
+    CLOSE_NORMAL,
+    CLOSE_PROTOCOL_ERROR,
+    CLOSE_REASON_BYTES_MAX,
+    CLOSE_TOO_BIG,
+    CLOSE_UNSUPPORTED_DATA,
+    ConnectionClosed,
+    Data,
+    Handler,
+    Settings,
+)
+
+OPCODE_CONTINUATION = 0x0
+OPCODE_TEXT = 0x1
+OPCODE_BINARY = 0x2
+
+SMALL_BYTES_MAX = 65536
+"""Up to this size a received message is worth copying into plain bytes."""
+
+UNYIELDED_BYTES_MAX = 262144
+UNYIELDED_BYTES_PER_MESSAGE = 1024
+"""A sender that never has to wait gives way to the loop after so much, so that it can't starve the
+connection's own receiving end; each message counts as at least the second figure."""
+
+log = logging.getLogger(__name__)
+
+
+def size_bytes(part: Data) -> int:
+    """Return the size of `part` in bytes, whatever its item type."""
+    return part.nbytes if isinstance(part, memoryview) else len(part)
+
+
+def peer_name(address: object) -> str:
+    """Return a socket address as text: "127.0.0.1:5123", "[::1]:5123"."""
+    if not isinstance(address, tuple) or len(address) < 2:
+        return str(address)
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class BaseConnection(ABC):
+    """A Connection without its link; see the module's docstring for what an adapter adds."""
+
+    def __init__(self, settings: Settings, peer: str) -> None:
+        self._settings = settings
+        self._peer = peer
+        self._loop = asyncio.get_running_loop()
+        # What has arrived and was not asked for yet, and its size in bytes.
+        self._messages: deque[bytes | memoryview] = deque()
+        self._messages_bytes = 0
+        # The fragments so far of a message that came in several frames.
+        self._fragments: bytearray | None = None
+        self._reading_paused = False
+        self._receiver: asyncio.Future[None] | None = None
+        self._writing_paused = False
+        self._senders: set[asyncio.Future[None]] = set()
+        self._unyielded_bytes = 0
+        # Code, reason and whether the peer closed; None while open.
+        self._end: tuple[int, str, bool] | None = None
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
+        # Whether anything has arrived since the last look.
+        self._heard = False
+
+    # What an adapter supplies. None of these may raise because the link is closing or gone.
+
+    @abstractmethod
+    def _write(self, parts: tuple[Data, ...]) -> None:
+        """Write one binary message; `parts` may be changed as soon as this returns."""
+
+    @abstractmethod
+    def _write_close(self, code: int, reason: str) -> None:
+        """Write a close frame; the link is to be dropped once the peer's has arrived."""
+
+    @abstractmethod
+    def _write_ping(self) -> None:
+        """Write a ping."""
+
+    @abstractmethod
+    def _set_reading(self, reading: bool) -> None:
+        """Stop or go on reading from the network."""
+
+    @abstractmethod
+    def _unsent_bytes(self) -> int:
+        """Return the size of the write buffer's content."""
+
+    @abstractmethod
+    def _abort(self) -> None:
+        """Drop the link at once; `link_lost` follows."""
+
+    # The port.
+
+    @property
+    def peer(self) -> str:
+        """The far end's address."""
+        return self._peer
+
+    async def send(self, *parts: Data) -> None:
+        """See Connection.send."""
+        self.send_soon(*parts)
+        if self._writing_paused:
+            await self._writable()
+            return
+        self._unyielded_bytes += UNYIELDED_BYTES_PER_MESSAGE + sum(map(size_bytes, parts))
+        if self._unyielded_bytes > UNYIELDED_BYTES_MAX:
+            self._unyielded_bytes = 0
+            await asyncio.sleep(0)
+
+    def send_soon(self, *parts: Data) -> None:
+        """See Connection.send_soon."""
+        if self._end is not None:
+            raise self._closed()
+        self._write(parts)
+
+    async def recv(self) -> bytes | memoryview:
+        """See Connection.recv."""
+        while not self._messages:
+            if self._end is not None:
+                raise self._closed()
+            assert self._receiver is None, "recv has one caller at a time"
+            self._receiver = self._loop.create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        message = self._messages.popleft()
+        self._messages_bytes -= len(message)
+        if (
+            self._reading_paused
+            and len(self._messages) <= self._settings.receive_messages_max // 2
+            and self._messages_bytes <= self._settings.receive_bytes_max // 2
+        ):
+            self._resume_reading()
+        return message
+
+    async def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
+        """See Connection.close."""
+        assert 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015), code
+        self._messages.clear()
+        self._messages_bytes = 0
+        self.fail(code, reason)
+        # Room was made: what the peer sent before its close frame must get past.
+        self._resume_reading()
+        await asyncio.shield(self._lost)
+
+    # What an adapter reports.
+
+    def opened(self) -> None:
+        """Start the keep-alive: the opening handshake is done."""
+        self._watch()
+
+    def heard(self) -> None:
+        """Note that the peer gave a sign of life."""
+        self._heard = True
+
+    def frame_arrived(self, opcode: int, payload: Data, fin: bool) -> None:
+        """Take a data frame; `payload` is handed over to this connection."""
+        self._heard = True
+        if self._end is not None:
+            return
+        if opcode == OPCODE_BINARY and fin and self._fragments is None:
+            self._message_arrived(payload)
+            return
+        if opcode == OPCODE_TEXT:
+            self.fail(CLOSE_UNSUPPORTED_DATA, "text messages are not part of the protocol")
+            return
+        if (opcode == OPCODE_CONTINUATION) != (self._fragments is not None):
+            self.fail(CLOSE_PROTOCOL_ERROR, "fragments out of order")
+            return
+        if self._fragments is None:
+            self._fragments = bytearray()
+        if len(self._fragments) + len(payload) > self._settings.message_bytes_max:
+            self._fragments = None
+            self.fail(CLOSE_TOO_BIG, self._too_big())
+            return
+        self._fragments += payload
+        if fin:
+            whole, self._fragments = self._fragments, None
+            self._message_arrived(whole)
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close because of what arrived, or by request, without waiting for the peer."""
+        if self._end is not None:
+            return
+        clipped = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
+        # Written before the end is set: that the outcome is known stops all other writes.
+        self._write_close(code, clipped)
+        self.ended(code, clipped, sent_by_peer=False)
+
+    def peer_closed(self, code: int, reason: str) -> None:
+        """Note that a close frame arrived."""
+        self.ended(code, reason, sent_by_peer=True)
+
+    def ended(self, code: int, reason: str, sent_by_peer: bool) -> None:
+        """Fix the outcome, once, and let everybody who waits know."""
+        if self._end is not None:
+            return
+        self._end = (code, reason, sent_by_peer)
+        self._fragments = None
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+        self._wake_senders()
+        # The peer's close frame and the end of the stream must get past a full queue.
+        self._resume_reading()
+        if not self._lost.done():
+            self._close_timer = self._loop.call_later(self._settings.close_timeout_s, self._abort)
+
+    def link_lost(self, error: BaseException | None) -> None:
+        """Note that the link is gone, with or without a close handshake before."""
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self.ended(CLOSE_ABNORMAL, str(error) if error else "no close handshake", False)
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Note that the write buffer is above its high-water mark."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Note that the write buffer is below its low-water mark again."""
+        self._writing_paused = False
+        self._wake_senders()
+
+    # Inside.
+
+    def _closed(self) -> ConnectionClosed:
+        assert self._end is not None
+        return ConnectionClosed(*self._end)
+
+    def _too_big(self) -> str:
+        return f"message longer than {self._settings.message_bytes_max} bytes"
+
+    def _message_arrived(self, message: Data) -> None:
+        size = len(message)
+        if size > self._settings.message_bytes_max:
+            self.fail(CLOSE_TOO_BIG, self._too_big())
+            return
+        if isinstance(message, bytearray):
+            message = bytes(message) if size <= SMALL_BYTES_MAX else memoryview(message)
+        self._messages.append(message)
+        self._messages_bytes += size
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+        if not self._reading_paused and (
+            len(self._messages) >= self._settings.receive_messages_max
+            or self._messages_bytes >= self._settings.receive_bytes_max
+        ):
+            self._reading_paused = True
+            self._set_reading(False)
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self._set_reading(True)
+
+    async def _writable(self) -> None:
+        waiter = self._loop.create_future()
+        self._senders.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._senders.discard(waiter)
+        # Without this a message that died in the write buffer would count as sent.
+        if self._writing_paused and self._end is not None:
+            raise self._closed()
+
+    def _wake_senders(self) -> None:
+        for waiter in self._senders:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _watch(self) -> None:
+        self._heard = False
+        self._ping_timer = self._loop.call_later(self._settings.ping_interval_s, self._look)
+
+    def _look(self) -> None:
+        # Paused means that this side does not listen, which says nothing about the peer.
+        if self._heard or self._reading_paused:
+            self._watch()
+            return
+        self._write_ping()
+        unsent_bytes = self._unsent_bytes()
+        self._ping_timer = self._loop.call_later(
+            self._settings.ping_timeout_s, self._judge, unsent_bytes
+        )
+
+    def _judge(self, unsent_bytes: int) -> None:
+        # On a slow link the ping may still wait behind bulk; bytes that leave are a sign of life.
+        if self._heard or self._reading_paused or self._unsent_bytes() != unsent_bytes:
+            self._watch()
+            return
+        silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"
+        self.ended(CLOSE_ABNORMAL, silence, sent_by_peer=False)
+        self._abort()
+
+
+class Handlers:
+    """The handlers that run for one server, and the connections they serve."""
+
+    def __init__(self, handler: Handler, settings: Settings) -> None:
+        self._handler = handler
+        self._settings = settings
+        self._running: dict[asyncio.Task[None], BaseConnection] = {}
+        self.closing = False
+
+    def start(self, connection: BaseConnection, path: str) -> asyncio.Task[None]:
+        """Run the handler for `connection` and close the connection after it."""
+        connection.opened()
+        running = asyncio.get_running_loop().create_task(self._run(connection, path))
+        self._running[running] = connection
+        running.add_done_callback(self._running.pop)
+        return running
+
+    async def _run(self, connection: BaseConnection, path: str) -> None:
+        code, reason = CLOSE_INTERNAL_ERROR, "the handler failed"
+        try:
+            await self._handler(connection, path)
+            code, reason = CLOSE_NORMAL, ""
+        except ConnectionClosed as closed:
+            # Where most handlers end: nothing to tell a peer that has gone.
+            log.debug("%s: %s", connection.peer, closed)
+        except Exception:
+            log.exception("the handler of %s failed", connection.peer)
+        finally:
+            await connection.close(code, reason)
+
+    async def close(self) -> None:
+        """Close every connection with 1001, then wait for the handlers, cancelling the tardy."""
+        self.closing = True
+        running = dict(self._running)
+        if not running:
+            return
+        reason = "the server stops"
+        await asyncio.gather(*(each.close(CLOSE_GOING_AWAY, reason) for each in running.values()))
+        _, tardy = await asyncio.wait(running, timeout=self._settings.close_timeout_s)
+        for handler in tardy:
+            log.warning("the handler of %s outlived its connection", running[handler].peer)
+            handler.cancel()
+        if tardy:
+            await asyncio.wait(tardy)

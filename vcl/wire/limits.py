@@ -1,0 +1,52 @@
+"""Every limit of the protocol in one place.
+
+Owns: sizes, counts and times that both ends of a connection must agree on or defend. Must not
+know: how they are enforced.
+"""
+
+from __future__ import annotations
+
+PROTOCOL_VERSION = 1
+"""Both ends must speak exactly this version; see README.md, "Handshake"."""
+
+message_bytes_max = 64 * 2**20
+"""Largest WebSocket message that an end accepts."""
+
+chunk_bytes_max = 2**20
+"""Largest payload of one bulk chunk: bounds what a small message can be stuck behind."""
+
+eager_bytes_max = 64 * 2**10
+"""Transfers up to this size may be sent before the receiver has granted credit."""
+
+eager_total_bytes_max = 4 * 2**20
+"""Bytes of eager transfers that one sender may have without credit towards one receiver."""
+
+batch_count_max = 4096
+"""Commands after which a client sends its batch without being asked to."""
+
+batch_bytes_max = 2**20
+"""Bytes of inline data (sources, scalars) after which a client sends its batch."""
+
+staging_bytes_max = 2 * 2**30
+"""Host bytes that a client keeps for writes that no node has yet taken."""
+
+source_bytes_max = 32 * 2**20
+"""Largest program source."""
+
+unacknowledged_batches_max = 64
+"""Batches after which the receiver acknowledges even when it has nothing to say."""
+
+handshake_timeout_s = 10.0
+"""Time from the opened WebSocket to the end of the handshake."""
+
+heartbeat_interval_s = 5.0
+"""An agent says that it lives this often."""
+
+heartbeat_timeout_s = 20.0
+"""An agent that was silent this long is lost."""
+
+executor_start_timeout_s = 30.0
+"""Time from asking an agent for an executor to its registration."""
+
+close_timeout_s = 5.0
+"""Time that an orderly end may take before it becomes a disorderly one."""

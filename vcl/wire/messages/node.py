@@ -1,0 +1,57 @@
+"""What an agent and the master say to each other after the agent's registration.
+
+Owns: heartbeats and the start and stop of executors. The inventory of devices travels in Hello.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vcl.wire.codec import Conversation
+
+
+class StartExecutor(NamedTuple):
+    """Give a ready executor to a session; it dials the master with `ticket`.
+
+    devices: [device id, index in the agent's inventory] each.
+    """
+
+    session: int
+    node: int
+    ticket: str
+    devices: list[list[int]]
+
+
+class StopExecutor(NamedTuple):
+    """The session is over: end its executor."""
+
+    session: int
+
+
+class Heartbeat(NamedTuple):
+    """The agent lives. executors: of sessions that it runs."""
+
+    executors: int
+
+
+class ExecutorEnded(NamedTuple):
+    """An executor ended that wasn't asked to; message says how, for the user."""
+
+    session: int
+    message: str
+
+
+TO_AGENT = Conversation(
+    "master to agent",
+    {
+        1: StartExecutor,
+        2: StopExecutor,
+    },
+)
+FROM_AGENT = Conversation(
+    "agent to master",
+    {
+        40: Heartbeat,
+        41: ExecutorEnded,
+    },
+)

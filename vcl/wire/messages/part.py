@@ -1,0 +1,219 @@
+"""What the master and an executor say to each other on their control connection.
+
+Owns: the operations that an executor carries out, and its reports. Every operation has an id
+and waits for others *of the same executor*; the executor starts it when those are done, or
+earlier where its driver keeps the order by itself. A buffer exists once per device that uses it
+and has the client's id.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from vcl.wire.codec import Conversation
+
+
+class Allocate(NamedTuple):
+    """Make the device's copy of a buffer, contents undefined. Failure shows in operations."""
+
+    device: int
+    buffer: int
+    size: int
+
+
+class Free(NamedTuple):
+    """Free the device's copy of a buffer after the operations in `waits`."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    buffer: int
+
+
+class Build(NamedTuple):
+    """Create and build a program for devices; answered by BuildDone."""
+
+    program: int
+    request: int
+    devices: list[int]
+    source: str
+    options: str
+
+
+class ForgetProgram(NamedTuple):
+    """Release a program after the operations in `waits`."""
+
+    operation: int
+    waits: list[int]
+    program: int
+
+
+class Run(NamedTuple):
+    """Run a part of a launch."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    program: int
+    kernel: str
+    global_offset: list[int]
+    global_size: list[int]
+    local_size: list[int] | None
+    arguments: list[Any]
+
+
+class FillRegion(NamedTuple):
+    """Fill a region with a pattern."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    buffer: int
+    offset: int
+    size: int
+    pattern: bytes
+
+
+class CopyRegion(NamedTuple):
+    """Copy between two buffers of one device."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    source: int
+    source_offset: int
+    destination: int
+    destination_offset: int
+    size: int
+
+
+class Send(NamedTuple):
+    """Send a region to an endpoint as `transfer`."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    buffer: int
+    offset: int
+    size: int
+    transfer: int
+    endpoint: int
+
+
+class Receive(NamedTuple):
+    """Receive a region from an endpoint as `transfer`."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    buffer: int
+    offset: int
+    size: int
+    transfer: int
+    endpoint: int
+
+
+class Snapshot(NamedTuple):
+    """Keep the present contents of regions as the pre-image of a merge.
+
+    regions: [buffer, offset, size, element size] each, all in bytes.
+    """
+
+    operation: int
+    waits: list[int]
+    device: int
+    merge: int
+    regions: list[list[int]]
+
+
+class SendChanges(NamedTuple):
+    """Send what a part changed against its snapshot to the merge's home, then drop the snapshot.
+
+    regions: as in Snapshot. The transfer carries for each region in turn a length (8 bytes,
+    little endian) and the packed changes (README.md, "Packed changes").
+    """
+
+    operation: int
+    waits: list[int]
+    device: int
+    merge: int
+    regions: list[list[int]]
+    transfer: int
+    endpoint: int
+
+
+class Merge(NamedTuple):
+    """Finish a merge at its home: take in the changes of the other parts.
+
+    transfers: [transfer, endpoint] each. On a conflict the snapshot is restored and the launch
+    described by the other fields runs whole.
+    """
+
+    operation: int
+    waits: list[int]
+    device: int
+    merge: int
+    regions: list[list[int]]
+    transfers: list[list[int]]
+    program: int
+    kernel: str
+    global_offset: list[int]
+    global_size: list[int]
+    local_size: list[int] | None
+    arguments: list[Any]
+
+
+class CancelTransfer(NamedTuple):
+    """The other end of a transfer failed: fail the operation that takes part in it."""
+
+    transfer: int
+    message: str
+
+
+class Done(NamedTuple):
+    """Operations that ended: [operation, status, start, end, message, extra] each.
+
+    status: 0 or a negative OpenCL status. start, end: ns of the executor's wall clock. message:
+    None or why it failed. extra: None, or for SendChanges the bytes sent, for Merge the offset
+    of the conflict or None.
+    """
+
+    operations: list[list[Any]]
+
+
+class BuildDone(NamedTuple):
+    """A build ended: logs [device, status, log] each; kernels as in session.Built."""
+
+    request: int
+    status: int
+    message: str
+    logs: list[list[Any]]
+    kernels: list[list[Any]]
+
+
+TO_EXECUTOR = Conversation(
+    "master to executor",
+    {
+        1: Allocate,
+        2: Free,
+        3: Build,
+        4: ForgetProgram,
+        10: Run,
+        11: FillRegion,
+        12: CopyRegion,
+        13: Send,
+        14: Receive,
+        15: Snapshot,
+        16: SendChanges,
+        17: Merge,
+        18: CancelTransfer,
+    },
+)
+
+FROM_EXECUTOR = Conversation(
+    "executor to master",
+    {
+        40: Done,
+        41: BuildDone,
+    },
+)

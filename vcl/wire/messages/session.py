@@ -1,0 +1,279 @@
+"""What a client and the master say to each other on the control connection of a session.
+
+Owns: the message classes of both directions, and the encoding of kernel arguments. Ids are
+chosen by the client and never used twice in a session; sizes and offsets are in bytes; times are
+nanoseconds of the node's wall clock.
+
+A kernel argument is one of: bytes (a by-value argument, native layout), None (a null pointer),
+[1, buffer, offset, size] (a region of a buffer), [2, size] (local memory).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire.codec import Conversation
+
+ARGUMENT_BUFFER = 1
+ARGUMENT_LOCAL = 2
+
+
+class CreateContext(NamedTuple):
+    """A context on devices of the cluster; `split` when it is the cluster device's."""
+
+    context: int
+    devices: list[int]
+    split: bool
+
+
+class CreateQueue(NamedTuple):
+    """A command queue. device: 0 for the cluster device. properties: command_queue_properties."""
+
+    queue: int
+    context: int
+    device: int
+    properties: int
+
+
+class CreateBuffer(NamedTuple):
+    """A buffer; its contents are zero until written. flags: mem_flags."""
+
+    buffer: int
+    context: int
+    size: int
+    flags: int
+
+
+class CreateProgram(NamedTuple):
+    """A program from OpenCL C source."""
+
+    program: int
+    context: int
+    source: str
+
+
+class BuildProgram(NamedTuple):
+    """Build for all devices of the context; answered by Built with the same request number."""
+
+    program: int
+    request: int
+    options: str
+
+
+class CreateUserEvent(NamedTuple):
+    """A user event, in state submitted."""
+
+    event: int
+    context: int
+
+
+class SetUserEvent(NamedTuple):
+    """status: 0 for complete, or a negative error."""
+
+    event: int
+    status: int
+
+
+class Release(NamedTuple):
+    """The client holds these objects and events no longer; their ids don't come again."""
+
+    objects: list[int]
+
+
+class Launch(NamedTuple):
+    """Enqueue a kernel (OpenCL 3.0 API, 5.8 clEnqueueNDRangeKernel)."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    program: int
+    kernel: str
+    global_offset: list[int]
+    global_size: list[int]
+    local_size: list[int] | None
+    arguments: list[Any]
+
+
+class Write(NamedTuple):
+    """Enqueue a write of bytes that the client keeps as `staging` until told to drop it."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    buffer: int
+    offset: int
+    size: int
+    staging: int
+
+
+class Read(NamedTuple):
+    """Enqueue a read; answered by Pull messages that together cover [0, size)."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    buffer: int
+    offset: int
+    size: int
+
+
+class Copy(NamedTuple):
+    """Enqueue a copy between buffers."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    source: int
+    destination: int
+    source_offset: int
+    destination_offset: int
+    size: int
+
+
+class Fill(NamedTuple):
+    """Enqueue a fill with a pattern of 1 to 128 bytes, a power of two."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    buffer: int
+    offset: int
+    size: int
+    pattern: bytes
+
+
+class Marker(NamedTuple):
+    """Enqueue a marker or a barrier; an empty wait list means all earlier commands."""
+
+    event: int
+    queue: int
+    waits: list[int]
+    barrier: bool
+
+
+class AskReport(NamedTuple):
+    """Ask how a launch was carried out; answered by Report once it is complete."""
+
+    request: int
+    event: int
+
+
+class EventsDone(NamedTuple):
+    """Events that ended: [event, status, start, end, message] each; status 0 or negative."""
+
+    events: list[list[Any]]
+
+
+class Built(NamedTuple):
+    """A build ended.
+
+    logs: [device, status, log] each. kernels: [name, {device: work-group info}, [argument info]]
+    each, the same on all devices.
+    """
+
+    request: int
+    status: int
+    message: str
+    logs: list[list[Any]]
+    kernels: list[list[Any]]
+
+
+class Report(NamedTuple):
+    """How a launch was carried out, as `vcl.report.LaunchReport` takes it; None if forgotten."""
+
+    request: int
+    report: dict[str, Any] | None
+
+
+class Push(NamedTuple):
+    """Send [offset, offset + size) of a staging copy to an endpoint as `transfer`."""
+
+    transfer: int
+    staging: int
+    offset: int
+    size: int
+    endpoint: int
+
+
+class Pull(NamedTuple):
+    """Bytes for [offset, offset + size) of a read's destination.
+
+    From an endpoint as `transfer`; or, with transfer 0, from the client's own staging copy at
+    `source_offset`; or, with transfer 0 and staging 0, zeros.
+    """
+
+    event: int
+    offset: int
+    size: int
+    transfer: int
+    endpoint: int
+    staging: int
+    source_offset: int
+
+
+class DropStaging(NamedTuple):
+    """These staging copies are needed no longer."""
+
+    stagings: list[int]
+
+
+class DeviceLost(NamedTuple):
+    """A device of the session's contexts is gone with its node."""
+
+    device: int
+    message: str
+
+
+class CancelPush(NamedTuple):
+    """The receiver of a Push is gone: stop sending, or don't begin."""
+
+    transfer: int
+
+
+TO_MASTER = Conversation(
+    "client to master",
+    {
+        1: CreateContext,
+        2: CreateQueue,
+        3: CreateBuffer,
+        4: CreateProgram,
+        5: BuildProgram,
+        6: CreateUserEvent,
+        7: SetUserEvent,
+        8: Release,
+        10: Launch,
+        11: Write,
+        12: Read,
+        13: Copy,
+        14: Fill,
+        15: Marker,
+        20: AskReport,
+    },
+)
+
+TO_CLIENT = Conversation(
+    "master to client",
+    {
+        40: EventsDone,
+        41: Built,
+        42: Report,
+        43: Push,
+        44: Pull,
+        45: DropStaging,
+        46: DeviceLost,
+        47: CancelPush,
+    },
+)
+
+
+def check_argument(argument: Any) -> None:
+    """Raise RemoteProtocolError unless this is a kernel argument as this module describes."""
+    if argument is None or type(argument) is bytes:
+        return
+    if type(argument) is list and argument and all(type(x) is int and x >= 0 for x in argument):
+        if argument[0] == ARGUMENT_BUFFER and len(argument) == 4:
+            return
+        if argument[0] == ARGUMENT_LOCAL and len(argument) == 2:
+            return
+    raise RemoteProtocolError(f"malformed kernel argument {argument!r:.100}")
