@@ -42,6 +42,7 @@ def run(
 ) -> None:
     """Coordinate a vcl cluster: agents and clients connect here."""
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("picows").setLevel(logging.WARNING)
     host, _, port_text = listen.rpartition(":")
     if not host or not port_text.isdigit() or int(port_text) > 65535:
         raise typer.BadParameter(f"{listen!r} isn't HOST:PORT", param_hint="--listen")

@@ -246,6 +246,8 @@ class Planner:
             self._read(command, message)
         elif isinstance(message, session.Copy):
             self._copy(command, message)
+        elif isinstance(message, session.CopyRect):
+            self._copy_rect(command, message)
         elif isinstance(message, session.Fill):
             self._fill(command, message)
         else:
@@ -308,6 +310,22 @@ class Planner:
         self.give(
             command, destination, message.destination_offset, end, place.device, operation.id
         )
+
+    def _copy_rect(self, command: Command, m: session.CopyRect) -> None:
+        """As a copy between the boxes' hulls, but the destination's gaps keep their contents."""
+        source, destination = self.buffers[m.source], self.buffers[m.destination]
+        start, end = m.source_offset, m.source_offset + m.source_size
+        first, last = m.destination_offset, m.destination_offset + m.destination_size
+        place = self.nearest(command.queue, [(source, start, end), (destination, first, last)])
+        self.bring(command, source, start, end, place)
+        self.bring(command, destination, first, last, place)
+        live = self.ledger.live.keys()
+        waits = source.reading(place.device, start, end, live)
+        waits |= destination.writing(place.device, first, last, live)
+        operation = self.ledger.begin(place.node, command, main=True)
+        self._tell(place, part.CopyBox(operation.id, sorted(waits), place.device, *m[3:]))
+        source.note_reader(place.device, start, end, operation.id, True, live)
+        self.give(command, destination, first, last, place.device, operation.id)
 
     def _fill(self, command: Command, message: session.Fill) -> None:
         buffer = self.buffers[message.buffer]

@@ -17,11 +17,13 @@ from master.effects import Answer, Bind, Close, Effect, Log, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
 from vcl import transport
 from vcl.errors import RemoteProtocolError
+from vcl.ids import CLIENT
 from vcl.links import ControlLink
+from vcl.release import VERSION
 from vcl.transport import Connection, ConnectionClosed, Server
-from vcl.version import VERSION
 from vcl.wire import codec, frame
-from vcl.wire.limits import handshake_timeout_s, heartbeat_interval_s
+from vcl.wire.frame import Bytes
+from vcl.wire.limits import eager_total_bytes_max, handshake_timeout_s, heartbeat_interval_s
 from vcl.wire.messages.handshake import (
     Refused,
     VersionMismatch,
@@ -43,6 +45,8 @@ class MasterServer:
         self._connections: dict[int, Connection] = {}
         self._bulk: dict[tuple[int, int], Connection] = {}
         self._bound: dict[int, tuple[int, int]] = {}
+        self._early: dict[tuple[int, int], list[Bytes]] = {}
+        self._gone: set[tuple[int, int]] = set()
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -113,6 +117,10 @@ class MasterServer:
         bound = self._bound.pop(number, None)
         if bound is not None:
             self._bulk.pop(bound, None)
+            self._gone.add(bound)
+            if bound[1] == CLIENT:  # the session is over
+                self._gone = {key for key in self._gone if key[0] != bound[0]}
+                self._early = {k: v for k, v in self._early.items() if k[0] != bound[0]}
 
     async def _relay(self, number: int, connection: Connection) -> None:
         """Pass bulk frames on to the endpoint that they name, within the session only."""
@@ -122,14 +130,24 @@ class MasterServer:
             header = frame.unpack_bulk(data)
             if header.source != endpoint:
                 raise RemoteProtocolError(f"bulk frame in the name of endpoint {header.source}")
-            destination = self._bulk.get((session, header.destination))
+            key = (session, header.destination)
+            destination = self._bulk.get(key)
             if destination is None:
-                # The other end is gone: the core has told this one, or is about to.
+                # If the other end is gone, the core has told this one, or is about to.
+                if key not in self._gone:
+                    self._keep_early(key, data)
                 continue
             try:
                 await destination.send(data)
             except ConnectionClosed:
                 continue
+
+    def _keep_early(self, key: tuple[int, int], data: Bytes) -> None:
+        """Without credit, an end may send this much before the other is even connected."""
+        kept = self._early.setdefault(key, [])
+        kept.append(data)
+        if sum(len(d) for d in kept) > 2 * eager_total_bytes_max:
+            raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
 
     # ---- the core
 
@@ -156,8 +174,12 @@ class MasterServer:
                 log.warning("refused %s: %s", connection.peer, effect.answer.reason)
                 self._close(effect.connection, effect.answer.code)
         elif isinstance(effect, Bind):
-            self._bound[effect.connection] = (effect.session, effect.endpoint)
-            self._bulk[effect.session, effect.endpoint] = self._connections[effect.connection]
+            key = (effect.session, effect.endpoint)
+            self._bound[effect.connection] = key
+            self._bulk[key] = self._connections[effect.connection]
+            self._gone.discard(key)
+            for data in self._early.pop(key, ()):
+                self._bulk[key].send_soon(data)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
         else:

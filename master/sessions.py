@@ -65,6 +65,7 @@ class Session:
             session.Write: self._enqueue,
             session.Read: self._enqueue,
             session.Copy: self._enqueue,
+            session.CopyRect: self._enqueue_rect,
             session.Fill: self._enqueue,
             session.Marker: self._enqueue,
         }
@@ -141,6 +142,11 @@ class Session:
             raise RemoteProtocolError("the local size doesn't fit the global size")
         for argument in m.arguments:
             session.check_argument(argument)
+        self._enqueue(m)
+
+    def _enqueue_rect(self, m: session.CopyRect) -> None:
+        if min(m[3:]) < 0 or min(m.row_bytes, m.rows, m.slices) < 1:
+            raise RemoteProtocolError("a box with a negative or empty extent")
         self._enqueue(m)
 
     def _enqueue(self, m: Any) -> None:
@@ -441,6 +447,11 @@ def _regions(m: Any) -> list[tuple[int, int, int]]:
         return [
             (m.source, m.source_offset, m.size),
             (m.destination, m.destination_offset, m.size),
+        ]
+    if isinstance(m, session.CopyRect):
+        return [
+            (m.source, m.source_offset, m.source_size),
+            (m.destination, m.destination_offset, m.destination_size),
         ]
     if isinstance(m, session.Marker):
         return []

@@ -51,6 +51,7 @@ def run(
 ) -> None:
     """Offer this host's OpenCL devices to a vcl cluster."""
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("picows").setLevel(logging.WARNING)
     pinned = _cores(cores)
     try:
         address = master_url(url)

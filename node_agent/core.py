@@ -27,7 +27,7 @@ from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
 from vcl.wire.messages import part
 
-QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.Snapshot)
+QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.CopyBox, part.Snapshot)
 """Operations that the driver's in-order queue keeps in order by itself."""
 
 HANDED_OVER = (*QUEUED, part.Send)

@@ -20,8 +20,8 @@ from typing import Any
 from node_agent.executor import Assignment
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.links import ControlLink, dial
+from vcl.release import VERSION
 from vcl.transport import ConnectionClosed
-from vcl.version import VERSION
 from vcl.wire.limits import close_timeout_s, heartbeat_interval_s
 from vcl.wire.messages import node
 from vcl.wire.messages.handshake import DeviceDescription, Hello

@@ -26,9 +26,9 @@ from node_agent.opencl_driver import Driver, load_pyopencl
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
 from vcl.links import BulkLink, ControlLink, dial
+from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
-from vcl.version import VERSION
 from vcl.wire.messages import part
 from vcl.wire.messages.handshake import Hello
 
@@ -58,6 +58,8 @@ class Executor:
         self._assignment = assignment
         self._core = ExecutorCore()
         self._loop = asyncio.get_running_loop()
+        # A bug here must end the session with an error, not leave it waiting for ever.
+        self._loop.set_exception_handler(_end_process)
         self._driver = Driver(assignment.devices, assignment.substring, self._post)
         self._control: ControlLink
         self._bulk: BulkLink
@@ -122,6 +124,11 @@ class Executor:
             self._driver.start_merge(effect)
 
 
+def _end_process(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.error("%s", context.get("message"), exc_info=context.get("exception"))
+    os._exit(1)
+
+
 async def _serve(assignment: Assignment) -> str | None:
     """Run the session; answers why it ended badly, or None."""
     try:
@@ -137,6 +144,7 @@ def main() -> None:
     """Wait for an assignment, then serve it. argv[1] is the agent's process id."""
     die_with_parent(int(sys.argv[1]))
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
+    logging.getLogger("picows").setLevel(logging.WARNING)
     load_pyopencl()
     line = sys.stdin.buffer.readline()
     if not line:

@@ -176,6 +176,7 @@ class Driver:
             part.Run: self._run,
             part.FillRegion: self._fill,
             part.CopyRegion: self._copy,
+            part.CopyBox: self._copy_box,
             part.Snapshot: self._snapshot,
             part.Send: self._send,
         }
@@ -299,6 +300,22 @@ class Driver:
             byte_count=m.size,
             src_offset=m.source_offset,
             dst_offset=m.destination_offset,
+        )
+        self._queued(m.operation, device, event)
+
+    def _copy_box(self, m: part.CopyBox) -> None:
+        device = self._device(m.device)
+        event = self._cl.enqueue_copy(
+            device.compute.queue,
+            device.buffer(m.destination),
+            device.buffer(m.source),
+            src_origin=_origin(m.source_offset, m.source_row_pitch, m.source_slice_pitch),
+            dst_origin=_origin(
+                m.destination_offset, m.destination_row_pitch, m.destination_slice_pitch
+            ),
+            region=(m.row_bytes, m.rows, m.slices),
+            src_pitches=(m.source_row_pitch, m.source_slice_pitch),
+            dst_pitches=(m.destination_row_pitch, m.destination_slice_pitch),
         )
         self._queued(m.operation, device, event)
 
@@ -480,6 +497,13 @@ class Driver:
         for device in self._devices.values():
             device.compute.close()
             device.transfer.close()
+
+
+def _origin(offset: int, row_pitch: int, slice_pitch: int) -> tuple[int, int, int]:
+    """The origin, in OpenCL's terms, of a box that begins at an offset."""
+    slices, rest = divmod(offset, slice_pitch)
+    rows, column = divmod(rest, row_pitch)
+    return column, rows, slices
 
 
 def _split_changes(data: bytes, count: int) -> list[memoryview]:

@@ -25,8 +25,9 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "*.inputs": ("tests/test_tidy.py", "is records; the tests of its core make them"),
     "*.effects": ("tests/test_tidy.py", "is records; the tests of its core compare them"),
     "vcl.ids": ("tests/test_tidy.py", "is types, which mypy checks"),
-    "vcl.version": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
+    "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
     "vcl.wire.limits": ("tests/test_tidy.py", "is constants, whose names are checked here"),
+    "vcl.wire.messages.*": ("tests/vcl/wire/messages/test_golden.py", "has one set of tests"),
     "vcl.transport": ("tests/vcl/transport/test_connection.py", "has one set of tests"),
     "vcl.transport.*": ("tests/vcl/transport/test_connection.py", "has one set of tests"),
     "vcl.opencl.*": ("tests/api", "is seen through pyopencl's own Python layer"),
@@ -114,7 +115,7 @@ def test_pyproject_lists_the_packages() -> None:
 
 def test_pyproject_and_package_agree_on_the_version() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    text = (ROOT / "vcl" / "version.py").read_text(encoding="utf-8")
+    text = (ROOT / "vcl" / "release.py").read_text(encoding="utf-8")
     assert f'VERSION = "{pyproject["project"]["version"]}"\n' in text
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vcl import swap
-from vcl.version import VERSION as __vcl_version__
+from vcl.release import VERSION as __vcl_version__
 
 if TYPE_CHECKING:
     from vcl.faces import connect, launch_report

@@ -119,7 +119,14 @@ class BulkLink:
         """Send a transfer in chunks, taking turns with others; on the loop's thread only."""
         stream = asyncio.get_running_loop().create_task(self._stream(effect))
         self._streams.add(stream)
-        stream.add_done_callback(self._streams.discard)
+        stream.add_done_callback(self._stream_ended)
+
+    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
+        self._streams.discard(stream)
+        error = None if stream.cancelled() else stream.exception()
+        if error is not None:
+            context = {"message": "a bulk stream failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     async def _stream(self, effect: Stream) -> None:
         try:

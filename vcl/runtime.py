@@ -19,9 +19,9 @@ from vcl.client_core import COMPLETE, Answered, ClientCore, Effect, Ended, Event
 from vcl.errors import DEVICE_NOT_AVAILABLE, OperatingError
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
+from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
-from vcl.version import VERSION
 from vcl.wire.frame import Bytes
 from vcl.wire.limits import close_timeout_s, handshake_timeout_s, staging_bytes_max
 from vcl.wire.messages import session

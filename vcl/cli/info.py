@@ -5,6 +5,7 @@ Owns: gathering and printing them. Must not know: where the answers come from (`
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -70,7 +71,7 @@ def render(master: str | None, *, as_json: bool) -> str:
     found = gather(master)
     if as_json:
         return json.dumps(found, indent=2)
-    console = Console(record=True, width=110, file=_Nowhere())
+    console = Console(record=True, width=110, file=io.StringIO())
     platform = found["platform"]
     console.print(f"Master    {found['master']}")
     console.print(f"Platform  {platform['name']}, {platform['version']}")
@@ -81,17 +82,7 @@ def render(master: str | None, *, as_json: bool) -> str:
         for name, value in device.items():
             table.add_row(name, _shown(value))
         console.print(table)
-    return console.export_text().rstrip("\n")
-
-
-class _Nowhere:
-    """A file that keeps nothing: the console records what it is given."""
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        return
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from vcl.errors import ConnectionProblem
-from vcl.version import VERSION
+from vcl.release import VERSION
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__

@@ -12,18 +12,15 @@ from vcl.opencl.errors import not_built
 from vcl.opencl.memory import MemoryObject
 
 FUNCTIONS = (
-    "_enqueue_copy_buffer_rect",
     "_enqueue_copy_buffer_to_image",
     "_enqueue_copy_image",
     "_enqueue_copy_image_to_buffer",
-    "_enqueue_read_buffer_rect",
     "_enqueue_read_image",
     "_enqueue_svm_map",
     "_enqueue_svm_memcpy",
     "_enqueue_svm_memfill",
     "_enqueue_svm_migrate_mem",
     "_enqueue_svm_unmap",
-    "_enqueue_write_buffer_rect",
     "_enqueue_write_image",
     "_create_program_with_il",
     "create_sampler",

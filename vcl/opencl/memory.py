@@ -16,6 +16,7 @@ from vcl.opencl.context import Context
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.platform import INFO
+from vcl.runtime import Runtime
 from vcl.wire.messages import session
 
 FLAGS = CLASSES["mem_flags"]
@@ -109,6 +110,13 @@ class MemoryObject(MemoryObjectHolder):
         return self._hostbuf
 
 
+class _Root:
+    """A root's memory on the nodes: freed when the last buffer or sub-buffer lets go of it."""
+
+    def __init__(self, runtime: Runtime, number: int) -> None:
+        weakref.finalize(self, runtime.release, number).atexit = False
+
+
 class Buffer(MemoryObject):
     """A buffer, or a sub-buffer: a region of its root."""
 
@@ -153,8 +161,7 @@ class Buffer(MemoryObject):
         self._runtime.say(
             session.CreateBuffer(self._root_id, context._id, self._size, self._flags)
         )
-        self._finalizer = weakref.finalize(self, self._runtime.release, self._root_id)
-        self._finalizer.atexit = False
+        self._root: _Root | None = _Root(self._runtime, self._root_id)
         if data is not None:
             self._fill_from(data[: self._size])
 
@@ -185,8 +192,7 @@ class Buffer(MemoryObject):
         return self
 
     def _let_go(self) -> None:
-        if self._parent is None:
-            self._finalizer()
+        self._root = None
 
     @translated("clCreateSubBuffer")
     def get_sub_region(self, origin: int, size: int, flags: int = 0) -> Buffer:
@@ -219,6 +225,7 @@ class Buffer(MemoryObject):
         sub._origin = int(origin)
         sub._parent = self  # keeps the root alive, as OpenCL does
         sub._root_id = self._root_id
+        sub._root = self._root
         return sub
 
     def _effective_access(self, flags: int, routine: str) -> int:

@@ -21,6 +21,7 @@ from vcl.opencl import (
     platform,
     pools,
     program,
+    rectangles,
     session,
 )
 
@@ -85,6 +86,9 @@ def build() -> ModuleType:
         _enqueue_read_buffer=enqueue.enqueue_read_buffer,
         _enqueue_write_buffer=enqueue.enqueue_write_buffer,
         _enqueue_copy_buffer=enqueue.enqueue_copy_buffer,
+        _enqueue_read_buffer_rect=rectangles.enqueue_read_buffer_rect,
+        _enqueue_write_buffer_rect=rectangles.enqueue_write_buffer_rect,
+        _enqueue_copy_buffer_rect=rectangles.enqueue_copy_buffer_rect,
         _enqueue_fill_buffer=enqueue.enqueue_fill_buffer,
         _enqueue_marker=enqueue.enqueue_marker,
         _enqueue_barrier=enqueue.enqueue_barrier,

@@ -14,8 +14,8 @@ from typing import Any
 from vcl.constants import CLASSES
 from vcl.opencl.errors import fail, fail_code
 from vcl.opencl.handles import Handle
+from vcl.release import VERSION
 from vcl.runtime import Runtime
-from vcl.version import VERSION
 from vcl.wire.messages.handshake import RemoteDevice
 
 INFO = CLASSES["device_info"]
@@ -94,8 +94,8 @@ class Platform(Handle):
         if device_type == _TYPES["DEFAULT"]:
             return devices[:1]
         known = 0
-        for value in _TYPES.values():
-            known |= value
+        for name, value in _TYPES.items():
+            known |= 0 if name == "ALL" else value
         if not device_type or device_type & ~known:
             fail("clGetDeviceIDs", "INVALID_DEVICE_TYPE")
         return [d for d in devices if d.get_info(INFO["TYPE"]) & device_type]

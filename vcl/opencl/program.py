@@ -277,7 +277,8 @@ class Kernel(Handle):
             if memory._context != self._context:
                 fail("clSetKernelArg", "INVALID_MEM_OBJECT", "the buffer is of another context")
             wire = [session.ARGUMENT_BUFFER, memory._root_id, memory._origin, memory._size]
-            self._put(index, wire, memory)
+            # Its memory lives as long as the argument, even if the program releases the object.
+            self._put(index, wire, memory._root)
         elif isinstance(value, LocalMemory):
             if not self._facts.locals[index]:
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "LocalMemory"))
@@ -418,9 +419,6 @@ class Kernel(Handle):
         for index, argument in enumerate(self._arguments):
             if argument is _UNSET:
                 fail(routine, "INVALID_KERNEL_ARGS", self._describe(index, "no value"))
-            kept = self._kept[index]
-            if kept is not None:
-                kept._memory(routine)
         return list(self._arguments)
 
 

@@ -87,6 +87,25 @@ class CopyRegion(NamedTuple):
     size: int
 
 
+class CopyBox(NamedTuple):
+    """Copy a box between two buffers of one device; fields as in session.CopyRect."""
+
+    operation: int
+    waits: list[int]
+    device: int
+    source: int
+    destination: int
+    source_offset: int
+    destination_offset: int
+    row_bytes: int
+    rows: int
+    slices: int
+    source_row_pitch: int
+    source_slice_pitch: int
+    destination_row_pitch: int
+    destination_slice_pitch: int
+
+
 class Send(NamedTuple):
     """Send a region to an endpoint as `transfer`."""
 
@@ -207,6 +226,7 @@ TO_EXECUTOR = Conversation(
         16: SendChanges,
         17: Merge,
         18: CancelTransfer,
+        19: CopyBox,
     },
 )
 

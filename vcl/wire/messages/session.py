@@ -143,6 +143,44 @@ class Fill(NamedTuple):
     pattern: bytes
 
 
+class CopyRect(NamedTuple):
+    """Enqueue a copy of a box between buffers (OpenCL 3.0 API, 5.2.3).
+
+    offsets: of the box's first byte. row_bytes, rows, slices: its extent. pitches: bytes from one
+    row to the next and from one slice to the next. Reads and writes of boxes go through a buffer
+    that holds the box packed.
+    """
+
+    event: int
+    queue: int
+    waits: list[int]
+    source: int
+    destination: int
+    source_offset: int
+    destination_offset: int
+    row_bytes: int
+    rows: int
+    slices: int
+    source_row_pitch: int
+    source_slice_pitch: int
+    destination_row_pitch: int
+    destination_slice_pitch: int
+
+    @property
+    def source_size(self) -> int:
+        """Bytes from the first to the last of the box in the source."""
+        return _hull(self, self.source_row_pitch, self.source_slice_pitch)
+
+    @property
+    def destination_size(self) -> int:
+        """Bytes from the first to the last of the box in the destination."""
+        return _hull(self, self.destination_row_pitch, self.destination_slice_pitch)
+
+
+def _hull(m: CopyRect, row_pitch: int, slice_pitch: int) -> int:
+    return m.row_bytes + (m.rows - 1) * row_pitch + (m.slices - 1) * slice_pitch
+
+
 class Marker(NamedTuple):
     """Enqueue a marker or a barrier; an empty wait list means all earlier commands."""
 
@@ -248,6 +286,7 @@ TO_MASTER = Conversation(
         13: Copy,
         14: Fill,
         15: Marker,
+        16: CopyRect,
         20: AskReport,
     },
 )

@@ -1,0 +1,236 @@
+"""Boxes of buffers: reads, writes and copies with origins, regions and pitches.
+
+Owns: the `*_buffer_rect` functions of `_cl` and their checks (OpenCL 3.0 API, 5.2.3). Must not
+know: how a copy of a box is carried out.
+
+A read or write of a box goes through a buffer that holds the box packed, so that only its own
+bytes travel; the host's side is gathered or scattered here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vcl.opencl.context import CommandQueue
+from vcl.opencl.enqueue import (
+    WaitFor,
+    _finish_enqueue,
+    _memory,
+    enqueue_read_buffer,
+    enqueue_write_buffer,
+)
+from vcl.opencl.errors import fail, translated
+from vcl.opencl.event import Event, wait_list
+from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
+from vcl.wire.messages import session
+
+
+def _triple(values: Any, missing: int, what: str, routine: str) -> list[int]:
+    numbers = [int(v) for v in values]
+    if len(numbers) > 3:
+        fail(routine, "INVALID_VALUE", f"{what} has more than three components")
+    if any(n < 0 for n in numbers):
+        fail(routine, "INVALID_VALUE", f"{what} {tuple(numbers)} has a negative component")
+    return numbers + [missing] * (3 - len(numbers))
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Where a box lies in a linear memory, in bytes."""
+
+    offset: int
+    row_pitch: int
+    slice_pitch: int
+
+    def size(self, region: Sequence[int]) -> int:
+        """Bytes from the box's first to its last."""
+        width, height, depth = region
+        return width + (height - 1) * self.row_pitch + (depth - 1) * self.slice_pitch
+
+
+def _box(origin: Any, region: Sequence[int], pitches: Any, what: str, routine: str) -> _Box:
+    start = _triple(origin, 0, f"{what} origin", routine)
+    given = [int(p) for p in pitches or ()]
+    if len(given) > 2:
+        fail(routine, "INVALID_VALUE", f"{what} pitches has more than two components")
+    row, slice_ = [*given, 0, 0][:2]
+    row = row or region[0]
+    slice_ = slice_ or row * region[1]
+    if row < region[0] or slice_ < row * region[1] or slice_ % row:
+        fail(routine, "INVALID_VALUE", f"{what} pitches ({row}, {slice_}) are too small")
+    return _Box(start[0] + start[1] * row + start[2] * slice_, row, slice_)
+
+
+def _inside(box: _Box, region: Sequence[int], size: int, what: str, routine: str) -> None:
+    if box.offset + box.size(region) > size:
+        fail(routine, "INVALID_VALUE", f"the box doesn't fit into the {what} of {size} bytes")
+
+
+def _region(region: Any, routine: str) -> list[int]:
+    extent = _triple(region, 1, "region", routine)
+    if 0 in extent:
+        fail(routine, "INVALID_VALUE", f"region {tuple(extent)} is empty")
+    return extent
+
+
+def _copy(
+    queue: CommandQueue,
+    source: Buffer,
+    destination: Buffer,
+    from_box: _Box,
+    to_box: _Box,
+    region: Sequence[int],
+    waits: list[int],
+) -> int:
+    """Enqueue the copy of a box; answers its event."""
+    return queue._runtime.enqueue(
+        queue._id,
+        lambda event: session.CopyRect(
+            event,
+            queue._id,
+            waits,
+            source._root_id,
+            destination._root_id,
+            source._origin + from_box.offset,
+            destination._origin + to_box.offset,
+            region[0],
+            region[1],
+            region[2],
+            from_box.row_pitch,
+            from_box.slice_pitch,
+            to_box.row_pitch,
+            to_box.slice_pitch,
+        ),
+    )
+
+
+def _packed(region: Sequence[int]) -> _Box:
+    return _Box(0, region[0], region[0] * region[1])
+
+
+def _host_view(host: memoryview, box: _Box, region: Sequence[int]) -> Any:
+    """The box in host memory as an array of (slices, rows, bytes)."""
+    flat = np.frombuffer(host, np.uint8)[box.offset : box.offset + box.size(region)]
+    return np.lib.stride_tricks.as_strided(
+        flat, (region[2], region[1], region[0]), (box.slice_pitch, box.row_pitch, 1)
+    )
+
+
+@translated("clEnqueueWriteBufferRect")
+def enqueue_write_buffer_rect(
+    queue: CommandQueue,
+    mem: MemoryObjectHolder,
+    hostbuf: Any,
+    buffer_origin: Any,
+    host_origin: Any,
+    region: Any,
+    buffer_pitches: Any = None,
+    host_pitches: Any = None,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Enqueue a write of a box. The bytes are copied at once."""
+    routine = "clEnqueueWriteBufferRect"
+    queue._check(routine)
+    memory = _memory(queue, mem, routine)
+    if memory._flags & (FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
+        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
+    waits = wait_list(wait_for, queue._context, routine)
+    extent = _region(region, routine)
+    host = contiguous_bytes(hostbuf)
+    to_box = _box(buffer_origin, extent, buffer_pitches, "buffer", routine)
+    from_box = _box(host_origin, extent, host_pitches, "host", routine)
+    _inside(to_box, extent, memory._size, "buffer", routine)
+    _inside(from_box, extent, host.nbytes, "host memory", routine)
+    data = np.ascontiguousarray(_host_view(host, from_box, extent))
+    packed = Buffer(queue._context, FLAGS["READ_WRITE"], data.nbytes)
+    enqueue_write_buffer(queue, packed, data, is_blocking=False)
+    before = [queue._last._id]
+    event = _copy(queue, packed, memory, _packed(extent), to_box, extent, [*waits, *before])
+    made = _finish_enqueue(queue, event, "WRITE_BUFFER_RECT", hostbuf)
+    if is_blocking and waits:
+        made.wait()
+    return made
+
+
+@translated("clEnqueueReadBufferRect")
+def enqueue_read_buffer_rect(
+    queue: CommandQueue,
+    mem: MemoryObjectHolder,
+    hostbuf: Any,
+    buffer_origin: Any,
+    host_origin: Any,
+    region: Any,
+    buffer_pitches: Any = None,
+    host_pitches: Any = None,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Read a box into host memory. Always blocks: the host's rows are scattered here."""
+    routine = "clEnqueueReadBufferRect"
+    queue._check(routine)
+    memory = _memory(queue, mem, routine)
+    if memory._flags & (FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
+        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to read it")
+    waits = wait_list(wait_for, queue._context, routine)
+    extent = _region(region, routine)
+    host = contiguous_bytes(hostbuf, writable=True)
+    from_box = _box(buffer_origin, extent, buffer_pitches, "buffer", routine)
+    to_box = _box(host_origin, extent, host_pitches, "host", routine)
+    _inside(from_box, extent, memory._size, "buffer", routine)
+    _inside(to_box, extent, host.nbytes, "host memory", routine)
+    data = np.empty((extent[2], extent[1], extent[0]), np.uint8)
+    packed = Buffer(queue._context, FLAGS["READ_WRITE"], data.nbytes)
+    event = _copy(queue, memory, packed, from_box, _packed(extent), extent, waits)
+    after = [_finish_enqueue(queue, event, "READ_BUFFER_RECT")]
+    made = enqueue_read_buffer(queue, packed, data, wait_for=after)
+    _host_view(host, to_box, extent)[...] = data
+    return made
+
+
+@translated("clEnqueueCopyBufferRect")
+def enqueue_copy_buffer_rect(
+    queue: CommandQueue,
+    src: MemoryObjectHolder,
+    dst: MemoryObjectHolder,
+    src_origin: Any,
+    dst_origin: Any,
+    region: Any,
+    src_pitches: Any = None,
+    dst_pitches: Any = None,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy of a box between buffers."""
+    routine = "clEnqueueCopyBufferRect"
+    queue._check(routine)
+    source, destination = _memory(queue, src, routine), _memory(queue, dst, routine)
+    waits = wait_list(wait_for, queue._context, routine)
+    extent = _region(region, routine)
+    from_box = _box(src_origin, extent, src_pitches, "source", routine)
+    to_box = _box(dst_origin, extent, dst_pitches, "destination", routine)
+    _inside(from_box, extent, source._size, "source", routine)
+    _inside(to_box, extent, destination._size, "destination", routine)
+    if source._root_id == destination._root_id and _overlap(
+        from_box, to_box, extent, source._origin, destination._origin
+    ):
+        fail(routine, "MEM_COPY_OVERLAP", "source and destination overlap")
+    event = _copy(queue, source, destination, from_box, to_box, extent, waits)
+    return _finish_enqueue(queue, event, "COPY_BUFFER_RECT")
+
+
+def _overlap(a: _Box, b: _Box, region: Sequence[int], origin_a: int, origin_b: int) -> bool:
+    """Whether two boxes in one buffer share a byte (as OpenCL's appendix on overlap, exactly)."""
+
+    def rows(box: _Box, origin: int) -> Any:
+        slices = np.arange(region[2])[:, None] * box.slice_pitch
+        return (origin + box.offset + slices + np.arange(region[1]) * box.row_pitch).ravel()
+
+    starts_a, starts_b = np.sort(rows(a, origin_a)), np.sort(rows(b, origin_b))
+    # For each row of a: the first row of b that ends after it begins.
+    at = np.searchsorted(starts_b + region[0], starts_a, side="right")
+    inside = at < len(starts_b)
+    return bool(np.any(starts_b[at[inside]] < starts_a[inside] + region[0]))
