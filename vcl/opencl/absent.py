@@ -26,7 +26,6 @@ FUNCTIONS = (
     "create_sampler",
     "enqueue_copy_buffer_p2p_amd",
     "enqueue_fill_image",
-    "enqueue_map_buffer",
     "enqueue_map_image",
     "get_supported_image_formats",
 )
@@ -98,14 +97,6 @@ class Pipe(MemoryObject):
         not_built("pipes")
 
 
-class MemoryMap:
-    """A mapped region; not built yet."""
-
-    def release(self, queue: Any = None, wait_for: Any = None) -> Any:
-        """Not built yet."""
-        not_built("mapped memory")
-
-
 class SVMPointer:
     """Base of shared virtual memory; not built yet."""
 
@@ -148,7 +139,6 @@ CLASSES_ABSENT = (
     Image,
     Sampler,
     Pipe,
-    MemoryMap,
     SVMPointer,
     SVM,
     SVMAllocation,

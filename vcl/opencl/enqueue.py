@@ -187,6 +187,19 @@ def enqueue_write_buffer(
     memory = _memory(queue, mem, routine)
     if memory._flags & (FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
         fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
+    return write_memory(queue, memory, hostbuf, dst_offset, wait_for, is_blocking, routine)
+
+
+def write_memory(
+    queue: CommandQueue,
+    memory: Buffer,
+    hostbuf: Any,
+    dst_offset: int,
+    wait_for: WaitFor,
+    is_blocking: bool,
+    routine: str,
+) -> Event:
+    """As `enqueue_write_buffer`, whatever the host may do with the buffer."""
     waits = wait_list(wait_for, queue._context, routine)
     data = contiguous_bytes(hostbuf)
     start = _region(memory, dst_offset, data.nbytes, routine)
@@ -220,6 +233,19 @@ def enqueue_read_buffer(
     memory = _memory(queue, mem, routine)
     if memory._flags & (FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
         fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to read it")
+    return read_memory(queue, memory, hostbuf, src_offset, wait_for, is_blocking, routine)
+
+
+def read_memory(
+    queue: CommandQueue,
+    memory: Buffer,
+    hostbuf: Any,
+    src_offset: int,
+    wait_for: WaitFor,
+    is_blocking: bool,
+    routine: str,
+) -> Event:
+    """As `enqueue_read_buffer`, whatever the host may do with the buffer."""
     waits = wait_list(wait_for, queue._context, routine)
     destination = contiguous_bytes(hostbuf, writable=True)
     start = _region(memory, src_offset, destination.nbytes, routine)

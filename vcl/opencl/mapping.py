@@ -1,0 +1,136 @@
+"""Mapped memory: a host copy of a region, written back when it's unmapped.
+
+Owns: `enqueue_map_buffer` and `MemoryMap`. Must not know: how bytes travel. Memory isn't shared
+across a network, so a map is a read into host memory (OpenCL 3.0 API, 5.2.4 allows exactly that
+much to be relied upon), and an unmap is a write of what the program may have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from vcl.constants import CLASSES
+from vcl.opencl.context import CommandQueue
+from vcl.opencl.enqueue import (
+    WaitFor,
+    _memory,
+    _region,
+    enqueue_marker_with_wait_list,
+    read_memory,
+    write_memory,
+)
+from vcl.opencl.errors import fail, translated
+from vcl.opencl.event import Event, wait_list
+from vcl.opencl.memory import FLAGS, MemoryObjectHolder
+
+_MAP = CLASSES["map_flags"]
+_READS = _MAP["READ"] | _MAP["WRITE"]
+_WRITES = _MAP["WRITE"] | _MAP["WRITE_INVALIDATE_REGION"]
+
+
+class MemoryMap:
+    """A mapped region; the array's base. Unmapped by `release`, or when the array is gone."""
+
+    def __init__(
+        self,
+        queue: CommandQueue,
+        interface: dict[str, Any],
+        write_back: Callable[[CommandQueue, WaitFor], Event] | None,
+    ) -> None:
+        self.__array_interface__ = interface
+        self._queue: CommandQueue | None = queue
+        self._write_back = write_back
+
+    def release(self, queue: CommandQueue | None = None, wait_for: WaitFor = None) -> Event:
+        """Unmap: enqueue writing back what may have been changed."""
+        if self._queue is None:
+            fail("MemoryMap.release", "INVALID_VALUE", "trying to double-unref mem map")
+        target = queue or self._queue
+        self._queue = None
+        if self._write_back is None:
+            return enqueue_marker_with_wait_list(target, wait_for)
+        return self._write_back(target, wait_for)
+
+    def __del__(self) -> None:
+        queue = getattr(self, "_queue", None)
+        if queue is not None and queue._runtime.dead is None:
+            self.release()
+
+
+def map_flags(flags: int, routine: str) -> tuple[bool, bool]:
+    """(whether the contents are read, whether they're written back); raises for bad flags."""
+    if flags & ~(_READS | _WRITES) or (flags & _MAP["WRITE_INVALIDATE_REGION"] and flags & _READS):
+        fail(routine, "INVALID_VALUE", f"map_flags {flags:#x}")
+    return bool(flags & _READS), bool(flags & _WRITES)
+
+
+def make_array(
+    storage: Any,
+    queue: CommandQueue,
+    shape: Any,
+    dtype: Any,
+    order: Any,
+    strides: Any,
+    write_back: Callable[[CommandQueue, WaitFor], Event] | None,
+) -> Any:
+    """An array over `storage` (bytes) whose base is the MemoryMap."""
+    plain = np.ndarray(shape, dtype, buffer=storage, order=order, strides=strides)
+    interface = {**plain.__array_interface__, "owner": storage}
+    return np.asarray(MemoryMap(queue, interface, write_back))
+
+
+@translated("clEnqueueMapBuffer")
+def enqueue_map_buffer(
+    queue: CommandQueue,
+    buf: MemoryObjectHolder,
+    flags: int,
+    offset: int,
+    shape: Any,
+    dtype: Any,
+    order: str = "C",
+    strides: Any = None,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> tuple[Any, Event]:
+    """Map a region of a buffer; answers (array, event)."""
+    routine = "clEnqueueMapBuffer"
+    queue._check(routine)
+    memory = _memory(queue, buf, routine)
+    reads, writes = map_flags(flags, routine)
+    denied = FLAGS["HOST_NO_ACCESS"]
+    if memory._flags & (denied | FLAGS["HOST_WRITE_ONLY"]) and flags & _MAP["READ"]:
+        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to read it")
+    if memory._flags & (denied | FLAGS["HOST_READ_ONLY"]) and writes:
+        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
+    wait_list(wait_for, queue._context, routine)
+    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    dtype = np.dtype(dtype)
+    size = _extent(shape, dtype, strides)
+    _region(memory, offset, size, routine)
+    if size == 0:
+        fail(routine, "INVALID_VALUE", "nothing to map")
+    storage = np.empty(size, np.uint8)
+    if reads:
+        event = read_memory(queue, memory, storage, offset, wait_for, is_blocking, routine)
+    else:
+        event = enqueue_marker_with_wait_list(queue, wait_for)
+
+    def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
+        return write_memory(target, memory, storage, offset, wait_for, False, routine)
+
+    array = make_array(
+        storage, queue, shape, dtype, order, strides, write_back if writes else None
+    )
+    return array, event
+
+
+def _extent(shape: tuple[int, ...], dtype: Any, strides: Any) -> int:
+    """Bytes from the first to the last of an array."""
+    if 0 in shape:
+        return 0
+    if strides is None:
+        return int(np.prod(shape, dtype=np.int64)) * int(dtype.itemsize)
+    return int(sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + dtype.itemsize)
