@@ -23,7 +23,6 @@ from master.planner import LaunchRecord, PartRecord, Place, Planner
 from master.residency import Buffer
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import part, session
-from vcl.wire.messages.session import ARGUMENT_BUFFER
 
 MEM_READ_ONLY = 1 << 2
 MEM_USE_HOST_PTR = 1 << 3
@@ -62,7 +61,8 @@ class LaunchPlanner:
             tuple(message.global_size),
             None if message.local_size is None else tuple(message.local_size),
         )
-        why_whole = self._why_whole(queue, places, program, ndrange, uses)
+        images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
+        why_whole = self._why_whole(queue, places, program, ndrange, uses, images)
         if why_whole is None and ndrange.local_size is None:
             # Chosen once for all parts, so that every part sees the same local size.
             limits = zip(*(p.item_sizes_max for p in places), strict=True)
@@ -90,9 +90,10 @@ class LaunchPlanner:
         facts = program.kernels[message.kernel]
         uses: dict[int, Use] = {}
         for index, argument in enumerate(message.arguments):
-            if type(argument) is not list or argument[0] != ARGUMENT_BUFFER:
+            region = session.argument_region(argument)
+            if region is None:
                 continue
-            _, buffer_id, offset, size = argument
+            buffer_id, offset, size = region
             buffer = self._planner.buffers[buffer_id]
             address, type_name = facts.arguments[index]
             may_write = not buffer.flags & MEM_READ_ONLY and address != ADDRESS_CONSTANT
@@ -113,6 +114,7 @@ class LaunchPlanner:
         program: Program,
         ndrange: NDRange,
         uses: Sequence[Use],
+        images: bool,
     ) -> str | None:
         """Why the launch can't be split, or None."""
         assert program.verdict is not None
@@ -122,6 +124,8 @@ class LaunchPlanner:
             return "the cluster has one device"
         if not program.verdict.may_split:
             return program.verdict.reason
+        if images:
+            return "it uses images"
         if any(u.buffer.flags & MEM_USE_HOST_PTR for u in uses):
             return "a buffer was made with USE_HOST_PTR"
         if min(ndrange.global_size) == 0:

@@ -438,11 +438,8 @@ def _report(record: LaunchRecord) -> dict[str, Any]:
 def _regions(m: Any) -> list[tuple[int, int, int]]:
     """(buffer, offset, size) of everything that a command names."""
     if isinstance(m, session.Launch):
-        return [
-            (a[1], a[2], a[3])
-            for a in m.arguments
-            if type(a) is list and a[0] == session.ARGUMENT_BUFFER
-        ]
+        regions = map(session.argument_region, m.arguments)
+        return [r for r in regions if r is not None]
     if isinstance(m, session.Copy):
         return [
             (m.source, m.source_offset, m.size),

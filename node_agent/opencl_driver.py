@@ -33,7 +33,12 @@ from vcl.errors import (
     OUT_OF_RESOURCES,
 )
 from vcl.wire.messages import part
-from vcl.wire.messages.session import ARGUMENT_BUFFER, ARGUMENT_LOCAL
+from vcl.wire.messages.session import (
+    ARGUMENT_BUFFER,
+    ARGUMENT_IMAGE,
+    ARGUMENT_LOCAL,
+    ARGUMENT_SAMPLER,
+)
 
 
 def load_pyopencl() -> Any:
@@ -263,12 +268,69 @@ class Driver:
             if program is None:
                 raise DriverFailure(BUILD_PROGRAM_FAILURE, "the program isn't built here")
             kernel = device.kernels[key] = self._cl.Kernel(program, m.kernel)
+        images = []
         for index, argument in enumerate(m.arguments):
-            if type(argument) is list and argument[0] == ARGUMENT_BUFFER:
+            kind = argument[0] if type(argument) is list else None
+            if kind == ARGUMENT_BUFFER:
                 argument = device.region(argument[1], argument[2], argument[3])
-            elif type(argument) is list and argument[0] == ARGUMENT_LOCAL:
+            elif kind == ARGUMENT_LOCAL:
                 argument = self._cl.LocalMemory(argument[1])
+            elif kind == ARGUMENT_SAMPLER:
+                argument = self._cl.Sampler(device.context, bool(argument[1]), *argument[2:])
+            elif kind == ARGUMENT_IMAGE:
+                pixels = argument
+                argument = self._image(device, pixels)
+                access = kernel.get_arg_info(index, self._cl.kernel_arg_info.ACCESS_QUALIFIER)
+                images.append((argument, pixels, access))
             kernel.set_arg(index, argument)
+        event = self._enqueue_kernel(device, kernel, m)
+        for image, pixels, access in images:
+            if access != self._cl.kernel_arg_access_qualifier.READ_ONLY:
+                event = self._cl.enqueue_copy(
+                    device.compute.queue,
+                    device.buffer(pixels[1]),
+                    image,
+                    origin=(0, 0, 0),
+                    region=tuple(pixels[7:]),
+                    offset=pixels[2],
+                )
+        return event
+
+    def _image(self, device: _Device, pixels: Sequence[int]) -> Any:
+        """A real image of pixels that are kept in a buffer, filled behind what is enqueued."""
+        cl = self._cl
+        _, buffer, offset, _, kind, order, channel, *extent = pixels
+        descriptor = cl.ImageDescriptor()
+        descriptor.image_type = kind
+        descriptor.shape = tuple(extent)
+        types = cl.mem_object_type
+        if kind in (types.IMAGE1D, types.IMAGE1D_BUFFER):
+            descriptor.image_type = types.IMAGE1D
+            descriptor.array_size = 0
+        elif kind == types.IMAGE1D_ARRAY:
+            descriptor.array_size = extent[1]
+        elif kind == types.IMAGE2D_ARRAY:
+            descriptor.array_size = extent[2]
+        else:
+            descriptor.array_size = 0
+        descriptor.pitches = (0, 0)
+        image = cl.Image(
+            device.context,
+            cl.mem_flags.READ_WRITE,
+            cl.ImageFormat(order, channel),
+            desc=descriptor,
+        )
+        cl.enqueue_copy(
+            device.compute.queue,
+            image,
+            device.buffer(buffer),
+            offset=offset,
+            origin=(0, 0, 0),
+            region=tuple(extent),
+        )
+        return image
+
+    def _enqueue_kernel(self, device: _Device, kernel: Any, m: part.Run | part.Merge) -> Any:
         return self._cl.enqueue_nd_range_kernel(
             device.compute.queue,
             kernel,

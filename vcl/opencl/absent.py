@@ -1,7 +1,7 @@
 """What pyopencl has and vcl doesn't have yet: each raises NotImplementedError naming itself.
 
-Owns: the placeholders for images, samplers, pipes, shared virtual memory, maps and rectangles, so
-that nothing is silently skipped. Must not know: anything else.
+Owns: the placeholders for pipes and shared virtual memory, so that nothing is silently skipped.
+Must not know: anything else.
 """
 
 from __future__ import annotations
@@ -12,22 +12,13 @@ from vcl.opencl.errors import not_built
 from vcl.opencl.memory import MemoryObject
 
 FUNCTIONS = (
-    "_enqueue_copy_buffer_to_image",
-    "_enqueue_copy_image",
-    "_enqueue_copy_image_to_buffer",
-    "_enqueue_read_image",
     "_enqueue_svm_map",
     "_enqueue_svm_memcpy",
     "_enqueue_svm_memfill",
     "_enqueue_svm_migrate_mem",
     "_enqueue_svm_unmap",
-    "_enqueue_write_image",
     "_create_program_with_il",
-    "create_sampler",
     "enqueue_copy_buffer_p2p_amd",
-    "enqueue_fill_image",
-    "enqueue_map_image",
-    "get_supported_image_formats",
 )
 """Functions that aren't built."""
 
@@ -44,46 +35,6 @@ def _function(name: str) -> Any:
 def functions() -> dict[str, Any]:
     """The placeholders by name."""
     return {name: _function(name) for name in FUNCTIONS}
-
-
-class ImageFormat:
-    """Channel order and data type of an image; a mere pair."""
-
-    __slots__ = ("channel_data_type", "channel_order")
-
-    def __init__(self, channel_order: int = 0, channel_type: int = 0) -> None:
-        self.channel_order = channel_order
-        self.channel_data_type = channel_type
-
-
-class ImageDescriptor:
-    """The shape of an image; images aren't built yet."""
-
-    def __init__(self) -> None:
-        not_built("images")
-
-
-class Image(MemoryObject):
-    """An image; not built yet."""
-
-    @staticmethod
-    def _custom_init(self: Any, *args: Any) -> None:
-        not_built("images")
-
-    def get_image_info(self, param: int) -> Any:
-        """Not built yet."""
-        not_built("images")
-
-
-class Sampler:
-    """A sampler; not built yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        not_built("samplers")
-
-    def get_info(self, param: int) -> Any:
-        """Not built yet."""
-        not_built("samplers")
 
 
 class Pipe(MemoryObject):
@@ -134,10 +85,6 @@ class PooledSVM(SVMPointer):
 
 
 CLASSES_ABSENT = (
-    ImageFormat,
-    ImageDescriptor,
-    Image,
-    Sampler,
     Pipe,
     SVMPointer,
     SVM,
@@ -146,4 +93,4 @@ CLASSES_ABSENT = (
     SVMPool,
     PooledSVM,
 )
-"""Classes that are placeholders, or mere values of what is one."""
+"""Classes that are placeholders."""

@@ -7,7 +7,7 @@ how commands travel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event, NannyEvent, wait_list
 from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.opencl.platform import INFO
-from vcl.opencl.program import Kernel, max_group_size
 from vcl.wire.messages import session
+
+if TYPE_CHECKING:
+    from vcl.opencl.program import Kernel
 
 WaitFor = Sequence[Event] | None
 
@@ -150,7 +152,7 @@ def _check_groups(
     items = 1
     for extent in local:
         items *= extent
-    limit = min(max_group_size(queue._device), min(g[0] for g in groups))
+    limit = min(queue._device.get_info(INFO["MAX_WORK_GROUP_SIZE"]), min(g[0] for g in groups))
     if items > limit:
         fail(
             routine,

@@ -18,8 +18,9 @@ from vcl.opencl.context import CommandQueue, Context
 from vcl.opencl.errors import fail, fail_code, not_built, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.headers import travelling_source
+from vcl.opencl.image import Image, Sampler
 from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
-from vcl.opencl.platform import INFO, Device
+from vcl.opencl.platform import Device
 from vcl.scalars import value_bytes
 from vcl.wire.messages import session
 
@@ -183,7 +184,11 @@ class _KernelFacts:
         self.name = name
         self.groups = groups
         self.arguments = arguments
-        self.pointers = [a[0] in (_ADDRESS["GLOBAL"], _ADDRESS["CONSTANT"]) for a in arguments]
+        self.pointers = [
+            a[0] in (_ADDRESS["GLOBAL"], _ADDRESS["CONSTANT"]) and not a[1].endswith("_t")
+            for a in arguments
+        ]
+        self.images = [a[1].startswith("image") and a[1].endswith("_t") for a in arguments]
         self.locals = [a[0] == _ADDRESS["LOCAL"] for a in arguments]
         self.sizes = [
             None if pointer or local else value_bytes(argument[1])
@@ -270,6 +275,10 @@ class Kernel(Handle):
             if not (self._facts.pointers[index] or self._facts.locals[index]):
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
             self._put(index, None, None)
+        elif isinstance(value, Image):
+            self._set_image(index, value)
+        elif isinstance(value, Sampler):
+            self._put(index, [session.ARGUMENT_SAMPLER, *value._wire], None)
         elif isinstance(value, MemoryObjectHolder):
             memory = value._memory("clSetKernelArg")
             if not self._facts.pointers[index]:
@@ -287,6 +296,13 @@ class Kernel(Handle):
             self._put(index, [session.ARGUMENT_LOCAL, value.size], None)
         else:
             self._set_value(index, value)
+
+    def _set_image(self, index: int, image: Image) -> None:
+        image._memory("clSetKernelArg")
+        if not self._facts.images[index]:
+            fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "an image"))
+        where = [session.ARGUMENT_IMAGE, image._root_id, image._origin, image._size]
+        self._put(index, where + image._describe(), image._root)
 
     def _set_value(self, index: int, value: Any) -> None:
         if isinstance(value, (bytes, bytearray)):
@@ -432,9 +448,3 @@ def _pack(letter: str, value: Any) -> bytes:
         return struct.pack(letter, value)
     except struct.error as error:
         raise TypeError(f"{value!r} isn't a number that fits the argument: {error}") from error
-
-
-def max_group_size(device: Device) -> int:
-    """MAX_WORK_GROUP_SIZE of a device."""
-    size: int = device.get_info(INFO["MAX_WORK_GROUP_SIZE"])
-    return size

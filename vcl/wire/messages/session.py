@@ -5,7 +5,10 @@ chosen by the client and never used twice in a session; sizes and offsets are in
 nanoseconds of the node's wall clock.
 
 A kernel argument is one of: bytes (a by-value argument, native layout), None (a null pointer),
-[1, buffer, offset, size] (a region of a buffer), [2, size] (local memory).
+[1, buffer, offset, size] (a region of a buffer), [2, size] (local memory), [3, buffer, offset,
+size, type, channel order, channel type, width, height, depth] (an image whose packed pixels are
+that region; a layered image has its layers in the dimension after its own), [4, normalized
+coordinates, addressing mode, filter mode] (a sampler).
 """
 
 from __future__ import annotations
@@ -17,6 +20,15 @@ from vcl.wire.codec import Conversation
 
 ARGUMENT_BUFFER = 1
 ARGUMENT_LOCAL = 2
+ARGUMENT_IMAGE = 3
+ARGUMENT_SAMPLER = 4
+ARGUMENT_LENGTHS = {
+    ARGUMENT_BUFFER: 4,
+    ARGUMENT_LOCAL: 2,
+    ARGUMENT_IMAGE: 10,
+    ARGUMENT_SAMPLER: 4,
+}
+"""Numbers in an argument of each kind, the kind included."""
 
 
 class CreateContext(NamedTuple):
@@ -306,13 +318,18 @@ TO_CLIENT = Conversation(
 )
 
 
+def argument_region(argument: Any) -> tuple[int, int, int] | None:
+    """(buffer, offset, size) of an argument that is memory, else None."""
+    if type(argument) is list and argument[0] in (ARGUMENT_BUFFER, ARGUMENT_IMAGE):
+        return argument[1], argument[2], argument[3]
+    return None
+
+
 def check_argument(argument: Any) -> None:
     """Raise RemoteProtocolError unless this is a kernel argument as this module describes."""
     if argument is None or type(argument) is bytes:
         return
-    if type(argument) is list and argument and all(type(x) is int and x >= 0 for x in argument):
-        if argument[0] == ARGUMENT_BUFFER and len(argument) == 4:
-            return
-        if argument[0] == ARGUMENT_LOCAL and len(argument) == 2:
-            return
+    numbers = type(argument) is list and all(type(x) is int and x >= 0 for x in argument)
+    if numbers and argument and ARGUMENT_LENGTHS.get(argument[0]) == len(argument):
+        return
     raise RemoteProtocolError(f"malformed kernel argument {argument!r:.100}")

@@ -1,0 +1,551 @@
+"""Images and samplers.
+
+Owns: `Image`, `ImageFormat`, `ImageDescriptor`, `Sampler`, `get_supported_image_formats` and the
+`enqueue_*_image` functions (OpenCL 3.0 API, 5.3 and 5.7). Must not know: how devices keep images.
+
+An image's contents are a buffer that holds its pixels packed, rows after rows; a device makes a
+real image of it for the launches that use it. So reads, writes, copies and fills of images are
+those of boxes of buffers, and an image of a buffer shares its bytes as OpenCL says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vcl.constants import CLASSES
+from vcl.opencl import mapping, rectangles
+from vcl.opencl.context import CommandQueue, Context
+from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer
+from vcl.opencl.errors import fail, translated
+from vcl.opencl.event import Event
+from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.opencl.platform import INFO, Device
+
+ORDER = CLASSES["channel_order"]
+TYPE = CLASSES["channel_type"]
+OBJECT = CLASSES["mem_object_type"]
+_IMAGE = CLASSES["image_info"]
+_SAMPLER = CLASSES["sampler_info"]
+
+_CHANNELS = {
+    **dict.fromkeys(("R", "A", "INTENSITY", "LUMINANCE", "DEPTH", "Rx"), 1),
+    **dict.fromkeys(("RG", "RA", "RGx", "DEPTH_STENCIL"), 2),
+    **dict.fromkeys(("RGB", "RGBx", "sRGB"), 3),
+    **dict.fromkeys(("RGBA", "BGRA", "ARGB", "ABGR", "sRGBA", "sBGRA", "sRGBx"), 4),
+}
+_CHANNEL_BYTES = {
+    **dict.fromkeys(("SNORM_INT8", "UNORM_INT8", "SIGNED_INT8", "UNSIGNED_INT8"), 1),
+    **dict.fromkeys(
+        ("SNORM_INT16", "UNORM_INT16", "SIGNED_INT16", "UNSIGNED_INT16", "HALF_FLOAT"), 2
+    ),
+    **dict.fromkeys(("SIGNED_INT32", "UNSIGNED_INT32", "FLOAT"), 4),
+}
+_PACKED_BYTES = {"UNORM_SHORT_565": 2, "UNORM_SHORT_555": 2, "UNORM_INT_101010": 4}
+_FILL_DTYPES = {
+    "SNORM_INT8": np.int8,
+    "UNORM_INT8": np.uint8,
+    "SIGNED_INT8": np.int8,
+    "UNSIGNED_INT8": np.uint8,
+    "SNORM_INT16": np.int16,
+    "UNORM_INT16": np.uint16,
+    "SIGNED_INT16": np.int16,
+    "UNSIGNED_INT16": np.uint16,
+    "HALF_FLOAT": np.float16,
+    "SIGNED_INT32": np.int32,
+    "UNSIGNED_INT32": np.uint32,
+    "FLOAT": np.float32,
+}
+_ORDER_NAMES = {v: k for k, v in ORDER.items()}
+_TYPE_NAMES = {v: k for k, v in TYPE.items()}
+_DIMENSIONS = {
+    OBJECT["IMAGE1D"]: 1,
+    OBJECT["IMAGE1D_BUFFER"]: 1,
+    OBJECT["IMAGE1D_ARRAY"]: 2,
+    OBJECT["IMAGE2D"]: 2,
+    OBJECT["IMAGE2D_ARRAY"]: 3,
+    OBJECT["IMAGE3D"]: 3,
+}
+
+
+class ImageFormat:
+    """Channel order and data type of an image."""
+
+    __slots__ = ("channel_data_type", "channel_order")
+
+    def __init__(self, channel_order: int = 0, channel_type: int = 0) -> None:
+        self.channel_order = channel_order
+        self.channel_data_type = channel_type
+
+    @property
+    def channel_count(self) -> int:
+        """Channels of a pixel."""
+        count = _CHANNELS.get(_ORDER_NAMES.get(self.channel_order, ""))
+        if count is None:
+            fail("ImageFormat.channel_count", "INVALID_VALUE", "unrecognized channel order")
+        return count
+
+    @property
+    def dtype_size(self) -> int:
+        """Bytes of a channel."""
+        size = _CHANNEL_BYTES.get(_TYPE_NAMES.get(self.channel_data_type, ""))
+        if size is None:
+            fail("ImageFormat.channel_dtype_size", "INVALID_VALUE", "unrecognized channel type")
+        return size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a pixel."""
+        packed = _PACKED_BYTES.get(_TYPE_NAMES.get(self.channel_data_type, ""))
+        return packed or self.channel_count * self.dtype_size
+
+
+class ImageDescriptor:
+    """Type, shape and pitches of an image to be made; plain fields, set by the program."""
+
+    def __init__(self) -> None:
+        self.image_type = 0
+        self.array_size = 0
+        self.pitches: Any = (0, 0)
+        self.num_mip_levels = 0
+        self.num_samples = 0
+        self.buffer: Any = None
+        self._shape: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Width, height, depth; missing ones are 1."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: Sequence[int]) -> None:
+        numbers = [int(n) for n in shape]
+        if not 1 <= len(numbers) <= 3:
+            fail("transfer", "INVALID_VALUE", "shape has one to three components")
+        self._shape = (*numbers, 1, 1)[:3]
+        self.array_size = self._shape[2]
+
+
+class Image(Buffer):
+    """An image; pyopencl's Python layer turns its constructors into `_custom_init`."""
+
+    _invalid = "INVALID_MEM_OBJECT"
+    _format: ImageFormat
+    _extent: tuple[int, int, int]
+
+    @staticmethod
+    @translated("clCreateImage")
+    def _custom_init(
+        self: Any,
+        context: Context,
+        flags: int,
+        format: ImageFormat,
+        descriptor: ImageDescriptor,
+        hostbuf: Any = None,
+        *_: Any,
+    ) -> None:
+        routine = "create_image"
+        if not isinstance(descriptor, ImageDescriptor):
+            raise TypeError("an image is described by an ImageDescriptor")
+        extent = _extent(descriptor, context, routine)
+        _check_format(context, flags, format, descriptor.image_type, routine)
+        size = math.prod(extent) * format.itemsize
+        if descriptor.buffer is not None:
+            parent = descriptor.buffer._memory(routine)
+            if size > parent._size:
+                fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
+            Handle.__init__(self)
+            self._context, self._runtime = context, context._runtime
+            self._flags, self._size = flags or parent._flags, size
+            self._origin, self._parent = parent._origin, parent
+            self._root_id, self._root = parent._root_id, parent._root
+            self._hostbuf = None
+        else:
+            data = None
+            if hostbuf is not None:
+                data = _packed_host(hostbuf, extent, format, descriptor.pitches, routine)
+            elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+                fail(routine, "INVALID_HOST_PTR")
+            # The pixels are ours whatever the flags say: the host's memory isn't shared.
+            plain = flags & ~(FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
+            copied = 0 if data is None else FLAGS["COPY_HOST_PTR"]
+            Buffer.__init__(self, context, plain | copied, 0 if data is not None else size, data)
+            self._flags = flags if flags & 7 else flags | FLAGS["READ_WRITE"]
+            self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
+        self._type = descriptor.image_type
+        self._format = format
+        self._extent = extent
+        self._descriptor = descriptor
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(self._extent[0] * self._format.itemsize)
+
+    def _describe(self) -> list[int]:
+        """For a launch's argument: type, channel order, channel type, width, height, depth."""
+        return [
+            self._type,
+            self._format.channel_order,
+            self._format.channel_data_type,
+            *self._extent,
+        ]
+
+    def get_image_info(self, param: int) -> Any:
+        """Answer an image query."""
+        self._memory("clGetImageInfo")
+        width, height, depth = self._extent
+        array = self._type in (OBJECT["IMAGE1D_ARRAY"], OBJECT["IMAGE2D_ARRAY"])
+        dimensions = _DIMENSIONS[self._type]
+        answers: dict[str, Any] = {
+            "FORMAT": self._format,
+            "ELEMENT_SIZE": self._format.itemsize,
+            "ROW_PITCH": self._row_bytes,
+            "SLICE_PITCH": self._row_bytes * height if dimensions == 3 else 0,
+            "WIDTH": width,
+            "HEIGHT": height if dimensions - array > 1 else 0,
+            "DEPTH": depth if dimensions - array > 2 else 0,
+            "ARRAY_SIZE": self._extent[dimensions - 1] if array else 0,
+            "BUFFER": self._parent,
+            "NUM_MIP_LEVELS": 0,
+            "NUM_SAMPLES": 0,
+        }
+        if self._type == OBJECT["IMAGE1D_ARRAY"]:
+            answers["SLICE_PITCH"] = self._row_bytes
+        for name, answer in answers.items():
+            if param == _IMAGE[name]:
+                return answer
+        fail("clGetImageInfo", "INVALID_VALUE")
+
+
+def _extent(
+    descriptor: ImageDescriptor, context: Context, routine: str
+) -> tuple[int, int, int]:
+    """Width, height (or layers of a 1D array), depth (or layers); within the devices' limits."""
+    dimensions = _DIMENSIONS.get(descriptor.image_type)
+    if dimensions is None:
+        fail(routine, "INVALID_IMAGE_DESCRIPTOR", f"image type {descriptor.image_type:#x}")
+    shape = [*descriptor.shape, 1, 1, 1][:3]
+    width, height, depth = shape[:dimensions] + [1] * (3 - dimensions)
+    if min(width, height, depth) < 1:
+        fail(routine, "INVALID_IMAGE_SIZE", f"an image of {tuple(shape)}")
+    prefix = "IMAGE3D" if descriptor.image_type == OBJECT["IMAGE3D"] else "IMAGE2D"
+    for device in context._devices:
+        if not device.get_info(INFO["IMAGE_SUPPORT"]):
+            fail(routine, "INVALID_OPERATION", f"{device} has no images")
+        limits = [INFO[f"{prefix}_MAX_WIDTH"], INFO[f"{prefix}_MAX_HEIGHT"]]
+        most = [device.get_info(limit) for limit in limits]
+        if descriptor.image_type == OBJECT["IMAGE1D_BUFFER"]:
+            most[0] = device.get_info(INFO["IMAGE_MAX_BUFFER_SIZE"])
+        if width > most[0] or (dimensions > 1 and height > most[1]):
+            fail(routine, "INVALID_IMAGE_SIZE", f"{width} x {height}; at most {most}")
+    return width, height, depth
+
+
+def _packed_host(
+    hostbuf: Any, extent: Sequence[int], format: ImageFormat, pitches: Any, routine: str
+) -> Any:
+    """Host pixels without gaps between rows and slices."""
+    region = [extent[0] * format.itemsize, extent[1], extent[2]]
+    given = [p for p in (pitches or ()) if p]
+    box = rectangles._box((0, 0, 0), region, given, "host", routine)
+    host = contiguous_bytes(hostbuf)
+    if box.size(region) > host.nbytes:
+        fail(routine, "INVALID_VALUE", "buffer is too small for the image and its pitches")
+    return np.ascontiguousarray(rectangles._host_view(host, box, region))
+
+
+def _formats(device: Device, flags: int, image_type: int) -> set[tuple[int, int]]:
+    """The formats that a device takes; of the cluster device, those that all take."""
+    platform = device._platform
+    remotes = [device._remote] if device._remote else platform._runtime.devices
+    name = next((k for k, v in OBJECT.items() if v == image_type), "")
+    access = next(
+        (n for n in ("READ_ONLY", "WRITE_ONLY", "READ_WRITE") if flags & FLAGS[n]), "READ_WRITE"
+    )
+    found = []
+    for remote in remotes:
+        answer = remote.description.image_formats.get(access, {}).get(name)
+        pairs = answer if isinstance(answer, list) else []
+        found.append({(order, kind) for order, kind in pairs})
+    return set.intersection(*found) if found else set()
+
+
+def _check_format(
+    context: Context, flags: int, format: ImageFormat, image_type: int, routine: str
+) -> None:
+    if format.channel_order not in _ORDER_NAMES or format.channel_data_type not in _TYPE_NAMES:
+        fail(routine, "INVALID_IMAGE_FORMAT_DESCRIPTOR")
+    pair = (format.channel_order, format.channel_data_type)
+    for device in context._devices:
+        if pair not in _formats(device, flags, image_type):
+            fail(routine, "IMAGE_FORMAT_NOT_SUPPORTED", f"by {device}")
+
+
+def get_supported_image_formats(
+    context: Context, flags: int, image_type: int
+) -> list[ImageFormat]:
+    """The formats that every device of the context takes."""
+    if image_type not in _DIMENSIONS:
+        fail("clGetSupportedImageFormats", "INVALID_VALUE")
+    common = [_formats(d, flags, image_type) for d in context._devices]
+    return [ImageFormat(*pair) for pair in sorted(set.intersection(*common))]
+
+
+# ---- commands
+
+
+def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
+    memory = _memory(queue, mem, routine)
+    if not isinstance(memory, Image):
+        fail(routine, "INVALID_MEM_OBJECT", "the memory object isn't an image")
+    return memory
+
+
+def _pixels(image: Image, origin: Any, region: Any, routine: str) -> tuple[Any, Any, Any]:
+    """(origin in bytes, region in bytes, pitches) of a box of an image; raises outside of it."""
+    start = rectangles._triple(origin, 0, "origin", routine)
+    extent = rectangles._region(region, routine)
+    for first, count, most in zip(start, extent, image._extent, strict=True):
+        if first + count > most:
+            fail(routine, "INVALID_VALUE", f"the region is outside an image of {image._extent}")
+    item = image._format.itemsize
+    row = image._row_bytes
+    return (
+        (start[0] * item, start[1], start[2]),
+        (extent[0] * item, extent[1], extent[2]),
+        (row, row * image._extent[1]),
+    )
+
+
+def enqueue_read_image(
+    queue: CommandQueue,
+    mem: Any,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    row_pitch: int = 0,
+    slice_pitch: int = 0,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Read a box of an image into host memory."""
+    image = _image(queue, mem, "clEnqueueReadImage")
+    start, extent, pitches = _pixels(image, origin, region, "clEnqueueReadImage")
+    return rectangles.enqueue_read_buffer_rect(
+        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
+        wait_for, is_blocking,
+    )  # fmt: skip
+
+
+def enqueue_write_image(
+    queue: CommandQueue,
+    mem: Any,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    row_pitch: int = 0,
+    slice_pitch: int = 0,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Enqueue a write of a box of an image."""
+    image = _image(queue, mem, "clEnqueueWriteImage")
+    start, extent, pitches = _pixels(image, origin, region, "clEnqueueWriteImage")
+    return rectangles.enqueue_write_buffer_rect(
+        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
+        wait_for, is_blocking,
+    )  # fmt: skip
+
+
+def enqueue_copy_image(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    src_origin: Any,
+    dest_origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy between images of one format."""
+    routine = "clEnqueueCopyImage"
+    source, target = _image(queue, src, routine), _image(queue, dest, routine)
+    same = (source._format.channel_order, source._format.channel_data_type)
+    if same != (target._format.channel_order, target._format.channel_data_type):
+        fail(routine, "IMAGE_FORMAT_MISMATCH")
+    start, extent, pitches = _pixels(source, src_origin, region, routine)
+    to, _, to_pitches = _pixels(target, dest_origin, region, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def _linear(buffer: Buffer, offset: int, extent: Sequence[int], routine: str) -> Any:
+    """(origin, pitches) of a packed box at a byte offset of a buffer."""
+    if offset < 0 or offset + math.prod(extent) > buffer._size:
+        fail(routine, "INVALID_VALUE", f"offset {offset} is outside the buffer")
+    row, slice_ = extent[0], extent[0] * extent[1]
+    slices, rest = divmod(offset, slice_)
+    rows, column = divmod(rest, row)
+    return (column, rows, slices), (row, slice_)
+
+
+def enqueue_copy_image_to_buffer(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    origin: Any,
+    region: Any,
+    offset: int,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy of a box of an image to a buffer, packed."""
+    routine = "clEnqueueCopyImageToBuffer"
+    source, target = _image(queue, src, routine), _memory(queue, dest, routine)
+    start, extent, pitches = _pixels(source, origin, region, routine)
+    to, to_pitches = _linear(target, offset, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def enqueue_copy_buffer_to_image(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    offset: int,
+    origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy of packed pixels from a buffer to a box of an image."""
+    routine = "clEnqueueCopyBufferToImage"
+    source, target = _memory(queue, src, routine), _image(queue, dest, routine)
+    to, extent, to_pitches = _pixels(target, origin, region, routine)
+    start, pitches = _linear(source, offset, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def enqueue_fill_image(
+    queue: CommandQueue,
+    mem: Any,
+    color: Any,
+    origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a fill of a box of an image with a colour of four components."""
+    routine = "clEnqueueFillImage"
+    image = _image(queue, mem, routine)
+    to, extent, to_pitches = _pixels(image, origin, region, routine)
+    pixel = _pixel(image._format, np.asarray(color), routine)
+    if len(pixel) not in (1, 2, 4, 8, 16):
+        fail(routine, "INVALID_VALUE", f"pixels of {len(pixel)} bytes can't be filled")
+    packed = Buffer(queue._context, FLAGS["READ_WRITE"], math.prod(extent))
+    fill = enqueue_fill_buffer(queue, packed, np.frombuffer(pixel, np.uint8), 0, packed._size)
+    start, pitches = _linear(packed, 0, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, packed, image, start, to, extent, pitches, to_pitches, [*(wait_for or ()), fill]
+    )
+
+
+def _pixel(format: ImageFormat, color: Any, routine: str) -> bytes:
+    """A pixel of a format from four components (OpenCL 3.0 API, 5.3.1.1 and C, 6.15.15)."""
+    name = _TYPE_NAMES.get(format.channel_data_type, "")
+    dtype = _FILL_DTYPES.get(name)
+    order = _ORDER_NAMES.get(format.channel_order, "")
+    positions = {"BGRA": (2, 1, 0, 3), "ARGB": (3, 0, 1, 2), "A": (3,), "RA": (0, 3)}
+    if dtype is None or color.size != 4:
+        fail(routine, "INVALID_VALUE", f"a colour of {color.size} components for {name}")
+    chosen = color.ravel()[list(positions.get(order, range(format.channel_count)))]
+    if "NORM" in name:
+        low = -1.0 if name.startswith("SNORM") else 0.0
+        scale = np.iinfo(dtype).max  # type: ignore[type-var]
+        chosen = np.rint(np.clip(chosen.astype(np.float64), low, 1.0) * scale)
+    elif dtype is not np.float16 and dtype is not np.float32:
+        limits = np.iinfo(dtype)  # type: ignore[type-var]
+        chosen = np.clip(chosen, limits.min, limits.max)
+    return bytes(chosen.astype(dtype).tobytes())
+
+
+@translated("clEnqueueMapImage")
+def enqueue_map_image(
+    queue: CommandQueue,
+    img: Any,
+    flags: int,
+    origin: Any,
+    region: Any,
+    shape: Any,
+    dtype: Any,
+    order: str = "C",
+    strides: Any = None,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> tuple[Any, Event, int, int]:
+    """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
+    routine = "clEnqueueMapImage"
+    image = _image(queue, img, routine)
+    _, extent, _ = _pixels(image, origin, region, routine)
+    _, writes = mapping.map_flags(flags, routine)
+    storage = np.empty(math.prod(extent), np.uint8)
+    event = enqueue_read_image(queue, image, origin, region, storage, wait_for=wait_for)
+
+    def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
+        return enqueue_write_image(
+            target, image, origin, region, storage, wait_for=wait_for, is_blocking=False
+        )
+
+    array = mapping.make_array(
+        storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
+    )
+    return array, event, extent[0], extent[0] * extent[1]
+
+
+class Sampler(Handle):
+    """A sampler; travels with each launch that uses it."""
+
+    _invalid = "INVALID_SAMPLER"
+
+    def __init__(
+        self,
+        context: Context,
+        normalized_coords: Any,
+        addressing_mode: int | None = None,
+        filter_mode: int | None = None,
+    ) -> None:
+        super().__init__()
+        if addressing_mode is None or filter_mode is None:
+            given = [int(v) for v in normalized_coords]
+            properties = dict(zip(given[::2], given[1::2], strict=False))
+            normalized_coords = properties.get(_SAMPLER["NORMALIZED_COORDS"], 1)
+            clamp = CLASSES["addressing_mode"]["CLAMP"]
+            addressing_mode = properties.get(_SAMPLER["ADDRESSING_MODE"], clamp)
+            nearest = CLASSES["filter_mode"]["NEAREST"]
+            filter_mode = properties.get(_SAMPLER["FILTER_MODE"], nearest)
+        if addressing_mode not in CLASSES["addressing_mode"].values():
+            fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
+        if filter_mode not in CLASSES["filter_mode"].values():
+            fail("clCreateSampler", "INVALID_VALUE", f"filter mode {filter_mode:#x}")
+        self._context = context
+        self._wire = [int(bool(normalized_coords)), int(addressing_mode), int(filter_mode)]
+
+    def get_info(self, param: int) -> Any:
+        """Answer a sampler query."""
+        answers = {
+            "REFERENCE_COUNT": reference_count(self),
+            "CONTEXT": self._context,
+            "NORMALIZED_COORDS": bool(self._wire[0]),
+            "ADDRESSING_MODE": self._wire[1],
+            "FILTER_MODE": self._wire[2],
+        }
+        for name, answer in answers.items():
+            if param == _SAMPLER[name]:
+                return answer
+        fail("clGetSamplerInfo", "INVALID_VALUE")
+
+
