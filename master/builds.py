@@ -15,6 +15,13 @@ from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtoc
 from vcl.wire.messages import part, session
 
 
+def build_message(program: Program, request: int, devices: list[int]) -> part.Build:
+    """What tells a node to make a program."""
+    return part.Build(
+        program.id, request, devices, program.step, program.units, program.link_options
+    )
+
+
 class Builds:
     """The builds of one session that aren't answered yet."""
 
@@ -24,7 +31,7 @@ class Builds:
         self.under_way: dict[int, Building] = {}
         """By request number, which the client never uses twice."""
 
-    def start(self, program: Program, request: int, options: str) -> None:
+    def start(self, program: Program, request: int) -> None:
         """Ask every node of the program's context to build."""
         by_node: dict[int, list[int]] = {}
         for place in self._places(program.context.devices):
@@ -33,9 +40,7 @@ class Builds:
         self.under_way[request] = building
         for node, devices in by_node.items():
             program.nodes.add(node)
-            self._ledger.for_nodes[node].append(
-                part.Build(program.id, request, devices, program.source, options)
-            )
+            self._ledger.for_nodes[node].append(build_message(program, request, devices))
         if not by_node:
             building.status = DEVICE_NOT_AVAILABLE
             building.message = "no device of the context is connected any more"
@@ -52,7 +57,10 @@ class Builds:
         building.logs.extend(message.logs)
         if message.status < 0:
             if building.status == 0:
-                building.status, building.message = message.status, message.message
+                names = {p.node_name for p in self._places(building.program.context.devices)
+                         if p.node == node}
+                where = f"on node {', '.join(names)}: " if names else ""
+                building.status, building.message = message.status, where + message.message
         else:
             self._join(building, message)
         if not building.waiting:

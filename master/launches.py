@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from master.access.elements import element_bytes
+from master.builds import build_message
 from master.commands import Command
 from master.objects import Program, Queue
 from master.planner import LaunchRecord, PartRecord, Place, Planner
@@ -195,9 +196,7 @@ class LaunchPlanner:
             program.nodes.add(place.node)
             places = self._planner.places(program.context.devices)
             devices = [p.device for p in places if p.node == place.node]
-            self._ledger.for_nodes[place.node].append(
-                part.Build(program.id, 0, devices, program.source, program.options or "")
-            )
+            self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
 
     def _bring_all(self, command: Command, uses: Sequence[Use], place: Place) -> None:
         record: LaunchRecord = command.record

@@ -48,15 +48,16 @@ class KernelFacts:
 
 @dataclass(slots=True)
 class Program:
-    """verdict: of the guard on this source and these options, once built.
+    """step, units, link_options: how it is made. verdict: of the guard on all its units.
 
     nodes: that have a build of it. users: commands not yet planned that refer to it.
     """
 
     id: int
     context: Context
-    source: str
-    options: str | None = None
+    step: int
+    units: list[list[str]]
+    link_options: str
     verdict: Verdict | None = None
     kernels: dict[str, KernelFacts] = field(default_factory=dict)
     nodes: set[int] = field(default_factory=set)

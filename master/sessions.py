@@ -55,7 +55,6 @@ class Session:
             session.CreateContext: self._create_context,
             session.CreateQueue: self._create_queue,
             session.CreateBuffer: self._create_buffer,
-            session.CreateProgram: self._create_program,
             session.BuildProgram: self._build_program,
             session.CreateUserEvent: self._create_user_event,
             session.SetUserEvent: self._set_user_event,
@@ -106,15 +105,18 @@ class Session:
             raise RemoteProtocolError(f"buffer of {m.size} bytes")
         self.buffers[self._new(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.flags)
 
-    def _create_program(self, m: session.CreateProgram) -> None:
-        context = self._find(self.contexts, m.context, "context")
-        self.programs[self._new(m.program)] = Program(m.program, context, m.source)
-
     def _build_program(self, m: session.BuildProgram) -> None:
-        program: Program = self._find(self.programs, m.program, "program")
-        program.options = m.options
-        program.verdict = judge(program.source, m.options)
-        self._builds.start(program, m.request, m.options)
+        context = self._find(self.contexts, m.context, "context")
+        single = m.step in (session.BUILD, session.COMPILE)
+        if not m.units or any(len(u) != 2 for u in m.units) or (single and len(m.units) != 1):
+            raise RemoteProtocolError("a program is made of [source, options] units")
+        if not single and m.step != session.LINK:
+            raise RemoteProtocolError(f"there is no build step {m.step}")
+        program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
+        verdicts = [judge(source, options) for source, options in m.units]
+        program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
+        self.programs[m.program] = program
+        self._builds.start(program, m.request)
 
     def _create_user_event(self, m: session.CreateUserEvent) -> None:
         self._find(self.contexts, m.context, "context")

@@ -32,7 +32,7 @@ from vcl.errors import (
     OUT_OF_HOST_MEMORY,
     OUT_OF_RESOURCES,
 )
-from vcl.wire.messages import part
+from vcl.wire.messages import part, session
 from vcl.wire.messages.session import (
     ARGUMENT_BUFFER,
     ARGUMENT_IMAGE,
@@ -530,18 +530,14 @@ class Driver:
         status, message = 0, ""
         logs: list[list[Any]] = []
         kernels: dict[str, list[Any]] = {}
-        # Argument info decides how large an element of a merge is, so it's always asked for.
-        options = (m.options + " -cl-kernel-arg-info").encode()
         for number in m.devices:
             device = self._device(number)
-            program = cl._cl._Program(device.context, m.source)
-            try:
-                program._build(options, [device.device])
-            except cl.Error as error:
-                status, message = _failure(error)
+            program, failure = self._make_program(device, m)
+            if failure is not None:
+                status, message = failure
             log = program.get_build_info(device.device, cl.program_build_info.LOG)
             logs.append([number, status, log or ""])
-            if status < 0:
+            if status < 0 or m.step == session.COMPILE:
                 continue
             self._programs[m.program, number] = program
             for kernel in program.all_kernels():
@@ -552,6 +548,32 @@ class Driver:
             kernels = {}
         done = part.BuildDone(m.request, status, message, logs, list(kernels.values()))
         self._post([BuildEnded(done)])
+
+    def _make_program(
+        self, device: _Device, m: part.Build
+    ) -> tuple[Any, tuple[int, str] | None]:
+        """(the program, or the one whose log says why; why it failed, or None)."""
+        # Argument info decides how large an element of a merge is, so it's always asked for.
+        made = []
+        create = self._cl._cl._Program
+        for source, options in m.units:
+            program = create(device.context, source)
+            made.append(program)
+            complete = f"{options} -cl-kernel-arg-info".encode()
+            try:
+                if m.step == session.BUILD:
+                    program._build(complete, [device.device])
+                else:
+                    program.compile(complete, [device.device], [])
+            except self._cl.Error as error:
+                return program, _failure(error)
+        if m.step != session.LINK:
+            return made[0], None
+        try:
+            linked = create.link(device.context, made, m.link_options.encode(), [device.device])
+        except self._cl.Error as error:
+            return made[0], _failure(error)
+        return linked, None
 
     def close(self) -> None:
         """Wait for what runs, and end the threads."""

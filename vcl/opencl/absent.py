@@ -17,7 +17,6 @@ FUNCTIONS = (
     "_enqueue_svm_memfill",
     "_enqueue_svm_migrate_mem",
     "_enqueue_svm_unmap",
-    "_create_program_with_il",
     "enqueue_copy_buffer_p2p_amd",
 )
 """Functions that aren't built."""

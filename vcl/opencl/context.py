@@ -5,6 +5,7 @@ Owns: `Context`, `CommandQueue`. Must not know: memory, programs, what is enqueu
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -138,9 +139,16 @@ class CommandQueue(Handle):
         return not self._flags & OUT_OF_ORDER
 
     def _check(self, routine: str) -> None:
-        """Raise unless commands may be enqueued."""
+        """Warn if it's used after the end of `with queue:`, as pyopencl does."""
         if self._finalized:
-            fail(routine, "INVALID_COMMAND_QUEUE", "the queue was used after its end")
+            from pyopencl import CommandQueueUsedAfterExit
+
+            warnings.warn(
+                "Command queue used after exit of context manager. This is deprecated and will "
+                "stop working in 2023.",
+                CommandQueueUsedAfterExit,
+                stacklevel=4,
+            )
 
     def _finalize(self) -> None:
         """The end of `with queue:`."""
@@ -163,12 +171,14 @@ class CommandQueue(Handle):
     @translated("clFlush")
     def flush(self) -> None:
         """Send what was enqueued."""
+        self._check("clFlush")
         self._runtime.check()
         self._runtime.flush()
 
     @translated("clFinish")
     def finish(self) -> None:
         """Wait until all that was enqueued has ended; raise what failed and wasn't raised yet."""
+        self._check("clFinish")
         self._runtime.check()
         if self._in_order:
             last = self._last

@@ -19,7 +19,7 @@ from vcl.opencl.platform import INFO
 from vcl.wire.messages import session
 
 if TYPE_CHECKING:
-    from vcl.opencl.program import Kernel
+    from vcl.opencl.kernel import Kernel
 
 WaitFor = Sequence[Event] | None
 

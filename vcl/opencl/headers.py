@@ -36,24 +36,31 @@ def include_folders(options: str) -> list[Path]:
     return folders
 
 
-def travelling_source(source: str, options: str) -> str:
+def travelling_source(source: str, options: str, given: dict[str, str] | None = None) -> str:
     """The source with the text of every header that can be found here in place of its #include.
 
-    A header that isn't found stays an #include: it may be the device's own. Build logs keep
-    naming the user's lines.
+    given: headers by name that aren't files. A header that isn't found stays an #include: it may
+    be the device's own. Build logs keep naming the user's lines.
     """
     if "include" not in source:
         return source
-    return _inline(source, include_folders(options), [], set())
+    return _inline(source, include_folders(options), [], set(), given or {})
 
 
-def _inline(text: str, folders: list[Path], stack: list[Path], once: set[Path]) -> str:
+def _inline(
+    text: str, folders: list[Path], stack: list[Path], once: set[Path], given: dict[str, str]
+) -> str:
     if len(stack) > depth_max:
         names = " -> ".join(str(p) for p in stack[-3:])
         fail("clBuildProgram", "BUILD_PROGRAM_FAILURE", f"#include nests without end: {names}")
 
     def replace(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
+        line = text.count("\n", 0, match.start()) + 2
+        outer = f' "{stack[-1].name}"' if stack else ""
+        if name in given:
+            body = _inline(given[name], folders, [*stack, Path(name)], once, given)
+            return f'#line 1 "{name}"\n{body}\n#line {line}{outer}'
         here = [stack[-1].parent] if stack and match.group(1) else []
         for folder in [*here, *folders]:
             path = folder / name
@@ -70,9 +77,7 @@ def _inline(text: str, folders: list[Path], stack: list[Path], once: set[Path]) 
         if _ONCE.search(header):
             once.add(path)
             header = _ONCE.sub("", header)
-        body = _inline(header, folders, [*stack, path], once)
-        line = text.count("\n", 0, match.start()) + 2
-        outer = f' "{stack[-1].name}"' if stack else ""
+        body = _inline(header, folders, [*stack, path], once, given)
         return f'#line 1 "{path.name}"\n{body}\n#line {line}{outer}'
 
     return _INCLUDE.sub(replace, text)

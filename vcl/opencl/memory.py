@@ -71,7 +71,7 @@ class MemoryObjectHolder(Handle):
             return []
         fail("clGetMemObjectInfo", "INVALID_VALUE")
 
-    def get_host_array(self, shape: Any, dtype: Any, order: str = "C") -> Any:
+    def get_host_array(self, shape: Any, dtype: Any, order: Any = "C") -> Any:
         """The host memory of an object made with USE_HOST_PTR, as an array."""
         memory = self._memory("MemoryObject.get_host_array")
         if not memory._flags & FLAGS["USE_HOST_PTR"]:
@@ -80,16 +80,22 @@ class MemoryObjectHolder(Handle):
                 "INVALID_VALUE",
                 "Only MemoryObject with USE_HOST_PTR is supported.",
             )
-        array = np.frombuffer(memory._hostbuf, dtype=np.uint8)[: memory._size]
-        typed = array.view(dtype)
+        dtype = np.dtype(dtype)
         count = int(np.prod(shape))
-        if count * typed.itemsize > memory._size:
+        if count * dtype.itemsize > memory._size:
             fail(
                 "MemoryObject.get_host_array",
                 "INVALID_VALUE",
                 "Resulting array is larger than memory object.",
             )
-        return typed[:count].reshape(shape, order=order)
+        host = np.frombuffer(memory._hostbuf, np.uint8)
+        plain = np.ndarray(shape, dtype, buffer=host, order=order)
+        # numpy takes the array's base from whoever has this attribute: the memory object.
+        memory.__array_interface__ = plain.__array_interface__  # type: ignore[attr-defined]
+        try:
+            return np.asarray(memory)
+        finally:
+            del memory.__array_interface__  # type: ignore[attr-defined]
 
 
 class MemoryObject(MemoryObjectHolder):

@@ -31,13 +31,14 @@ class Free(NamedTuple):
 
 
 class Build(NamedTuple):
-    """Create and build a program for devices; answered by BuildDone."""
+    """Make a program for devices; answered by BuildDone. Fields as in session.BuildProgram."""
 
     program: int
     request: int
     devices: list[int]
-    source: str
-    options: str
+    step: int
+    units: list[list[str]]
+    link_options: str
 
 
 class ForgetProgram(NamedTuple):

@@ -57,20 +57,24 @@ class CreateBuffer(NamedTuple):
     flags: int
 
 
-class CreateProgram(NamedTuple):
-    """A program from OpenCL C source."""
-
-    program: int
-    context: int
-    source: str
+BUILD = 0
+COMPILE = 1
+LINK = 2
 
 
 class BuildProgram(NamedTuple):
-    """Build for all devices of the context; answered by Built with the same request number."""
+    """Make a program for all devices of the context; answered by Built with the same request.
+
+    units: [source, options] each, sources with their headers in place. step: BUILD one unit;
+    COMPILE one unit, for its log only; LINK: compile all units, and link them with link_options.
+    """
 
     program: int
+    context: int
     request: int
-    options: str
+    step: int
+    units: list[list[str]]
+    link_options: str
 
 
 class CreateUserEvent(NamedTuple):
@@ -287,7 +291,6 @@ TO_MASTER = Conversation(
         1: CreateContext,
         2: CreateQueue,
         3: CreateBuffer,
-        4: CreateProgram,
         5: BuildProgram,
         6: CreateUserEvent,
         7: SetUserEvent,

@@ -1,0 +1,279 @@
+"""Kernels and their arguments.
+
+Owns: `Kernel`, and the checks of arguments (OpenCL 3.0 API, 5.9). Must not know: building
+(`program`) or launching (`enqueue`).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from vcl.constants import CLASSES
+from vcl.opencl.context import CommandQueue
+from vcl.opencl.errors import fail, not_built
+from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.image import Image, Sampler
+from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
+from vcl.opencl.platform import Device
+from vcl.opencl.program import KernelFacts, _Program
+from vcl.wire.messages import session
+
+_KERNEL = CLASSES["kernel_info"]
+_GROUP = CLASSES["kernel_work_group_info"]
+_ARGUMENT = CLASSES["kernel_arg_info"]
+
+
+class Kernel(Handle):
+    """A kernel with its arguments; they stay here until a launch."""
+
+    _invalid = "INVALID_KERNEL"
+
+    def __init__(self, program: Any, name: str) -> None:
+        super().__init__()
+        raw = program if isinstance(program, _Program) else program._get_prg()
+        kernels = raw._built_kernels("clCreateKernel")
+        facts = kernels.get(name)
+        if facts is None:
+            fail("clCreateKernel", "INVALID_KERNEL_NAME", f"the program has no kernel {name!r}")
+        self._facts: KernelFacts = facts
+        self._program = raw
+        self._program_id = raw._id
+        self._made = raw._made  # the build lives as long as its kernels
+        self._context = raw._context
+        self._source = getattr(program, "_source", None)
+        # Per argument: None if unset, else (wire form, what must be kept alive).
+        self._arguments: list[Any] = [_UNSET] * len(facts.arguments)
+        self._kept: list[Any] = [None] * len(facts.arguments)
+        self.set_arg_types_default()
+
+    def set_arg_types_default(self) -> None:
+        """Until `set_arg_types` is called, arguments say their types themselves."""
+        self._enqueue: Any = None
+        self._set_args: Any = None
+
+    def _set_enqueue_and_set_args(self, enqueue: Any, set_args: Any) -> None:
+        """What `pyopencl.invoker` generated for this kernel's argument types."""
+        self._enqueue, self._set_args = enqueue, set_args
+
+    def _generate(self) -> None:
+        from pyopencl.invoker import generate_enqueue_and_set_args
+
+        count = len(self._facts.arguments)
+        self._set_enqueue_and_set_args(
+            *generate_enqueue_and_set_args(  # type: ignore[no-untyped-call]
+                self._facts.name,
+                count,
+                count,
+                None,
+                warn_about_arg_count_bug=None,
+                work_around_arg_count_bug=None,
+                devs=self._context._devices,
+            )
+        )
+
+    def __call__(
+        self, queue: CommandQueue, global_size: Any, local_size: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Set the arguments and enqueue a launch; answers its event."""
+        if self._enqueue is None:
+            self._generate()
+        return self._enqueue(self, queue, global_size, local_size, *args, **kwargs)
+
+    def set_args(self, *args: Any) -> None:
+        """Set all arguments."""
+        if self._set_args is None:
+            self._generate()
+        self._set_args(self, *args)
+
+    def clone(self) -> Kernel:
+        """A kernel with the same arguments, independent from now on."""
+        copy = Kernel(self._program, self._facts.name)
+        copy._arguments, copy._kept = list(self._arguments), list(self._kept)
+        copy._set_enqueue_and_set_args(self._enqueue, self._set_args)
+        return copy
+
+    # ---- arguments
+
+    def set_arg(self, index: int, value: Any) -> None:
+        """Set one argument: a memory object, None, LocalMemory, or by-value bytes."""
+        self._check_index(index)
+        if value is None:
+            if not (self._facts.pointers[index] or self._facts.locals[index]):
+                fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
+            self._put(index, None, None)
+        elif isinstance(value, Image):
+            self._set_image(index, value)
+        elif isinstance(value, Sampler):
+            self._put(index, [session.ARGUMENT_SAMPLER, *value._wire], None)
+        elif isinstance(value, MemoryObjectHolder):
+            memory = value._memory("clSetKernelArg")
+            if not self._facts.pointers[index]:
+                fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "a buffer"))
+            if memory._context != self._context:
+                fail("clSetKernelArg", "INVALID_MEM_OBJECT", "the buffer is of another context")
+            wire = [session.ARGUMENT_BUFFER, memory._root_id, memory._origin, memory._size]
+            # Its memory lives as long as the argument, even if the program releases the object.
+            self._put(index, wire, memory._root)
+        elif isinstance(value, LocalMemory):
+            if not self._facts.locals[index]:
+                fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "LocalMemory"))
+            if value.size == 0:
+                fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "0 bytes"))
+            self._put(index, [session.ARGUMENT_LOCAL, value.size], None)
+        else:
+            self._set_value(index, value)
+
+    def _set_image(self, index: int, image: Image) -> None:
+        image._memory("clSetKernelArg")
+        if not self._facts.images[index]:
+            fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "an image"))
+        where = [session.ARGUMENT_IMAGE, image._root_id, image._origin, image._size]
+        self._put(index, where + image._describe(), image._root)
+
+    def _set_value(self, index: int, value: Any) -> None:
+        if isinstance(value, (bytes, bytearray)):
+            data = bytes(value)
+        elif isinstance(value, np.generic):
+            data = value.tobytes()
+        else:
+            try:
+                data = bytes(memoryview(value))
+            except TypeError:
+                # As pyopencl: an int or float of Python has no size of its own.
+                fail(
+                    "Kernel.set_arg",
+                    "INVALID_VALUE",
+                    f"argument {index + 1} of {self._facts.name!r} has the unknown type "
+                    f"{type(value).__name__}: give a numpy scalar such as np.int32(...), or call "
+                    "set_arg_types first",
+                )
+        self._set_bytes(index, data)
+
+    def _set_bytes(self, index: int, data: bytes) -> None:
+        facts = self._facts
+        size = facts.sizes[index]
+        if facts.pointers[index] or facts.locals[index] or (size is not None and len(data) != size):
+            got = f"a value of {len(data)} bytes"
+            fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
+        self._put(index, data, None)
+
+    def _put(self, index: int, wire: Any, kept: Any) -> None:
+        self._arguments[index] = wire
+        self._kept[index] = kept
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < len(self._arguments):
+            fail(
+                "clSetKernelArg",
+                "INVALID_ARG_INDEX",
+                f"kernel {self._facts.name!r} has {len(self._arguments)} arguments, not "
+                f"{index + 1}",
+            )
+
+    def _describe(self, index: int, got: str) -> str:
+        type_name, name = self._facts.arguments[index][1], self._facts.arguments[index][4]
+        return (
+            f"argument {index + 1} ({type_name} {name}) of kernel {self._facts.name!r} was "
+            f"given {got}"
+        )
+
+    def _set_arg_multi(self, indices_and_args: tuple[Any, ...]) -> None:
+        """(index, value, ...), from generated code."""
+        for at in range(0, len(indices_and_args), 2):
+            self.set_arg(indices_and_args[at], indices_and_args[at + 1])
+
+    def _set_arg_buf_multi(self, indices_and_args: tuple[Any, ...]) -> None:
+        """(index, bytes, ...), from generated code."""
+        for at in range(0, len(indices_and_args), 2):
+            self._check_index(indices_and_args[at])
+            self._set_value(indices_and_args[at], indices_and_args[at + 1])
+
+    def _set_arg_buf_pack_multi(self, indices_chars_and_args: tuple[Any, ...]) -> None:
+        """(index, struct letter, value, ...), from generated code."""
+        for at in range(0, len(indices_chars_and_args), 3):
+            index, letter, value = indices_chars_and_args[at : at + 3]
+            self._check_index(index)
+            self._set_bytes(index, _pack(letter.decode(), value))
+
+    # ---- queries
+
+    def get_info(self, param: int) -> Any:
+        """Answer a kernel query."""
+        if param == _KERNEL["FUNCTION_NAME"]:
+            return self._facts.name
+        if param == _KERNEL["NUM_ARGS"]:
+            return len(self._facts.arguments)
+        if param == _KERNEL["REFERENCE_COUNT"]:
+            return reference_count(self)
+        if param == _KERNEL["CONTEXT"]:
+            return self._context
+        if param == _KERNEL["PROGRAM"]:
+            return self._program
+        if param == _KERNEL["ATTRIBUTES"]:
+            return ""
+        fail("clGetKernelInfo", "INVALID_VALUE")
+
+    def _group(self, device: Device, routine: str) -> list[list[Any]]:
+        """Work-group info of the device; of the cluster device, of all its devices."""
+        if device not in self._context._devices:
+            fail(routine, "INVALID_DEVICE", "the device isn't of the kernel's context")
+        groups = self._facts.groups
+        return [groups[device._id]] if device._id else list(groups.values())
+
+    def get_work_group_info(self, param: int, device: Device) -> Any:
+        """Answer a query about the kernel on a device; of the cluster, what holds on all."""
+        routine = "clGetKernelWorkGroupInfo"
+        groups = self._group(device, routine)
+        if param == _GROUP["WORK_GROUP_SIZE"]:
+            return min(g[0] for g in groups)
+        if param == _GROUP["COMPILE_WORK_GROUP_SIZE"]:
+            return list(groups[0][1])
+        if param == _GROUP["LOCAL_MEM_SIZE"]:
+            return max(g[2] for g in groups)
+        if param == _GROUP["PREFERRED_WORK_GROUP_SIZE_MULTIPLE"]:
+            return max(g[3] for g in groups)
+        if param == _GROUP["PRIVATE_MEM_SIZE"]:
+            return max(g[4] for g in groups)
+        fail(routine, "INVALID_VALUE")
+
+    def get_arg_info(self, index: int, param: int) -> Any:
+        """Answer a query about an argument's declaration."""
+        if not 0 <= index < len(self._facts.arguments):
+            fail("clGetKernelArgInfo", "INVALID_ARG_INDEX")
+        order = (
+            "ADDRESS_QUALIFIER",
+            "TYPE_NAME",
+            "ACCESS_QUALIFIER",
+            "TYPE_QUALIFIER",
+            "NAME",
+        )
+        for at, name in enumerate(order):
+            if param == _ARGUMENT[name]:
+                return self._facts.arguments[index][at]
+        fail("clGetKernelArgInfo", "INVALID_VALUE")
+
+    def get_sub_group_info(self, device: Device, param: int, input_value: Any = None) -> Any:
+        """Not built yet."""
+        not_built("Kernel.get_sub_group_info")
+
+    def _launch_arguments(self, routine: str) -> list[Any]:
+        """The arguments as they travel; raises if one isn't set or was released."""
+        for index, argument in enumerate(self._arguments):
+            if argument is _UNSET:
+                fail(routine, "INVALID_KERNEL_ARGS", self._describe(index, "no value"))
+        return list(self._arguments)
+
+
+_UNSET = object()
+
+
+def _pack(letter: str, value: Any) -> bytes:
+    if letter == "c" and isinstance(value, int):
+        letter = "b"
+    try:
+        return struct.pack(letter, value)
+    except struct.error as error:
+        raise TypeError(f"{value!r} isn't a number that fits the argument: {error}") from error
