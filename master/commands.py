@@ -52,6 +52,13 @@ class Command:
         if self.status == 0 or self.status == EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST:
             self.status, self.failure = status, failure
 
+    def fail_by(self, wait: Command) -> None:
+        """Note that a command of its wait list failed."""
+        self.fail(
+            EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+            f"an event in its wait list failed: {wait.failure or wait.status}",
+        )
+
 
 class CommandGraph:
     """All commands of a session that aren't complete."""
@@ -97,10 +104,7 @@ class CommandGraph:
                 continue
             for wait in current.waits:
                 if wait.status < 0:
-                    current.fail(
-                        EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
-                        f"an event in its wait list failed: {wait.failure or wait.status}",
-                    )
+                    current.fail_by(wait)
             current.state = COMPLETE
             current.waits.clear()  # so that a long chain of events doesn't stay in memory
             self.completed.append(current)

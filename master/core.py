@@ -86,7 +86,7 @@ class MasterCore:
     def _opened(self, opened: Opened) -> None:
         role = opened.hello.role
         if role in ("client", "agent"):
-            if not hmac.compare_digest(opened.hello.token.encode(), self._token.encode()):
+            if not _same(opened.hello.token, self._token):
                 self._refuse(
                     opened,
                     "token",
@@ -152,7 +152,7 @@ class MasterCore:
             expected = "" if node is None else ticket(live.key, node)
         else:
             expected = ""
-        if live is None or not expected or not hmac.compare_digest(hello.token, expected):
+        if live is None or not expected or not _same(hello.token, expected):
             self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
             return
         taken = live.bulk if node is None else getattr(live.executors[node], _slot(hello))
@@ -324,6 +324,11 @@ class MasterCore:
 def ticket(key: str, node: int) -> str:
     """What the executor of a session on a node presents: proves that the master asked for it."""
     return hmac.new(key.encode(), f"executor {node}".encode(), hashlib.sha256).hexdigest()
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compare secrets in a time that doesn't depend on where they differ."""
+    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _slot(hello: Hello) -> str:

@@ -20,7 +20,8 @@ from master.access.elements import element_bytes
 from master.builds import build_message
 from master.commands import Command
 from master.objects import Program, Queue
-from master.planner import LaunchRecord, PartRecord, Place, Planner
+from master.planner import Place, Planner
+from master.reports import LaunchRecord, PartRecord
 from master.residency import Buffer
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import part, session

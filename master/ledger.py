@@ -12,6 +12,7 @@ from typing import Any
 
 from master.commands import Command
 from master.residency import Buffer
+from vcl.wire.messages import session
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Ledger:
         """Messages to executors since the owner last took them, by node."""
         self.for_client: list[Any] = []
         """Messages to the client since the owner last took them."""
+        self.staged_bytes: dict[int, int] = {}
+        """Bytes of the client's copies that it hasn't been told to drop."""
         self._last_operation = 0
         self._last_transfer = 0
         self._last_version = 0
@@ -77,6 +80,13 @@ class Ledger:
         self._last_transfer += 1
         self.transfers[self._last_transfer] = Transfer(receiver, receiver_node)
         return self._last_transfer
+
+    def drop_stagings(self, stagings: list[int]) -> None:
+        """Tell the client that these copies are needed no longer."""
+        if stagings:
+            self.for_client.append(session.DropStaging(stagings))
+            for staging in stagings:
+                self.staged_bytes.pop(staging, None)
 
     def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
         """A new operation on a node; the caller sends the message that describes it."""

@@ -7,7 +7,7 @@ Owns: the choice of devices, and the translation of every command but launches s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from master.commands import Command
@@ -17,6 +17,7 @@ from master.residency import UNTOUCHED, Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
+from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import part, session
 
 
@@ -27,28 +28,6 @@ class PlanFailed(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-
-
-@dataclass(slots=True)
-class PartRecord:
-    """One part of a launch, for its report. start, end: ns, 0 until known."""
-
-    node: str
-    device: str
-    global_offset: Sequence[int]
-    global_size: Sequence[int]
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(slots=True)
-class LaunchRecord:
-    """How a launch was planned and what became of it, for its report."""
-
-    mode: str
-    reason: str
-    parts: list[PartRecord] = field(default_factory=list)
-    bytes_moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +220,13 @@ class Planner:
             contents = Contents(
                 self.ledger.new_version(), staging=(message.staging, message.offset)
             )
-            buffer.supersede(message.offset, message.offset + message.size, contents)
+            end = message.offset + message.size
+            buffer.supersede(message.offset, end, contents)
+            self.ledger.staged_bytes[message.staging] = message.size
+            if sum(self.ledger.staged_bytes.values()) > staging_bytes_max // 2:
+                # The client will soon have to wait: hand it on before somebody asks for it.
+                place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
+                self.bring(command, buffer, message.offset, end, place)
         elif isinstance(message, session.Read):
             self._read(command, message)
         elif isinstance(message, session.Copy):

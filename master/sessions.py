@@ -12,11 +12,13 @@ from typing import Any
 
 from master.access.guard import judge
 from master.builds import Builds
+from master.checks import check_build, check_launch, check_rect, regions
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
-from master.objects import Building, Context, Program, Queue
-from master.planner import LaunchRecord, Place, PlanFailed, Planner
+from master.objects import Context, Program, Queue
+from master.planner import Place, PlanFailed, Planner
+from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
@@ -107,11 +109,7 @@ class Session:
 
     def _build_program(self, m: session.BuildProgram) -> None:
         context = self._find(self.contexts, m.context, "context")
-        single = m.step in (session.BUILD, session.COMPILE)
-        if not m.units or any(len(u) != 2 for u in m.units) or (single and len(m.units) != 1):
-            raise RemoteProtocolError("a program is made of [source, options] units")
-        if not single and m.step != session.LINK:
-            raise RemoteProtocolError(f"there is no build step {m.step}")
+        check_build(m)
         program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
         verdicts = [judge(source, options) for source, options in m.units]
         program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
@@ -137,23 +135,16 @@ class Session:
         facts = program.kernels.get(m.kernel)
         if facts is None or len(facts.arguments) != len(m.arguments):
             raise RemoteProtocolError(f"kernel {m.kernel!r} isn't built, or has other arguments")
-        dimensions = len(m.global_size)
-        if not 1 <= dimensions <= 3 or len(m.global_offset) != dimensions:
-            raise RemoteProtocolError("an NDRange has one to three dimensions")
-        if m.local_size is not None and (len(m.local_size) != dimensions or min(m.local_size) < 1):
-            raise RemoteProtocolError("the local size doesn't fit the global size")
-        for argument in m.arguments:
-            session.check_argument(argument)
+        check_launch(m)
         self._enqueue(m)
 
     def _enqueue_rect(self, m: session.CopyRect) -> None:
-        if min(m[3:]) < 0 or min(m.row_bytes, m.rows, m.slices) < 1:
-            raise RemoteProtocolError("a box with a negative or empty extent")
+        check_rect(m)
         self._enqueue(m)
 
     def _enqueue(self, m: Any) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
-        for buffer, start, size in _regions(m):
+        for buffer, start, size in regions(m):
             found: Buffer = self._find(self.buffers, buffer, "buffer")
             if start < 0 or size <= 0 or start + size > found.size:
                 raise RemoteProtocolError(f"region {start}+{size} is outside buffer {buffer}")
@@ -195,7 +186,7 @@ class Session:
     def _send_report(self, event: int, request: int) -> None:
         record = self._reports.get(event)
         self.ledger.for_client.append(
-            session.Report(request, None if record is None else _report(record))
+            session.Report(request, None if record is None else as_message(record))
         )
 
     # ---- release
@@ -229,10 +220,8 @@ class Session:
             self.ledger.for_nodes[place.node].append(
                 part.Free(operation.id, sorted(waits), place.device, buffer.id)
             )
-        stagings = sorted(buffer.stagings)
-        if stagings:
-            self.ledger.for_client.append(session.DropStaging(stagings))
-            buffer.stagings.clear()
+        self.ledger.drop_stagings(sorted(buffer.stagings))
+        buffer.stagings.clear()
 
     def _free_program(self, program: Program) -> None:
         if not program.released or program.users:
@@ -259,9 +248,14 @@ class Session:
 
     def _plan(self, command: Command) -> None:
         m = command.message
-        buffers = [self.buffers[number] for number, _, _ in _regions(m)]
-        failed = next((w for w in command.waits if w.state == COMPLETE and w.status < 0), None)
-        if failed is None:
+        buffers = [self.buffers[number] for number, _, _ in regions(m)]
+        failed = next((w for w in command.waits if w.status < 0), None)
+        if failed is not None:
+            # Now, not when it is complete: what waits for this command may be planned before.
+            command.fail_by(failed)
+            if isinstance(m, session.Write):
+                self.ledger.for_client.append(session.DropStaging([m.staging]))
+        else:
             try:
                 if isinstance(m, session.Launch):
                     self._launches.plan(command)
@@ -280,9 +274,7 @@ class Session:
         self.graph.planned(command)
 
     def _drop_stagings(self, buffer: Buffer) -> None:
-        dropped = buffer.unneeded_stagings()
-        if dropped:
-            self.ledger.for_client.append(session.DropStaging(dropped))
+        self.ledger.drop_stagings(buffer.unneeded_stagings())
 
     def _tell_completed(self) -> None:
         completed, self.graph.completed = self.graph.completed, []
@@ -316,8 +308,10 @@ class Session:
         """Take reports in; raises RemoteProtocolError for what no honest executor says."""
         for message in messages:
             if isinstance(message, part.Done):
-                for operation, status, start, end, text, extra in message.operations:
-                    self._operation_done(node, operation, status, start, end, text, extra)
+                for row in message.operations:
+                    if len(row) != 6 or not all(type(n) is int for n in row[:4]):
+                        raise RemoteProtocolError("malformed row of Done")
+                    self._operation_done(node, *row)
             else:
                 assert isinstance(message, part.BuildDone)
                 self._builds.answered(node, message)
@@ -348,7 +342,7 @@ class Session:
             command.start = min(command.start, start) if command.start else start
             command.end = max(command.end, end)
         if command.record is not None:
-            _note(command.record, operation, start, end, extra)
+            note(command.record, operation, start, end, extra)
         self.graph.operation_done(command, number)
 
     def _operation_failed(self, operation: Operation, status: int, text: str) -> None:
@@ -359,6 +353,15 @@ class Session:
         if operation.staging is not None:
             self.ledger.transfers.pop(operation.transfer, None)
             self.ledger.for_client.append(session.CancelPush(operation.transfer))
+        for number, transfer in self.ledger.transfers.items():
+            if transfer.receiver == operation.id:
+                self._receiver_failed(number, text)
+
+    def _receiver_failed(self, transfer: int, text: str) -> None:
+        """A receiver that failed leaves a sender waiting for credit: tell it."""
+        for other in self.ledger.live.values():
+            if other.transfer == transfer:
+                self.ledger.for_nodes[other.node].append(part.CancelTransfer(transfer, text))
 
     def _sender_done(self, operation: Operation, status: int, text: str) -> None:
         """A sender that failed leaves a receiver waiting: tell it."""
@@ -388,11 +391,6 @@ class Session:
         self._builds.node_lost(node, reason)
         self._advance()
 
-    @property
-    def building(self) -> dict[int, Building]:
-        """Builds under way, by request."""
-        return self._builds.under_way
-
 
 def _receives(ledger: Ledger, operation: Operation) -> bool:
     transfer = ledger.transfers.get(operation.transfer)
@@ -403,55 +401,3 @@ def _take_back(gives: Gives, text: str) -> None:
     gives.buffer.drop_holder(
         gives.device, gives.start, gives.end, lambda c: c.version == gives.version, text
     )
-
-
-def _note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
-    """Put what an operation reported into its launch's record."""
-    if operation.part is not None:
-        record.parts[operation.part].start, record.parts[operation.part].end = start, end
-    elif type(extra) is list and extra and extra[0] == "conflict":
-        record.mode = "whole"
-        record.reason = (
-            "two parts changed one element to different values (first in buffer "
-            f"{extra[1]} at byte {extra[2]}), so the launch was run again on one device"
-        )
-    elif type(extra) is int:
-        record.bytes_moved += extra
-
-
-def _report(record: LaunchRecord) -> dict[str, Any]:
-    return {
-        "mode": record.mode,
-        "reason": record.reason,
-        "bytes_moved": record.bytes_moved,
-        "parts": [
-            {
-                "node": p.node,
-                "device": p.device,
-                "global_offset": list(p.global_offset),
-                "global_size": list(p.global_size),
-                "seconds": (p.end - p.start) / 1e9,
-            }
-            for p in record.parts
-        ],
-    }
-
-
-def _regions(m: Any) -> list[tuple[int, int, int]]:
-    """(buffer, offset, size) of everything that a command names."""
-    if isinstance(m, session.Launch):
-        regions = map(session.argument_region, m.arguments)
-        return [r for r in regions if r is not None]
-    if isinstance(m, session.Copy):
-        return [
-            (m.source, m.source_offset, m.size),
-            (m.destination, m.destination_offset, m.size),
-        ]
-    if isinstance(m, session.CopyRect):
-        return [
-            (m.source, m.source_offset, m.source_size),
-            (m.destination, m.destination_offset, m.destination_size),
-        ]
-    if isinstance(m, session.Marker):
-        return []
-    return [(m.buffer, m.offset, m.size)]

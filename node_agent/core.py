@@ -22,7 +22,11 @@ from node_agent.inputs import (
     Streamed,
 )
 from node_agent.readiness import Readiness
-from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, RemoteProtocolError
+from vcl.errors import (
+    EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+    OUT_OF_RESOURCES,
+    RemoteProtocolError,
+)
 from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
 from vcl.wire.messages import part
@@ -52,6 +56,8 @@ class ExecutorCore:
         self._incoming = Incoming()
         self._receives: dict[int, part.Receive] = {}  # by transfer
         self._gathering: dict[int, _Gathering] = {}  # by transfer
+        self._sends: set[int] = set()  # transfers whose bytes aren't ready
+        self._unwanted: dict[int, str] = {}  # of these, the ones whose receiver failed
         self._sending: dict[int, tuple[int, int, int]] = {}  # transfer: operation, start, bytes
         self._done: list[list[Any]] = []
         self._effects: list[Effect] = []
@@ -107,6 +113,8 @@ class ExecutorCore:
                 self._incoming.expect(message.transfer, message.endpoint, message.size)
             elif isinstance(message, part.Merge):
                 self._expect_changes(message)
+            elif isinstance(message, (part.Send, part.SendChanges)):
+                self._sends.add(message.transfer)
             queued = isinstance(message, HANDED_OVER)
             self._readiness.add(
                 message.operation, message, message.waits, queued, isinstance(message, QUEUED)
@@ -121,7 +129,16 @@ class ExecutorCore:
             self._incoming.expect(transfer, endpoint, None)
 
     def _cancel(self, message: part.CancelTransfer) -> None:
-        """The sender failed: so does the operation that waits for its bytes."""
+        """The other end failed: so does the operation that waits for it."""
+        if message.transfer in self._sending:
+            if self._outgoing.cancel(message.transfer):
+                operation, start, _ = self._sending.pop(message.transfer)
+                self._effects.append(Unmap(operation))
+                self._end(operation, OUT_OF_RESOURCES, start, self._now, message.message, None)
+            return  # else it has begun, and will end by itself
+        if message.transfer in self._sends:
+            self._unwanted[message.transfer] = message.message
+            return
         if not self._incoming.cancel(message.transfer):
             return
         receive = self._receives.pop(message.transfer, None)
@@ -177,8 +194,15 @@ class ExecutorCore:
 
     def _bytes_ready(self, one: BytesReady) -> None:
         message = self._readiness.message(one.operation)
+        self._sends.discard(message.transfer)
         size = sum(len(d) for d in one.data)
         self._sending[message.transfer] = (one.operation, one.start, size)
+        unwanted = self._unwanted.pop(message.transfer, None)
+        if unwanted is not None:
+            del self._sending[message.transfer]
+            self._effects.append(Unmap(one.operation))
+            self._end(one.operation, OUT_OF_RESOURCES, one.start, self._now, unwanted, None)
+            return
         self._effects.extend(
             self._outgoing.offer(message.transfer, message.endpoint, one.data)
         )
@@ -201,6 +225,10 @@ class ExecutorCore:
         self, operation: int, status: int, start: int, end: int, text: str | None, extra: Any
     ) -> None:
         failure = None if status >= 0 else text or f"OpenCL status {status}"
+        message = self._readiness.message(operation)
+        if isinstance(message, (part.Send, part.SendChanges)):
+            self._sends.discard(message.transfer)
+            self._unwanted.pop(message.transfer, None)
         doomed = self._readiness.end(operation, failure)
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed

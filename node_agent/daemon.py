@@ -77,6 +77,7 @@ class Executors:
             self._ready.append(
                 await asyncio.create_subprocess_exec(
                     sys.executable,
+                    "-P",
                     "-m",
                     "node_agent.executor",
                     str(os.getpid()),
@@ -150,7 +151,8 @@ class Agent:
 
     async def _inventory(self) -> list[DeviceDescription]:
         """What a child process finds: a broken driver may crash at the mere enumeration."""
-        arguments = ["-m", "node_agent.inventory"]
+        # -P: what lies in the current folder must not stand in for our modules.
+        arguments = ["-P", "-m", "node_agent.inventory"]
         if self._options.substring:
             arguments += ["--devices", self._options.substring]
         process = await asyncio.create_subprocess_exec(

@@ -24,6 +24,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.opencl.*", FACE),
     ("vcl.cli", FACE),
     ("vcl.cli.*", FACE),
+    ("vcl.faces", FACE),
+    ("vcl.swap", FACE),
     ("vcl.constants", PURE),
     ("vcl.errors", PURE),
     ("vcl.ids", PURE),

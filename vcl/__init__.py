@@ -51,14 +51,14 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """The module of pyopencl itself: it must exist once, under both names."""
-        return importlib.import_module("pyopencl." + spec.name.partition(".")[2])
+        module = importlib.import_module("pyopencl." + spec.name.partition(".")[2])
+        spec.loader_state = module.__spec__
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """It was executed as pyopencl's; the import system has renamed its spec: undo that."""
-        name = module.__name__
-        spec = sys.modules[name].__spec__
-        if spec is not None and spec.name != name:
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=module.__file__)
+        """It was executed as pyopencl's; the import system has replaced its spec: undo that."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
 
 
 swap.install()

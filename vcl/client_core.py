@@ -6,6 +6,7 @@ clocks, pyopencl. The runtime calls it under one lock, from the program's thread
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,14 +62,7 @@ class Answered:
     messages: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Devices that are gone."""
-
-    messages: list[session.DeviceLost]
-
-
-Effect = Ended | Answered | Lost | Stream | GrantCredit
+Effect = Ended | Answered | Stream | GrantCredit
 
 
 @dataclass(slots=True)
@@ -93,11 +87,17 @@ class ClientCore:
         self._stagings: dict[int, Bytes] = {}
         self._reads: dict[int, ReadState] = {}
         self._pulls: dict[int, _Pull] = {}
+        self._to_end: deque[int] = deque()  # told, behind a read whose bytes are on their way
         self._outgoing = Outgoing()
         self._incoming = Incoming()
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
+
+    @property
+    def waits_for_program(self) -> bool:
+        """Whether a user event isn't set: then no write may block the thread that would set it."""
+        return any(e.queue == 0 and e.status == SUBMITTED for e in self.events.values())
 
     # ---- from the program
 
@@ -182,8 +182,6 @@ class ClientCore:
                     self.staged_bytes -= len(self._stagings.pop(staging))
             elif isinstance(m, session.CancelPush):
                 self._outgoing.cancel(m.transfer)
-            elif isinstance(m, session.DeviceLost):
-                effects.append(Lost([m]))
             else:
                 effects.append(Answered([m]))
         if ended:
@@ -197,10 +195,20 @@ class ClientCore:
         if state is None:
             raise RemoteProtocolError(f"event {event} isn't under way")
         state.told, state.start, state.end, state.failure = status, start, end, text
-        read = self._reads.get(event)
-        if read is not None and status >= 0 and read.missing:
-            return
-        self._end(event, state, status, ended)
+        self._to_end.append(event)
+        self._end_told(ended)
+
+    def _end_told(self, ended: list[int]) -> None:
+        """End events in the order in which they were told, which is one that waits allow."""
+        while self._to_end:
+            event = self._to_end[0]
+            state = self.events[event]
+            assert state.told is not None
+            read = self._reads.get(event)
+            if read is not None and state.told >= 0 and read.missing:
+                return
+            self._to_end.popleft()
+            self._end(event, state, state.told, ended)
 
     def _end(self, event: int, state: EventState, status: int, ended: list[int]) -> None:
         state.status = status
@@ -235,9 +243,8 @@ class ClientCore:
     def _arrived(self, event: int, size: int, ended: list[int]) -> None:
         read = self._reads[event]
         read.missing -= size
-        state = self.events[event]
-        if read.missing == 0 and state.told is not None:
-            self._end(event, state, state.told, ended)
+        if read.missing == 0:
+            self._end_told(ended)
 
     def _deliver(self, deliveries: Sequence[Any], ended: list[int]) -> list[Effect]:
         effects: list[Effect] = []
@@ -271,6 +278,7 @@ class ClientCore:
     def abandon(self, status: int, text: str) -> list[Effect]:
         """The session is over: everything that isn't complete fails."""
         ended: list[int] = []
+        self._to_end.clear()
         for event, state in list(self.events.items()):
             if state.status > COMPLETE:
                 state.failure = text

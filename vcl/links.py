@@ -7,6 +7,7 @@ cutting bulk into chunks. Must not know: what messages or bytes mean.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,7 +86,9 @@ class ControlLink:
         while True:
             messages = self._numbering.unpack(await self.connection.recv())
             if self._numbering.wants_acknowledgement:
-                self.connection.send_soon(self._numbering.pack([]))
+                # If the peer has closed meanwhile, the next recv says so, after what it sent.
+                with contextlib.suppress(ConnectionClosed):
+                    self.connection.send_soon(self._numbering.pack([]))
             if messages:
                 return messages
 

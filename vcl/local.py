@@ -118,7 +118,8 @@ class LocalCluster:
 
     def _popen(self, module: str, arguments: list[str]) -> subprocess.Popen[str]:
         assert self._state is not None
-        command = [sys.executable, "-m", module, *arguments]
+        # -P: what lies in the program's folder must not stand in for our modules.
+        command = [sys.executable, "-P", "-m", module, *arguments]
         log = open(Path(self._state.name) / f"{module}-{len(self._processes)}.log", "w")  # noqa: SIM115
         with log:
             process = subprocess.Popen(
@@ -149,7 +150,12 @@ class LocalCluster:
                 f"the local cluster didn't start: {what} ended with status "
                 f"{process.returncode}: {self._last_words(process)}"
             )
-        return json.loads(line)
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise ConnectionProblem(
+                f"the local cluster didn't start: {what} said {line.strip()!r:.200}"
+            ) from None
 
     def _last_words(self, process: subprocess.Popen[str]) -> str:
         assert self._state is not None

@@ -38,16 +38,7 @@ class NDRange:
 
 def largest_divisor(number: int, limit: int) -> int:
     """The largest divisor of `number` that is at most `limit` (both at least 1)."""
-    best = 1
-    candidate = 1
-    while candidate * candidate <= number:
-        if number % candidate == 0:
-            if candidate <= limit:
-                best = max(best, candidate)
-            if number // candidate <= limit:
-                best = max(best, number // candidate)
-        candidate += 1
-    return best
+    return next(d for d in range(min(number, limit), 0, -1) if number % d == 0)
 
 
 def choose_local_size(

@@ -49,7 +49,7 @@ class Runtime:
         self._changed = threading.Condition(self.lock)
         self._released: deque[int] = deque()
         self._answers: dict[int, Future[Any]] = {}
-        self._callbacks: dict[int, list[Callable[[int], None]]] = {}
+        self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
         self._flushing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vcl", daemon=True)
@@ -163,6 +163,7 @@ class Runtime:
                 self._changed.wait_for(
                     lambda: self.dead is not None
                     or not core.staged_bytes
+                    or core.waits_for_program
                     or core.staged_bytes + len(data) <= core.staging_bytes_max
                 )
                 self.check()
@@ -238,17 +239,18 @@ class Runtime:
         with self.lock:
             state = self.core.events[event]
             if state.status > COMPLETE:
-                self._callbacks.setdefault(event, []).append(callback)
+                self._callbacks.setdefault(event, (state, []))[1].append(callback)
                 return
         _call([callback], state.status)
 
     def _run_callbacks(self, events: Sequence[int]) -> None:
         for event in events:
-            callbacks = self._callbacks.pop(event, None)
-            if callbacks:
-                status = self.core.events[event].status
+            waiting = self._callbacks.pop(event, None)
+            if waiting is not None:
+                state, callbacks = waiting
                 # A thread of its own: a callback may enqueue, or wait.
-                threading.Thread(target=_call, args=(callbacks, status), daemon=True).start()
+                called = threading.Thread(target=_call, args=(callbacks, state.status), daemon=True)
+                called.start()
 
     # ---- end
 

@@ -61,6 +61,8 @@ class Numbering:
         self._confirm(acknowledged)
         if not messages:
             return []
+        if sequence == 0:
+            raise RemoteProtocolError("messages in a frame without a number")
         if sequence <= self.received:
             return []
         if sequence != self.received + 1:

@@ -6,9 +6,12 @@ Must not know: connections.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,13 +41,17 @@ def make_token(directory: Path) -> str:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = directory / "token"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    token = secrets.token_urlsafe(24)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token + "\n")
+    if not path.exists():
+        # Written whole under another name first: a crash or a second master never leaves half.
+        descriptor, name = tempfile.mkstemp(prefix="token-", dir=directory)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+        os.unlink(name)
+    token = path.read_text().strip()
+    if not token:
+        raise OSError(f"{path} is empty; delete it to have a new token made")
     return token
 
 
@@ -64,10 +71,14 @@ def master_url(text: str) -> str:
 
     Raises ValueError with a text for the user.
     """
-    url = text if "://" in text else f"ws://{text}"
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("ws", "wss") or not rest:
-        raise ValueError(f"{text!r} isn't the address of a vcl-master: write ws://HOST:{DEFAULT_PORT}")
-    address = rest.split("/", 1)[0]
-    has_port = address.rpartition("]")[2].count(":") if "]" in address else address.count(":")
-    return url if has_port else url.replace(address, f"{address}:{DEFAULT_PORT}", 1)
+    try:
+        parts = urlsplit(text if "://" in text else f"ws://{text}")
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError(
+            f"{text!r} isn't the address of a vcl-master: write ws://HOST:{DEFAULT_PORT}"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path}"

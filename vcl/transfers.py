@@ -60,11 +60,13 @@ class Outgoing:
     def __init__(self) -> None:
         self._waiting: dict[int, _Out] = {}
         self._credited: set[int] = set()
+        self._cancelled: set[int] = set()
         self._eager: dict[int, tuple[int, int]] = {}  # transfer: (endpoint, bytes)
         self._eager_bytes: dict[int, int] = {}  # by endpoint
 
     def offer(self, transfer: int, endpoint: int, data: tuple[Bytes, ...]) -> list[Stream]:
         """The bytes of a transfer are there: send them now, or when credit comes."""
+        data = data or (b"",)
         size = sum(len(d) for d in data)
         if transfer in self._credited:
             self._credited.discard(transfer)
@@ -83,6 +85,9 @@ class Outgoing:
             endpoint, size = self._eager.pop(transfer)
             self._eager_bytes[endpoint] -= size
             return []
+        if transfer in self._cancelled:
+            self._cancelled.discard(transfer)
+            return []
         out = self._waiting.pop(transfer, None)
         if out is None:
             self._credited.add(transfer)
@@ -94,7 +99,10 @@ class Outgoing:
         if transfer in self._eager:
             self.credit(transfer)
             return False
-        self._credited.discard(transfer)
+        if transfer in self._credited:
+            self._credited.discard(transfer)
+        elif transfer in self._waiting:
+            self._cancelled.add(transfer)  # its credit may be on its way
         return self._waiting.pop(transfer, None) is not None
 
 
@@ -176,6 +184,8 @@ class Incoming:
             raise RemoteProtocolError(
                 f"transfer {transfer} ended after {end} of {state.size} bytes"
             )
+        if transfer not in self._expected:
+            raise RemoteProtocolError(f"transfer {transfer} goes on after its end")
         state.received = end
         if last:
             del self._expected[transfer]
@@ -188,6 +198,6 @@ class Incoming:
             return False
         for _, data, _ in state.early:
             self._early_bytes[state.endpoint] -= len(data)
-        if state.received:
-            self._cancelled.add(transfer)
+        if not any(last for _, _, last in state.early):
+            self._cancelled.add(transfer)  # the rest may be on its way
         return True

@@ -18,6 +18,7 @@ from vcl.opencl import (
     errors,
     event,
     image,
+    image_commands,
     kernel,
     mapping,
     memory,
@@ -43,6 +44,43 @@ def _unload_platform_compiler(arg: Any) -> None:
     """A hint (OpenCL 3.0 API, 5.8.8) without effect."""
 
 
+CLASSES = (
+    errors._ErrorRecord,
+    errors.Error,
+    errors.MemoryError,
+    errors.LogicError,
+    errors.RuntimeError,
+    platform.NameVersion,
+    platform.Platform,
+    platform.Device,
+    context.Context,
+    context.CommandQueue,
+    event.Event,
+    event.NannyEvent,
+    event.UserEvent,
+    memory.MemoryObjectHolder,
+    memory.MemoryObject,
+    memory.Buffer,
+    memory.LocalMemory,
+    mapping.MemoryMap,
+    image.Image,
+    image.ImageDescriptor,
+    image.ImageFormat,
+    image.Sampler,
+    program._Program,
+    kernel.Kernel,
+    pools.AllocatorBase,
+    pools.DeferredAllocator,
+    pools.ImmediateAllocator,
+    pools.MemoryPool,
+    pools.PooledBuffer,
+    pools._TestMemoryPool,
+    DeviceTopologyAmd,
+    *absent.CLASSES_ABSENT,
+)
+"""The object classes and exceptions."""
+
+
 def build() -> ModuleType:
     """The module, ready to stand in `sys.modules` as `pyopencl._cl`."""
     module = ModuleType("pyopencl._cl", "pyopencl's backend on a vcl cluster")
@@ -50,41 +88,7 @@ def build() -> ModuleType:
     names: dict[str, Any] = {}
     names.update(constants.make_classes())
     names.update(absent.functions())
-    classes = (
-        errors._ErrorRecord,
-        errors.Error,
-        errors.MemoryError,
-        errors.LogicError,
-        errors.RuntimeError,
-        platform.NameVersion,
-        platform.Platform,
-        platform.Device,
-        context.Context,
-        context.CommandQueue,
-        event.Event,
-        event.NannyEvent,
-        event.UserEvent,
-        memory.MemoryObjectHolder,
-        memory.MemoryObject,
-        memory.Buffer,
-        memory.LocalMemory,
-        mapping.MemoryMap,
-        image.Image,
-        image.ImageDescriptor,
-        image.ImageFormat,
-        image.Sampler,
-        program._Program,
-        kernel.Kernel,
-        pools.AllocatorBase,
-        pools.DeferredAllocator,
-        pools.ImmediateAllocator,
-        pools.MemoryPool,
-        pools.PooledBuffer,
-        pools._TestMemoryPool,
-        DeviceTopologyAmd,
-        *absent.CLASSES_ABSENT,
-    )
-    for cls in classes:
+    for cls in CLASSES:
         names[cls.__name__] = cls
     names.update(
         get_cl_header_version=lambda: CL_HEADER_VERSION,
@@ -104,13 +108,13 @@ def build() -> ModuleType:
         _enqueue_wait_for_events=enqueue.enqueue_wait_for_events,
         _enqueue_marker_with_wait_list=enqueue.enqueue_marker_with_wait_list,
         _enqueue_barrier_with_wait_list=enqueue.enqueue_barrier_with_wait_list,
-        _enqueue_read_image=image.enqueue_read_image,
-        _enqueue_write_image=image.enqueue_write_image,
-        _enqueue_copy_image=image.enqueue_copy_image,
-        _enqueue_copy_image_to_buffer=image.enqueue_copy_image_to_buffer,
-        _enqueue_copy_buffer_to_image=image.enqueue_copy_buffer_to_image,
-        enqueue_fill_image=image.enqueue_fill_image,
-        enqueue_map_image=image.enqueue_map_image,
+        _enqueue_read_image=image_commands.enqueue_read_image,
+        _enqueue_write_image=image_commands.enqueue_write_image,
+        _enqueue_copy_image=image_commands.enqueue_copy_image,
+        _enqueue_copy_image_to_buffer=image_commands.enqueue_copy_image_to_buffer,
+        _enqueue_copy_buffer_to_image=image_commands.enqueue_copy_buffer_to_image,
+        enqueue_fill_image=image_commands.enqueue_fill_image,
+        enqueue_map_image=image_commands.enqueue_map_image,
         get_supported_image_formats=image.get_supported_image_formats,
         enqueue_map_buffer=mapping.enqueue_map_buffer,
         enqueue_migrate_mem_objects=enqueue.enqueue_migrate_mem_objects,

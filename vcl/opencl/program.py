@@ -23,6 +23,7 @@ from vcl.opencl.headers import travelling_source
 from vcl.opencl.platform import Device
 from vcl.scalars import value_bytes
 from vcl.wire.frame import pack_value, unpack_value
+from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
 
 _INFO = CLASSES["program_info"]
@@ -96,6 +97,9 @@ class _Program(Handle):
         for device in devices or ():
             if device not in self._context._devices:
                 fail(routine, "INVALID_DEVICE", "the device isn't of the context")
+        length = sum(len(source) for source, _ in self._units)
+        if length > source_bytes_max:
+            fail(routine, "INVALID_VALUE", f"{length} bytes of source; {source_bytes_max} at most")
         runtime = self._runtime
         with runtime.lock:
             # Every build has a new id: kernels of an earlier one live on.
@@ -104,7 +108,7 @@ class _Program(Handle):
         message = session.BuildProgram(
             number, self._context._id, request, step, self._units, link_options
         )
-        built = runtime.ask(request, message, sum(len(source) for source, _ in self._units))
+        built = runtime.ask(request, message, length)
         owner = _Made(runtime, number)
         self._logs = {device: (status, log) for device, status, log in built.logs}
         self._kernels = None

@@ -10,6 +10,7 @@ commands themselves.
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -93,5 +94,4 @@ class Conversation:
 
     def _describe(self, array: list[Any]) -> str:
         cls = self.classes[array[0]]
-        text = repr(array[1:])
-        return f"{cls.__name__}{cls._fields}: {text[:200]}"
+        return f"{cls.__name__}{cls._fields}: {reprlib.repr(array[1:])}"

@@ -118,5 +118,5 @@ def unpack_value(data: Bytes) -> Any:
             max_str_len=message_bytes_max,
             max_bin_len=message_bytes_max,
         )
-    except (ValueError, msgpack.UnpackException, RecursionError) as error:
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
         raise RemoteProtocolError(f"not a msgpack value: {error!r}") from error

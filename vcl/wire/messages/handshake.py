@@ -6,6 +6,7 @@ and strict checks matter more than microseconds.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -81,7 +82,7 @@ class Refused(_Model):
     answer: Literal["refused"] = "refused"
     version: int = PROTOCOL_VERSION
     software: str
-    code: Literal["version", "token", "session", "role", "malformed", "name"]
+    code: Literal["version", "token", "session", "malformed", "name"]
     reason: str
 
 
@@ -121,9 +122,14 @@ class VersionMismatch(RemoteProtocolError):
 
     def __init__(self, version: object, software: object) -> None:
         super().__init__(
-            f"this side speaks version {PROTOCOL_VERSION} of the vcl protocol, the peer "
-            f"(vcl {software}) version {version}: install the same vcl on both"
+            f"this side speaks version {PROTOCOL_VERSION} of the vcl protocol, the peer (vcl "
+            f"{_short(software)}) version {_short(version)}: install the same vcl on "
+            "both"
         )
+
+
+def _short(value: object) -> str:
+    return str(value)[:100] if isinstance(value, (str, int)) else reprlib.repr(value)
 
 
 def _brief(error: ValidationError) -> str:

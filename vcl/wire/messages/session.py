@@ -13,6 +13,7 @@ coordinates, addressing mode, filter mode] (a sampler).
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, NamedTuple
 
 from vcl.errors import RemoteProtocolError
@@ -272,13 +273,6 @@ class DropStaging(NamedTuple):
     stagings: list[int]
 
 
-class DeviceLost(NamedTuple):
-    """A device of the session's contexts is gone with its node."""
-
-    device: int
-    message: str
-
-
 class CancelPush(NamedTuple):
     """The receiver of a Push is gone: stop sending, or don't begin."""
 
@@ -315,7 +309,6 @@ TO_CLIENT = Conversation(
         43: Push,
         44: Pull,
         45: DropStaging,
-        46: DeviceLost,
         47: CancelPush,
     },
 )
@@ -335,4 +328,4 @@ def check_argument(argument: Any) -> None:
     numbers = type(argument) is list and all(type(x) is int and x >= 0 for x in argument)
     if numbers and argument and ARGUMENT_LENGTHS.get(argument[0]) == len(argument):
         return
-    raise RemoteProtocolError(f"malformed kernel argument {argument!r:.100}")
+    raise RemoteProtocolError(f"malformed kernel argument {reprlib.repr(argument)}")

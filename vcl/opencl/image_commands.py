@@ -1,0 +1,244 @@
+"""Commands on images: reads, writes, copies, fills and maps.
+
+Owns: the `enqueue_*_image` functions of `_cl` (OpenCL 3.0 API, 5.3). Must not know: how a box of a
+buffer travels; an image's pixels are one (`image`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vcl.opencl import mapping, rectangles
+from vcl.opencl.context import CommandQueue
+from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer
+from vcl.opencl.errors import fail, translated
+from vcl.opencl.event import Event
+from vcl.opencl.image import ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
+from vcl.opencl.memory import FLAGS, Buffer
+
+_FILL_DTYPES = {
+    "SNORM_INT8": np.int8,
+    "UNORM_INT8": np.uint8,
+    "SIGNED_INT8": np.int8,
+    "UNSIGNED_INT8": np.uint8,
+    "SNORM_INT16": np.int16,
+    "UNORM_INT16": np.uint16,
+    "SIGNED_INT16": np.int16,
+    "UNSIGNED_INT16": np.uint16,
+    "HALF_FLOAT": np.float16,
+    "SIGNED_INT32": np.int32,
+    "UNSIGNED_INT32": np.uint32,
+    "FLOAT": np.float32,
+}
+
+
+def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
+    memory = _memory(queue, mem, routine)
+    if not isinstance(memory, Image):
+        fail(routine, "INVALID_MEM_OBJECT", "the memory object isn't an image")
+    return memory
+
+
+def _pixels(image: Image, origin: Any, region: Any, routine: str) -> tuple[Any, Any, Any]:
+    """(origin in bytes, region in bytes, pitches) of a box of an image; raises outside of it."""
+    start = rectangles._triple(origin, 0, "origin", routine)
+    extent = rectangles._region(region, routine)
+    for first, count, most in zip(start, extent, image._extent, strict=True):
+        if first + count > most:
+            fail(routine, "INVALID_VALUE", f"the region is outside an image of {image._extent}")
+    item = image._format.itemsize
+    row = image._row_bytes
+    return (
+        (start[0] * item, start[1], start[2]),
+        (extent[0] * item, extent[1], extent[2]),
+        (row, row * image._extent[1]),
+    )
+
+
+def enqueue_read_image(
+    queue: CommandQueue,
+    mem: Any,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    row_pitch: int = 0,
+    slice_pitch: int = 0,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Read a box of an image into host memory."""
+    image = _image(queue, mem, "clEnqueueReadImage")
+    start, extent, pitches = _pixels(image, origin, region, "clEnqueueReadImage")
+    return rectangles.enqueue_read_buffer_rect(
+        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
+        wait_for, is_blocking,
+    )  # fmt: skip
+
+
+def enqueue_write_image(
+    queue: CommandQueue,
+    mem: Any,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    row_pitch: int = 0,
+    slice_pitch: int = 0,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> Event:
+    """Enqueue a write of a box of an image."""
+    image = _image(queue, mem, "clEnqueueWriteImage")
+    start, extent, pitches = _pixels(image, origin, region, "clEnqueueWriteImage")
+    return rectangles.enqueue_write_buffer_rect(
+        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
+        wait_for, is_blocking,
+    )  # fmt: skip
+
+
+def enqueue_copy_image(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    src_origin: Any,
+    dest_origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy between images of one format."""
+    routine = "clEnqueueCopyImage"
+    source, target = _image(queue, src, routine), _image(queue, dest, routine)
+    same = (source._format.channel_order, source._format.channel_data_type)
+    if same != (target._format.channel_order, target._format.channel_data_type):
+        fail(routine, "IMAGE_FORMAT_MISMATCH")
+    start, extent, pitches = _pixels(source, src_origin, region, routine)
+    to, _, to_pitches = _pixels(target, dest_origin, region, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def _linear(buffer: Buffer, offset: int, extent: Sequence[int], routine: str) -> Any:
+    """(origin, pitches) of a packed box at a byte offset of a buffer."""
+    if offset < 0 or offset + math.prod(extent) > buffer._size:
+        fail(routine, "INVALID_VALUE", f"offset {offset} is outside the buffer")
+    row, slice_ = extent[0], extent[0] * extent[1]
+    slices, rest = divmod(offset, slice_)
+    rows, column = divmod(rest, row)
+    return (column, rows, slices), (row, slice_)
+
+
+def enqueue_copy_image_to_buffer(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    origin: Any,
+    region: Any,
+    offset: int,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy of a box of an image to a buffer, packed."""
+    routine = "clEnqueueCopyImageToBuffer"
+    source, target = _image(queue, src, routine), _memory(queue, dest, routine)
+    start, extent, pitches = _pixels(source, origin, region, routine)
+    to, to_pitches = _linear(target, offset, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def enqueue_copy_buffer_to_image(
+    queue: CommandQueue,
+    src: Any,
+    dest: Any,
+    offset: int,
+    origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a copy of packed pixels from a buffer to a box of an image."""
+    routine = "clEnqueueCopyBufferToImage"
+    source, target = _memory(queue, src, routine), _image(queue, dest, routine)
+    to, extent, to_pitches = _pixels(target, origin, region, routine)
+    start, pitches = _linear(source, offset, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
+    )
+
+
+def enqueue_fill_image(
+    queue: CommandQueue,
+    mem: Any,
+    color: Any,
+    origin: Any,
+    region: Any,
+    wait_for: WaitFor = None,
+) -> Event:
+    """Enqueue a fill of a box of an image with a colour of four components."""
+    routine = "clEnqueueFillImage"
+    image = _image(queue, mem, routine)
+    to, extent, to_pitches = _pixels(image, origin, region, routine)
+    pixel = _pixel(image._format, np.asarray(color), routine)
+    if len(pixel) not in (1, 2, 4, 8, 16):
+        fail(routine, "INVALID_VALUE", f"pixels of {len(pixel)} bytes can't be filled")
+    packed = Buffer(queue._context, FLAGS["READ_WRITE"], math.prod(extent))
+    fill = enqueue_fill_buffer(queue, packed, np.frombuffer(pixel, np.uint8), 0, packed._size)
+    start, pitches = _linear(packed, 0, extent, routine)
+    return rectangles.enqueue_copy_buffer_rect(
+        queue, packed, image, start, to, extent, pitches, to_pitches, [*(wait_for or ()), fill]
+    )
+
+
+def _pixel(format: ImageFormat, color: Any, routine: str) -> bytes:
+    """A pixel of a format from four components (OpenCL 3.0 API, 5.3.1.1 and C, 6.15.15)."""
+    name = TYPE_NAMES.get(format.channel_data_type, "")
+    dtype = _FILL_DTYPES.get(name)
+    order = ORDER_NAMES.get(format.channel_order, "")
+    positions = {"BGRA": (2, 1, 0, 3), "ARGB": (3, 0, 1, 2), "A": (3,), "RA": (0, 3)}
+    if dtype is None or color.size != 4:
+        fail(routine, "INVALID_VALUE", f"a colour of {color.size} components for {name}")
+    chosen = color.ravel()[list(positions.get(order, range(format.channel_count)))]
+    if "NORM" in name:
+        low = -1.0 if name.startswith("SNORM") else 0.0
+        scale = np.iinfo(dtype).max  # type: ignore[type-var]
+        chosen = np.rint(np.clip(chosen.astype(np.float64), low, 1.0) * scale)
+    elif dtype is not np.float16 and dtype is not np.float32:
+        limits = np.iinfo(dtype)  # type: ignore[type-var]
+        chosen = np.clip(chosen, limits.min, limits.max)
+    return bytes(chosen.astype(dtype).tobytes())
+
+
+@translated("clEnqueueMapImage")
+def enqueue_map_image(
+    queue: CommandQueue,
+    img: Any,
+    flags: int,
+    origin: Any,
+    region: Any,
+    shape: Any,
+    dtype: Any,
+    order: str = "C",
+    strides: Any = None,
+    wait_for: WaitFor = None,
+    is_blocking: bool = True,
+) -> tuple[Any, Event, int, int]:
+    """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
+    routine = "clEnqueueMapImage"
+    image = _image(queue, img, routine)
+    _, extent, _ = _pixels(image, origin, region, routine)
+    _, writes = mapping.map_flags(flags, routine)
+    storage = np.empty(math.prod(extent), np.uint8)
+    event = enqueue_read_image(queue, image, origin, region, storage, wait_for=wait_for)
+
+    def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
+        return enqueue_write_image(
+            target, image, origin, region, storage, wait_for=wait_for, is_blocking=False
+        )
+
+    array = mapping.make_array(
+        storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
+    )
+    return array, event, extent[0], extent[0] * extent[1]
