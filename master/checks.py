@@ -11,6 +11,8 @@ from vcl.errors import RemoteProtocolError
 from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
 
+SIZE_MAX = 2**64 - 1
+
 
 def check_build(m: session.BuildProgram) -> None:
     """Raise RemoteProtocolError unless units and step fit each other."""
@@ -28,6 +30,9 @@ def check_launch(m: session.Launch) -> None:
     dimensions = len(m.global_size)
     if not 1 <= dimensions <= 3 or len(m.global_offset) != dimensions:
         raise RemoteProtocolError("an NDRange has one to three dimensions")
+    ranges = zip(m.global_offset, m.global_size, strict=True)
+    if any(o < 0 or s < 0 or o + s > SIZE_MAX for o, s in ranges):
+        raise RemoteProtocolError("an NDRange outside of what size_t can count")
     if m.local_size is not None and (len(m.local_size) != dimensions or min(m.local_size) < 1):
         raise RemoteProtocolError("the local size doesn't fit the global size")
     for argument in m.arguments:

@@ -54,10 +54,10 @@ class Command:
 
     def fail_by(self, wait: Command) -> None:
         """Note that a command of its wait list failed."""
-        self.fail(
-            EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
-            f"an event in its wait list failed: {wait.failure or wait.status}",
-        )
+        text = wait.failure or str(wait.status)
+        if wait.status != EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST:
+            text = f"an event in its wait list failed: {text}"
+        self.fail(EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, text)
 
 
 class CommandGraph:

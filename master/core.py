@@ -37,7 +37,10 @@ class Connected:
 
 @dataclass(slots=True)
 class Live:
-    """A session with its connections. asked: when each executor was asked for, in seconds."""
+    """A session with its connections.
+
+    asked: when each executor was asked for, in seconds. starts: executors asked for so far.
+    """
 
     session: Session
     key: str
@@ -45,6 +48,7 @@ class Live:
     bulk: int | None = None
     executors: dict[int, Executor] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
+    starts: int = 0
 
 
 class MasterCore:
@@ -131,6 +135,10 @@ class MasterCore:
                 f"a node named {hello.name!r} is connected already: choose another --name",
             )
             return
+        if same is not None:
+            # The agent dialled anew before its old connection was seen to be gone.
+            self._effects.append(Close(same.connection, "the agent connected anew"))
+            self._gone(same.connection, "the agent connected anew")
         node = self.nodes.add(hello, opened.connection, self._now)
         self._connections[opened.connection] = Connected("agent", node=node.id)
         self._effects.append(
@@ -149,7 +157,9 @@ class MasterCore:
             expected = live.key
         elif live is not None:
             node = next((n for n in live.executors if str(n) == hello.name), None)
-            expected = "" if node is None else ticket(live.key, node)
+            expected = ""
+            if node is not None:
+                expected = ticket(live.key, node, live.executors[node].start)
         else:
             expected = ""
         if live is None or not expected or not _same(hello.token, expected):
@@ -206,7 +216,8 @@ class MasterCore:
         for message in messages:
             if isinstance(message, node_messages.ExecutorEnded):
                 live = self.sessions.get(message.session)
-                if live is not None and node.id in live.executors:
+                executor = None if live is None else live.executors.get(node.id)
+                if live is not None and executor is not None and executor.start == message.start:
                     self._executor_lost(live, node.id, message.message)
 
     def protocol_error(self, connection: int, text: str) -> None:
@@ -234,14 +245,16 @@ class MasterCore:
                 executor.queued = []
 
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
-        executor = Executor(node.id, node.name)
+        live.starts += 1
+        executor = Executor(node.id, node.name, live.starts)
         live.executors[node.id] = executor
         live.asked[node.id] = self._now
         number = live.session.number
         start = node_messages.StartExecutor(
             number,
             node.id,
-            ticket(live.key, node.id),
+            executor.start,
+            ticket(live.key, node.id, executor.start),
             [[device, index] for index, device in enumerate(node.devices)],
         )
         self._effects.append(Send(node.connection, [start]))
@@ -321,9 +334,10 @@ class MasterCore:
                     )
 
 
-def ticket(key: str, node: int) -> str:
+def ticket(key: str, node: int, start: int) -> str:
     """What the executor of a session on a node presents: proves that the master asked for it."""
-    return hmac.new(key.encode(), f"executor {node}".encode(), hashlib.sha256).hexdigest()
+    text = f"executor {node} {start}".encode()
+    return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
 
 
 def _same(given: str, expected: str) -> bool:

@@ -183,7 +183,7 @@ class LaunchPlanner:
                 use.buffer.note_writer(place.device, use.start, use.end, operation.id)
             else:
                 use.buffer.note_reader(
-                    place.device, use.start, use.end, operation.id, True, live
+                    place.device, use.start, use.end, operation.id, live
                 )
         record: LaunchRecord = command.record
         record.parts.append(
@@ -288,7 +288,7 @@ class LaunchPlanner:
             else:
                 # The rerun after a conflict reads it.
                 use.buffer.note_reader(
-                    home_place.device, use.start, use.end, finish.id, False, live
+                    home_place.device, use.start, use.end, finish.id, live
                 )
 
     def _run_part(
@@ -337,5 +337,5 @@ class LaunchPlanner:
         )
         for use in written:
             use.buffer.note_reader(
-                place.device, use.start, use.end, operation.id, False, live
+                place.device, use.start, use.end, operation.id, live
             )

@@ -17,13 +17,17 @@ from vcl.wire.messages import session
 
 @dataclass(frozen=True, slots=True)
 class Gives:
-    """What a finished operation proves: a device holds that version of a range."""
+    """What a finished operation proves: a device holds that version of a range.
+
+    makes: the version is this operation's work, not a copy.
+    """
 
     buffer: Buffer
     device: int
     start: int
     end: int
     version: int
+    makes: bool = False
 
 
 @dataclass(slots=True)

@@ -83,11 +83,13 @@ class Building:
 class Executor:
     """The executor of this session on one node.
 
-    control, bulk: connection ids once they are up. queued: messages until it is ready.
+    start: tells it from those that were started before it. control, bulk: connection ids once
+    they are up. queued: messages until it is ready.
     """
 
     node: int
     node_name: str
+    start: int
     control: int | None = None
     bulk: int | None = None
     queued: list[Any] = field(default_factory=list)

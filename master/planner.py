@@ -100,7 +100,7 @@ class Planner:
                 continue
             if contents.lost is not None:
                 raise PlanFailed(OUT_OF_RESOURCES, f"bytes it needs were lost: {contents.lost}")
-            if contents.version == 0 and not contents.holders:
+            if contents.version == 0:
                 self._zero(command, buffer, low, high, place)
                 continue
             self._receive(command, buffer, low, high, place, contents)
@@ -195,7 +195,7 @@ class Planner:
                 endpoint,
             ),
         )
-        buffer.note_reader(source.device, start, end, operation.id, False, live)
+        buffer.note_reader(source.device, start, end, operation.id, live)
 
     def give(
         self, command: Command, buffer: Buffer, start: int, end: int, device: int, operation: int
@@ -203,7 +203,7 @@ class Planner:
         """An operation writes a new version of a region on a device, which alone holds it."""
         version = self.ledger.new_version()
         record = self.ledger.live[operation]
-        record.gives += (Gives(buffer, device, start, end, version),)
+        record.gives += (Gives(buffer, device, start, end, version, makes=True),)
         buffer.note_writer(device, start, end, operation)
         buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
@@ -290,7 +290,7 @@ class Planner:
             ),
         )
         source.note_reader(
-            place.device, message.source_offset, source_end, operation.id, True, live
+            place.device, message.source_offset, source_end, operation.id, live
         )
         self.give(
             command, destination, message.destination_offset, end, place.device, operation.id
@@ -309,7 +309,7 @@ class Planner:
         waits |= destination.writing(place.device, first, last, live)
         operation = self.ledger.begin(place.node, command, main=True)
         self._tell(place, part.CopyBox(operation.id, sorted(waits), place.device, *m[3:]))
-        source.note_reader(place.device, start, end, operation.id, True, live)
+        source.note_reader(place.device, start, end, operation.id, live)
         self.give(command, destination, first, last, place.device, operation.id)
 
     def _fill(self, command: Command, message: session.Fill) -> None:

@@ -18,6 +18,8 @@ from vcl.region import RegionMap
 
 NONE: frozenset[int] = frozenset()
 
+readers_max = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -37,13 +39,12 @@ class Contents:
 class Touched:
     """What happens to a range of one device's memory.
 
-    writer: the last operation that writes it, 0 for none. queue_reader: the last reader among
-    the operations of the device's in-order driver queue (it is after all earlier ones).
-    readers: other readers.
+    writer: the last operation that writes it, 0 for none. readers: those since then. Even two of
+    the device's in-order driver queue are both named: one that still waits for a transfer is
+    handed to the driver after a later one that doesn't.
     """
 
     writer: int = 0
-    queue_reader: int = 0
     readers: frozenset[int] = NONE
 
 
@@ -76,11 +77,19 @@ class Buffer:
         """The client has let go of it."""
 
     def reading(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
-        """Unfinished operations that a reader of the device's range has to wait for."""
+        """Unfinished operations that a reader of the device's range has to wait for.
+
+        The writer; and once there are very many readers, those: the new one then stands for all.
+        """
         memory = self.touched.get(device)
         if memory is None:
             return set()
-        return {t.writer for _, _, t in memory.segments(start, end) if t.writer in live}
+        waits: set[int] = set()
+        for _, _, touched in memory.segments(start, end):
+            waits.add(touched.writer)
+            if len(touched.readers) >= readers_max:
+                waits |= touched.readers
+        return waits & live
 
     def writing(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
         """Unfinished operations that a writer of the device's range has to wait for."""
@@ -90,18 +99,17 @@ class Buffer:
         waits: set[int] = set()
         for _, _, touched in memory.segments(start, end):
             waits.add(touched.writer)
-            waits.add(touched.queue_reader)
             waits |= touched.readers
         return waits & live
 
     def note_reader(
-        self, device: int, start: int, end: int, operation: int, in_queue: bool, live: Set[int]
+        self, device: int, start: int, end: int, operation: int, live: Set[int]
     ) -> None:
-        """An operation was planned that reads the device's range."""
+        """An operation was planned that reads the device's range, after what `reading` told."""
 
         def change(old: Touched) -> Touched:
-            if in_queue:
-                return replace(old, queue_reader=operation)
+            if len(old.readers) >= readers_max:
+                return replace(old, readers=frozenset((operation,)))
             return replace(old, readers=(old.readers & live) | {operation})
 
         self.touched[device].update(start, end, change)
@@ -139,8 +147,18 @@ class Buffer:
             if device not in old.holders or not match(old):
                 return old
             holders = old.holders - {device}
-            lost = reason if not holders and old.staging is None else None
+            # What was never written anybody can make again.
+            gone = not holders and old.staging is None and old.version != 0
+            lost = reason if gone else None
             return replace(old, holders=holders, lost=lost)
+
+        self.contents.update(start, end, change)
+
+    def lose_version(self, start: int, end: int, version: int, reason: str) -> None:
+        """What was to make a version failed: whoever has a copy has a copy of nothing."""
+
+        def change(old: Contents) -> Contents:
+            return Contents(version, lost=reason) if old.version == version else old
 
         self.contents.update(start, end, change)
 

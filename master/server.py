@@ -106,7 +106,9 @@ class MasterServer:
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
-            self._carry_out_error(number, str(error))
+            reason = str(error)
+            self._carry_out_error(number, reason)
+            await connection.close(1002, _short(reason))
         finally:
             self._forget(number)
             self._feed([Closed(number, reason)])
@@ -124,9 +126,9 @@ class MasterServer:
 
     async def _relay(self, number: int, connection: Connection) -> None:
         """Pass bulk frames on to the endpoint that they name, within the session only."""
-        while True:
+        session, endpoint = self._bound[number]
+        while number in self._bound:
             data = await connection.recv()
-            session, endpoint = self._bound[number]
             header = frame.unpack_bulk(data)
             if header.source != endpoint:
                 raise RemoteProtocolError(f"bulk frame in the name of endpoint {header.source}")
@@ -191,10 +193,15 @@ class MasterServer:
         self._forget(number)
         if connection is not None:
             closing = asyncio.get_running_loop().create_task(
-                connection.close(1000, reason.encode()[:120].decode(errors="ignore"))
+                connection.close(1000, _short(reason))
             )
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+def _short(reason: str) -> str:
+    """What fits into a closing frame (RFC 6455, 5.5)."""
+    return reason.encode()[:120].decode(errors="ignore")
 
 
 def _health(path: str) -> tuple[int, str, bytes] | None:

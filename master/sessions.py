@@ -172,7 +172,10 @@ class Session:
             before.append(queue.barrier)
         if marker and m.barrier:
             queue.barrier = command
-            queue.recent.clear()
+            if m.waits:
+                queue.recent[command.event] = command  # it doesn't wait for the others
+            else:
+                queue.recent.clear()
         else:
             queue.recent[command.event] = command
         return before
@@ -296,9 +299,9 @@ class Session:
                 self._reports[command.event] = command.record
                 if len(self._reports) > reports_kept_max:
                     del self._reports[next(iter(self._reports))]
-                for request in self._asked.pop(command.event, ()):
-                    self._send_report(command.event, request)
                 command.record = None
+            for request in self._asked.pop(command.event, ()):
+                self._send_report(command.event, request)
         if ended:
             self.ledger.for_client.append(session.EventsDone(ended))
 
@@ -377,7 +380,6 @@ class Session:
         The node itself may still be there: a later command gets a new executor, in whose life
         nothing of the old one exists.
         """
-        self.ledger.for_nodes.pop(node, None)
         for buffer in self.buffers.values():
             for device in [d for d, n in buffer.nodes.items() if n == node]:
                 del buffer.touched[device]
@@ -386,6 +388,7 @@ class Session:
         for number, operation in list(self.ledger.live.items()):
             if operation.node == node:
                 self._operation_done(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
+        self.ledger.for_nodes.pop(node, None)  # what one of them has to tell another, too
         for program in self.programs.values():
             program.nodes.discard(node)
         self._builds.node_lost(node, reason)
@@ -398,6 +401,9 @@ def _receives(ledger: Ledger, operation: Operation) -> bool:
 
 
 def _take_back(gives: Gives, text: str) -> None:
+    if gives.makes:
+        gives.buffer.lose_version(gives.start, gives.end, gives.version, text)
+        return
     gives.buffer.drop_holder(
         gives.device, gives.start, gives.end, lambda c: c.version == gives.version, text
     )

@@ -56,6 +56,7 @@ class ExecutorCore:
         self._incoming = Incoming()
         self._receives: dict[int, part.Receive] = {}  # by transfer
         self._gathering: dict[int, _Gathering] = {}  # by transfer
+        self._held: dict[int, BytesReady] = {}
         self._sends: set[int] = set()  # transfers whose bytes aren't ready
         self._unwanted: dict[int, str] = {}  # of these, the ones whose receiver failed
         self._sending: dict[int, tuple[int, int, int]] = {}  # transfer: operation, start, bytes
@@ -76,6 +77,8 @@ class ExecutorCore:
         self._now = now
         for one in inputs:
             if isinstance(one, Ended):
+                if one.operation not in self._readiness:
+                    continue  # it failed before, and more of it was on its way to the driver
                 if one.status < 0:
                     self._stop_receiving(one.operation)
                 self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
@@ -193,11 +196,16 @@ class ExecutorCore:
     # ---- from the driver
 
     def _bytes_ready(self, one: BytesReady) -> None:
+        if self._readiness.waits(one.operation):
+            # The driver's threads race: whether what made these bytes failed isn't told yet.
+            self._held[one.operation] = one
+            return
         message = self._readiness.message(one.operation)
         self._sends.discard(message.transfer)
         size = sum(len(d) for d in one.data)
         self._sending[message.transfer] = (one.operation, one.start, size)
         unwanted = self._unwanted.pop(message.transfer, None)
+        unwanted = unwanted or self._readiness.doomed(one.operation)
         if unwanted is not None:
             del self._sending[message.transfer]
             self._effects.append(Unmap(one.operation))
@@ -233,6 +241,9 @@ class ExecutorCore:
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
         self._done.append([operation, status, start, end, text, extra])
+        for held in [h for h in self._held.values() if not self._readiness.waits(h.operation)]:
+            del self._held[held.operation]
+            self._bytes_ready(held)
 
     # ---- starting
 

@@ -7,6 +7,7 @@ kept ready. Must not know: what sessions do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -94,8 +95,10 @@ class Executors:
         process = self._ready.popleft()
         self._serving[assignment.session] = process
         assert process.stdin is not None
-        process.stdin.write(assignment.to_line())
-        await process.stdin.drain()
+        # If it has died just now, whoever watches it tells.
+        with contextlib.suppress(ConnectionError):
+            process.stdin.write(assignment.to_line())
+            await process.stdin.drain()
         return process
 
     def stop(self, session: int) -> None:
@@ -216,13 +219,15 @@ class Agent:
                 self._options.substring,
             )
         )
-        self._spawn(self._watch(message.session, process))
+        self._spawn(self._watch(message.session, message.start, process))
         self._spawn(self._executors.prepare())
 
-    async def _watch(self, session: int, process: asyncio.subprocess.Process) -> None:
+    async def _watch(
+        self, session: int, start: int, process: asyncio.subprocess.Process
+    ) -> None:
         status = await process.wait()
         if self._executors.ended(session, process):
-            self._send(node.ExecutorEnded(session, _how(status)))
+            self._send(node.ExecutorEnded(session, start, _how(status)))
 
     async def _heartbeat(self) -> None:
         while True:

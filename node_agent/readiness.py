@@ -22,8 +22,8 @@ from typing import Any
 class Node:
     """One operation. undone: how many waits aren't done; unissued: neither done nor issued.
 
-    doomed: why it has failed already, though it may still be running. issued: it leads, and is
-    in the driver's queue, so that others may follow it.
+    doomed: why it has failed already, though it may still be running. listed: among the failed.
+    issued: it leads, and is in the driver's queue, so that others may follow it.
     """
 
     id: int
@@ -33,6 +33,7 @@ class Node:
     undone: int = 0
     unissued: int = 0
     started: bool = False
+    listed: bool = False
     issued: bool = False
     doomed: str | None = None
     dependents: list[Node] = field(default_factory=list)
@@ -72,8 +73,7 @@ class Readiness:
         if node.started:
             return
         if node.doomed is not None:
-            if node.undone == 0:
-                self._failed.append((node.id, node.doomed))
+            self._list_failed(node)
             return
         if (node.unissued if node.follows else node.undone) == 0:
             node.started = True
@@ -84,6 +84,8 @@ class Readiness:
         taken = []
         while self._ready:
             node = self._ready.popleft()
+            if not node.started:
+                continue  # it failed before it was taken
             taken.append(node)
             if node.leads:
                 node.issued = True
@@ -110,6 +112,20 @@ class Readiness:
             self._consider(dependent)
         return failure
 
+    def _list_failed(self, node: Node) -> None:
+        if node.undone == 0 and not node.listed:
+            assert node.doomed is not None
+            node.listed = True
+            self._failed.append((node.id, node.doomed))
+
+    def waits(self, operation: int) -> bool:
+        """Whether something that the operation waits for hasn't ended."""
+        return self._nodes[operation].undone > 0
+
+    def doomed(self, operation: int) -> str | None:
+        """Why the operation has failed already, or None."""
+        return self._nodes[operation].doomed
+
     def _doom(self, node: Node, reason: str) -> None:
         if node.doomed is None:
             node.doomed = reason
@@ -118,9 +134,8 @@ class Readiness:
         """An operation can't succeed any more and isn't with the driver: end it when it may."""
         node = self._nodes[operation]
         self._doom(node, reason)
-        if node.undone == 0:
-            self._failed.append((operation, reason))
         node.started = False
+        self._list_failed(node)
 
     def message(self, operation: int) -> Any:
         """The message of an operation that isn't done."""

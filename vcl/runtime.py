@@ -206,6 +206,9 @@ class Runtime:
                     self._control.send(batch)
                 except ConnectionClosed:
                     return  # the reading side is about to end the session with the reason
+                except Exception as error:  # nobody may wait for what was never sent
+                    self.dead = f"the session with {self.url} is over: can't send {error!r}"
+                    self._carry_out(self.core.abandon(DEVICE_NOT_AVAILABLE, self.dead))
 
     def ask(self, request: int, message: Any, inline_bytes: int = 0) -> Any:
         """Send a request and wait for its answer."""

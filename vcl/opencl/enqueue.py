@@ -108,6 +108,10 @@ def enqueue_nd_range_kernel(
         if allow_empty_ndrange:
             return enqueue_marker_with_wait_list(queue, wait_for)
         fail(routine, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(size)} is empty")
+    if max(size) >= 1 << 63:
+        fail(routine, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(size)} is too large")
+    if any(o + s >= 1 << 64 for o, s in zip(offset, size, strict=True)):
+        fail(routine, "INVALID_GLOBAL_OFFSET", "global offset and size exceed what size_t counts")
     _check_groups(queue, kernel, size, local, routine)
     arguments = kernel._launch_arguments(routine)
     event = queue._runtime.enqueue(

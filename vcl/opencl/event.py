@@ -140,7 +140,7 @@ class UserEvent(Event):
         """Complete it (0), or fail it (negative); once."""
         if self._set:
             fail("clSetUserEventStatus", "INVALID_OPERATION", "its status was set already")
-        if status > 0:
+        if status > 0 or status < -(2**31):
             fail("clSetUserEventStatus", "INVALID_VALUE")
         self._set = True
         self._runtime.say(session.SetUserEvent(self._id, status))

@@ -120,8 +120,9 @@ class Kernel(Handle):
         elif isinstance(value, LocalMemory):
             if not self._facts.locals[index]:
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "LocalMemory"))
-            if value.size == 0:
-                fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "0 bytes"))
+            if value.size == 0 or value.size >= 1 << 63:
+                got = f"{value.size} bytes"
+                fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
             self._put(index, [session.ARGUMENT_LOCAL, value.size], None)
         else:
             self._set_value(index, value)

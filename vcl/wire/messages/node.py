@@ -13,11 +13,13 @@ from vcl.wire.codec import Conversation
 class StartExecutor(NamedTuple):
     """Give a ready executor to a session; it dials the master with `ticket`.
 
-    devices: [device id, index in the agent's inventory] each.
+    start: tells this executor from an earlier one of the session. devices: [device id, index in
+    the agent's inventory] each.
     """
 
     session: int
     node: int
+    start: int
     ticket: str
     devices: list[list[int]]
 
@@ -38,6 +40,7 @@ class ExecutorEnded(NamedTuple):
     """An executor ended that wasn't asked to; message says how, for the user."""
 
     session: int
+    start: int
     message: str
 
 
