@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from node_agent.effects import Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import DropSnapshot, Effect, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import (
     BuildEnded,
     BytesReady,
@@ -272,6 +272,8 @@ class ExecutorCore:
 
     def _end_unstarted(self, operation: int, reason: str) -> None:
         message = self._readiness.message(operation)
+        if isinstance(message, (part.SendChanges, part.Merge)):
+            self._effects.append(DropSnapshot(message.device, message.merge))
         if isinstance(message, part.Receive):
             self._receives.pop(message.transfer, None)
             self._incoming.cancel(message.transfer)

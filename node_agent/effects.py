@@ -50,10 +50,18 @@ class Unmap:
 
 
 @dataclass(frozen=True, slots=True)
+class DropSnapshot:
+    """A merge failed before its snapshot was used: free it."""
+
+    device: int
+    merge: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Send messages to the master."""
 
     messages: list[Any]
 
 
-Effect = Start | Store | StartMerge | Unmap | Report | Stream | GrantCredit
+Effect = Start | Store | StartMerge | Unmap | DropSnapshot | Report | Stream | GrantCredit

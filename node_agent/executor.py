@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from node_agent.core import ExecutorCore
-from node_agent.effects import Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import DropSnapshot, Effect, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
 from node_agent.opencl_driver import Driver, load_pyopencl
 from vcl.errors import ConnectionProblem, RemoteProtocolError
@@ -119,6 +119,8 @@ class Executor:
             self._bulk.grant(effect)
         elif isinstance(effect, Unmap):
             self._driver.unmap(effect.operation)
+        elif isinstance(effect, DropSnapshot):
+            self._driver.drop_snapshot(effect.device, effect.merge)
         else:
             assert isinstance(effect, StartMerge)
             self._driver.start_merge(effect)

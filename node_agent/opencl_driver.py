@@ -433,6 +433,10 @@ class Driver:
         for device, array in self._mapped.pop(operation, ()):
             array.base.release(device.transfer.queue)
 
+    def drop_snapshot(self, device: int, merge: int) -> None:
+        """Carry out a DropSnapshot."""
+        self._device(device).snapshots.pop(merge, None)
+
     def store(self, store: Store) -> None:
         """Carry out a Store."""
         m = store.message

@@ -1,0 +1,312 @@
+"""The client core: what it says and when, and what it makes of everything that comes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended
+from vcl.errors import RemoteProtocolError
+from vcl.ids import CLIENT
+from vcl.transfers import GrantCredit, Stream
+from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
+from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max
+from vcl.wire.messages import session
+
+QUEUE, BUFFER, NODE = 100, 101, 3
+
+
+@pytest.fixture
+def core() -> ClientCore:
+    return ClientCore(staging_bytes_max=2**20)
+
+
+def chunk(transfer: int, data: bytes, offset: int = 0, last: bool = True) -> BulkFrame:
+    return BulkFrame(CHUNK, last, CLIENT, NODE, transfer, offset, data)
+
+
+def done(event: int, status: int = 0, text: str | None = None) -> session.EventsDone:
+    return session.EventsDone([[event, status, 1000, 2000, text]])
+
+
+def begin_read(core: ClientCore, size: int) -> tuple[int, bytearray]:
+    event, destination = core.begin(QUEUE, 5), bytearray(b"?" * size)
+    core.expect_read(event, memoryview(destination))
+    core.say(session.Read(event, QUEUE, [], BUFFER, 0, size))
+    core.take_batch([], 6)
+    return event, destination
+
+
+def is_clean(core: ClientCore) -> bool:
+    """Nothing is kept of what has ended."""
+    kept = (core._reads, core._pulls, core._stagings, core._outbox, core.staged_bytes)
+    ends = (core._incoming, core._outgoing)
+    state = [(name, value) for end in ends for name, value in vars(end).items()]
+    left = [
+        any(value.values()) if name.endswith("_bytes") else value
+        for name, value in state
+        if name != "_cancelled"  # ids whose rest may still come
+    ]
+    return not any(kept) and not any(left)
+
+
+# Batches
+
+
+def test_ids_are_never_used_twice(core: ClientCore) -> None:
+    ids = [core.new_id(), core.begin(QUEUE, 0), core.stage(b"x"), core.new_id()]
+    assert ids == [1, 2, 3, 4]
+
+
+def test_a_batch_is_due_at_so_many_messages(core: ClientCore) -> None:
+    message = session.CreateUserEvent(1, 1)
+    assert not any(core.say(message) for _ in range(batch_count_max - 1))
+    assert core.say(message)
+    assert core.take_batch([], 0) == [message] * batch_count_max
+    assert core.take_batch([], 0) == []
+    assert not core.say(message)
+
+
+def test_a_batch_is_due_at_so_many_bytes(core: ClientCore) -> None:
+    message = session.CreateUserEvent(1, 1)
+    assert not core.say(message, batch_bytes_max - 1)
+    assert core.say(message, 1)
+    core.take_batch([], 0)
+    assert not core.say(message, 1)
+
+
+def test_released_objects_come_after_what_names_them(core: ClientCore) -> None:
+    message = session.Marker(core.begin(QUEUE, 0), QUEUE, [], False)
+    core.say(message)
+    assert core.take_batch([9, 8], 0) == [message, session.Release([9, 8])]
+
+
+# Events
+
+
+def test_the_life_of_an_event(core: ClientCore) -> None:
+    event = core.begin(QUEUE, 5)
+    state = core.events[event]
+    assert (state.status, state.queued, state.submitted) == (QUEUED, 5, 0)
+    core.say(session.Marker(event, QUEUE, [], False))
+    core.take_batch([], 6)
+    assert (state.status, state.submitted) == (SUBMITTED, 6)
+    assert core.from_master([done(event)]) == [Ended([event])]
+    assert (state.status, state.start, state.end, state.failure) == (COMPLETE, 1000, 2000, None)
+    assert core.events == {event: state}, "the program holds it"
+    core.take_batch([event], 7)
+    assert core.events == {}
+
+
+def test_an_event_released_early_is_kept_until_it_ended(core: ClientCore) -> None:
+    event = core.begin(QUEUE, 5)
+    core.say(session.Marker(event, QUEUE, [], False))
+    core.take_batch([event], 6)
+    assert event in core.events
+    assert core.from_master([done(event)]) == [Ended([event])]
+    assert core.events == {}
+
+
+def test_ends_of_one_batch_come_as_one(core: ClientCore) -> None:
+    events = [core.begin(QUEUE, 0) for _ in range(3)]
+    messages = [done(events[0]), done(events[1]), done(events[2])]
+    assert core.from_master(messages) == [Ended(events)]
+
+
+def test_a_failure_is_told_once(core: ClientCore) -> None:
+    first, second = core.begin(QUEUE, 0), core.begin(QUEUE, 0)
+    core.from_master([done(first, -5, "node n: full"), done(second, -14)])
+    assert core.events[first].failure == "node n: full"
+    assert core.take_failure(QUEUE + 1) is None
+    assert core.take_failure(QUEUE) == (first, -5, "node n: full")
+    assert core.take_failure(QUEUE) is None
+
+
+def test_a_failure_that_the_program_saw_on_the_event_is_not_told_again(core: ClientCore) -> None:
+    first, second = core.begin(QUEUE, 0), core.begin(QUEUE, 0)
+    core.from_master([done(first, -5), done(second, -14)])
+    core.told_failure(first, QUEUE)
+    assert core.take_failure(QUEUE) == (second, -14, "OpenCL status -14")
+    core.told_failure(second, QUEUE)
+    assert core.take_failure(QUEUE) is None
+
+
+def test_an_unknown_event(core: ClientCore) -> None:
+    with pytest.raises(RemoteProtocolError, match="event 77 isn't under way"):
+        core.from_master([done(77)])
+
+
+def test_answers_and_losses_are_passed_on(core: ClientCore) -> None:
+    built = session.Built(1, 0, "", [], [])
+    assert core.from_master([built]) == [Answered([built])]
+
+
+# Writes
+
+
+def test_a_short_staging_copy_is_sent_at_once(core: ClientCore) -> None:
+    staging = core.stage(b"0123456789")
+    assert core.staged_bytes == 10
+    [effect] = core.from_master([session.Push(1, staging, 2, 5, NODE)])
+    assert effect == Stream(1, NODE, (memoryview(b"23456"),))
+    assert core.from_endpoint(BulkFrame(CREDIT, False, CLIENT, NODE, 1, 0, b"")) == []
+    core.from_master([session.DropStaging([staging])])
+    assert is_clean(core)
+
+
+def test_a_long_staging_copy_waits_for_credit(core: ClientCore) -> None:
+    data = bytes(eager_bytes_max + 1)
+    staging = core.stage(data)
+    assert core.from_master([session.Push(1, staging, 0, len(data), NODE)]) == []
+    [effect] = core.from_endpoint(BulkFrame(CREDIT, False, CLIENT, NODE, 1, 0, b""))
+    assert isinstance(effect, Stream) and effect.data == (data,)
+    core.from_master([session.DropStaging([staging])])
+    assert is_clean(core)
+
+
+def test_a_push_can_be_cancelled(core: ClientCore) -> None:
+    staging = core.stage(bytes(eager_bytes_max + 1))
+    core.from_master([session.Push(1, staging, 0, eager_bytes_max + 1, NODE)])
+    core.from_master([session.CancelPush(1), session.DropStaging([staging])])
+    assert is_clean(core)
+
+
+# Reads
+
+
+@pytest.mark.parametrize("told_first", [False, True])
+def test_a_read_is_complete_when_told_and_all_there(core: ClientCore, told_first: bool) -> None:
+    event, destination = begin_read(core, 6)
+    effects = core.from_master([session.Pull(event, 0, 6, 1, NODE, 0, 0)])
+    assert effects == [GrantCredit(1, NODE)]
+    if told_first:
+        assert core.from_master([done(event)]) == []
+    assert core.from_endpoint(chunk(1, b"abc", last=False)) == []
+    assert core.events[event].status == SUBMITTED
+    after = core.from_endpoint(chunk(1, b"def", 3))
+    if not told_first:
+        assert after == []
+        after = core.from_master([done(event)])
+    assert after == [Ended([event])]
+    assert destination == b"abcdef"
+    assert is_clean(core)
+
+
+def test_a_read_of_what_came_before_it_was_announced(core: ClientCore) -> None:
+    event, destination = begin_read(core, 3)
+    assert core.from_endpoint(chunk(1, b"abc")) == []
+    effects = core.from_master([session.Pull(event, 0, 3, 1, NODE, 0, 0), done(event)])
+    assert effects == [GrantCredit(1, NODE), Ended([event])]
+    assert destination == b"abc"
+    assert is_clean(core)
+
+
+def test_a_read_of_own_writes_and_of_zeros(core: ClientCore) -> None:
+    staging = core.stage(b"0123456789")
+    event, destination = begin_read(core, 6)
+    pulls = [session.Pull(event, 0, 4, 0, 0, staging, 3), session.Pull(event, 4, 2, 0, 0, 0, 0)]
+    assert core.from_master([*pulls, done(event)]) == [Ended([event])]
+    assert destination == b"3456\0\0"
+    core.from_master([session.DropStaging([staging])])
+    assert is_clean(core)
+
+
+def test_a_read_that_fails_amid_its_bytes(core: ClientCore) -> None:
+    event, _ = begin_read(core, 6)
+    core.from_master([session.Pull(event, 0, 6, 1, NODE, 0, 0)])
+    core.from_endpoint(chunk(1, b"abc", last=False))
+    assert core.from_master([done(event, -5, "lost")]) == [Ended([event])]
+    assert core.events[event].status == -5
+    assert core.from_endpoint(chunk(1, b"def", 3)) == []
+    assert is_clean(core)
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[tuple[int, int, str]]:
+    """[start, end) of pulls that cover a read, in any order, and whence each comes."""
+    edges = sorted(draw(st.sets(st.integers(1, 19), max_size=5)) | {0, 20})
+    kinds = st.sampled_from(["endpoint", "staging", "zeros"])
+    pulls = [(start, end, draw(kinds)) for start, end in pairwise(edges)]
+    return draw(st.permutations(pulls))
+
+
+@given(cuts(), st.data())
+def test_a_read_in_any_pieces_and_order(
+    pulls: list[tuple[int, int, str]], data: st.DataObject
+) -> None:
+    core = ClientCore(2**20)
+    content = bytes(range(65, 85))
+    staging = core.stage(content)
+    event, destination = begin_read(core, 20)
+    expected = bytearray(20)
+    to_master: list[Any] = []
+    to_endpoint: list[list[BulkFrame]] = []
+    for transfer, (start, end, kind) in enumerate(pulls, 1):
+        of_endpoint = transfer if kind == "endpoint" else 0
+        of_staging = staging if kind == "staging" else 0
+        to_master.append(
+            session.Pull(event, start, end - start, of_endpoint, NODE, of_staging, start)
+        )
+        expected[start:end] = bytes(end - start) if kind == "zeros" else content[start:end]
+        if of_endpoint:
+            middle = data.draw(st.integers(start, end - 1))
+            first = chunk(transfer, content[start:middle], 0, False)
+            rest = chunk(transfer, content[middle:end], middle - start, True)
+            to_endpoint.append([first, rest])
+    to_master.append(done(event))
+    ended: list[Any] = []
+    while to_master or to_endpoint:
+        choice = data.draw(st.integers(-1 if to_master else 0, len(to_endpoint) - 1))
+        if choice < 0:
+            effects = core.from_master([to_master.pop(0)])
+        else:
+            effects = core.from_endpoint(to_endpoint[choice].pop(0))
+            to_endpoint = [frames for frames in to_endpoint if frames]
+        ended += [effect for effect in effects if isinstance(effect, Ended)]
+        assert (core.events[event].status == COMPLETE) == bool(ended)
+    assert ended == [Ended([event])]
+    assert destination == expected
+    core.from_master([session.DropStaging([staging])])
+    assert is_clean(core)
+
+
+@pytest.mark.parametrize(
+    "pull",
+    [
+        session.Pull(77, 0, 1, 1, NODE, 0, 0),
+        session.Pull(1, 0, 7, 1, NODE, 0, 0),
+        session.Pull(1, 6, 1, 0, 0, 0, 0),
+    ],
+)
+def test_bytes_that_no_read_asked_for(core: ClientCore, pull: session.Pull) -> None:
+    begin_read(core, 6)
+    with pytest.raises(RemoteProtocolError, match="that it didn't ask for"):
+        core.from_master([pull])
+
+
+def test_a_bulk_frame_for_somebody_else(core: ClientCore) -> None:
+    with pytest.raises(RemoteProtocolError, match="endpoint 4 came here"):
+        core.from_endpoint(chunk(1, b"x")._replace(destination=4))
+
+
+# The end
+
+
+def test_what_is_not_complete_when_the_session_ends_fails(core: ClientCore) -> None:
+    complete = core.begin(QUEUE, 0)
+    core.from_master([done(complete)])
+    released = core.begin(QUEUE, 0)
+    core.take_batch([released], 0)
+    read, _ = begin_read(core, 6)
+    core.from_master([session.Pull(read, 0, 6, 1, NODE, 0, 0)])
+    assert core.abandon(-2, "the master is gone") == [Ended([released, read])]
+    assert core.events[complete].status == COMPLETE
+    assert (core.events[read].status, core.events[read].failure) == (-2, "the master is gone")
+    assert released not in core.events
+    assert core.take_failure(QUEUE) == (released, -2, "the master is gone")
+    assert core.abandon(-2, "again") == [Ended([])]
+    assert is_clean(core)

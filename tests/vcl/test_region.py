@@ -1,0 +1,71 @@
+"""RegionMap against a plain list of one value per byte."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.region import RegionMap
+
+SIZE = 24
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> tuple[int, int]:
+    start = draw(st.integers(0, SIZE))
+    return start, draw(st.integers(start, SIZE))
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["assign", "update"]), regions(), st.integers(0, 3)))
+
+
+def joined(values: list[int]) -> list[tuple[int, int, int]]:
+    """Runs of equal values as (start, end, value)."""
+    runs, start = [], 0
+    for value, run in groupby(values):
+        end = start + len(list(run))
+        runs.append((start, end, value))
+        start = end
+    return runs
+
+
+@given(STEPS, regions())
+def test_against_a_list(
+    steps: list[tuple[str, tuple[int, int], int]], look: tuple[int, int]
+) -> None:
+    under_test: RegionMap[int] = RegionMap(SIZE, 0)
+    model = [0] * SIZE
+    for step, (start, end), value in steps:
+        if step == "assign":
+            under_test.assign(start, end, value)
+            model[start:end] = [value] * (end - start)
+        else:
+            under_test.update(start, end, lambda old, value=value: (old * 2 + value) % 4)
+            model[start:end] = [(old * 2 + value) % 4 for old in model[start:end]]
+        runs = joined(model)
+        assert list(under_test.segments(0, SIZE)) == runs
+        assert len(under_test) == len(runs)
+    start, end = look
+    clipped = [(start + a, start + b, v) for a, b, v in joined(model[start:end])]
+    assert list(under_test.segments(start, end)) == clipped
+
+
+def test_update_asks_once_a_segment() -> None:
+    under_test = RegionMap(10, 0)
+    under_test.assign(2, 5, 1)
+    seen = []
+    under_test.update(1, 9, lambda old: seen.append(old) or old)  # type: ignore[func-returns-value]
+    assert seen == [0, 1, 0]
+    assert list(under_test.segments(0, 10)) == [(0, 2, 0), (2, 5, 1), (5, 10, 0)]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (0, 11), (5, 4)])
+def test_what_is_outside_is_a_programmers_error(start: int, end: int) -> None:
+    under_test = RegionMap(10, 0)
+    with pytest.raises(AssertionError):
+        under_test.assign(start, end, 1)
+    with pytest.raises(AssertionError):
+        list(under_test.segments(start, end))

@@ -1,0 +1,307 @@
+"""A session of a program: forks, several programs on one master, and the loss of processes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+import vcl
+from tests.processes import Program, descendants, run_program, started_text
+
+lost_timeout_s = 8.0
+
+# A program that answers each line of its input: a Python expression or statement about these.
+SERVED = """
+    import os, sys
+    import numpy as np
+    import vcl as cl
+
+    def begin(index=0):
+        global ctx, queue, kernel, buffer, device
+        device = cl.get_platforms()[0].get_devices()[index]
+        ctx = cl.Context([device])
+        queue = cl.CommandQueue(ctx)
+        program = cl.Program(
+            ctx,
+            "__kernel void more(__global int *a) { a[get_global_id(0)] += 1; }"
+            "__kernel void slow(__global float *a) { float x = get_global_id(0);"
+            " for (int i = 0; i < 400000000; i++) x = sin(x); a[get_global_id(0)] = x; }",
+        ).build()
+        kernel, slow = program.more, program.slow
+        buffer = cl.Buffer(ctx, cl.mem_flags.COPY_HOST_PTR, hostbuf=np.zeros(64, np.int32))
+        globals()["slow"] = slow
+
+    def one_more():
+        kernel(queue, (64,), (8,), buffer)
+        found = np.empty(64, np.int32)
+        cl.enqueue_copy(queue, found, buffer)
+        return int(found.min()), int(found.max())
+
+    def wait_long():
+        print("waiting")
+        slow(queue, (64,), (8,), buffer).wait()
+
+    begin()
+    print("ready")
+    for line in sys.stdin:
+        try:
+            print(repr(eval(line)))
+        except Exception as error:
+            print(type(error).__name__, str(error).replace("\\n", " "))
+    """
+
+
+@pytest.fixture
+def cluster() -> Iterator[vcl.LocalCluster]:
+    with vcl.LocalCluster(nodes=2, cores_per_node=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def steady() -> Iterator[vcl.LocalCluster]:
+    """A cluster from which no test takes anything away."""
+    with vcl.LocalCluster(nodes=2, cores_per_node=1) as running:
+        yield running
+
+
+def variables(cluster: vcl.LocalCluster) -> dict[str, str]:
+    return {"VCL_MASTER": cluster.url, "VCL_TOKEN": cluster.token}
+
+
+def ask(program: Program, line: str) -> str:
+    program.say(line)
+    return program.line()
+
+
+def quickly(program: Program, line: str | None = None) -> str:
+    """The answer, or the next line, which comes within a few seconds."""
+    begun = time.monotonic()
+    if line is not None:
+        program.say(line)
+    answer = program.line()
+    assert time.monotonic() - begun < lost_timeout_s
+    return answer
+
+
+def executors(cluster: vcl.LocalCluster, node: int) -> list[psutil.Process]:
+    """The executors of a node that serve a session, oldest first: those with a connection."""
+    found = [
+        process
+        for process in descendants(cluster.nodes[node].pid)
+        if "node_agent.executor" in process.cmdline() and process.net_connections("tcp")
+    ]
+    return sorted(found, key=lambda process: process.create_time())
+
+
+def master_of(cluster: vcl.LocalCluster) -> psutil.Process:
+    (found,) = (
+        process
+        for process in descendants(psutil.Process().pid)
+        if "master" in process.cmdline()
+        and any(
+            c.laddr and c.status == "LISTEN" and str(c.laddr.port) == cluster.url.rpartition(":")[2]
+            for c in process.net_connections("tcp")
+        )
+    )
+    return found
+
+
+# Forks
+
+
+def test_a_forked_child_gets_a_clear_error_and_does_no_harm(steady: vcl.LocalCluster) -> None:
+    done = run_program(
+        SERVED.partition("    print(\"ready\")")[0]
+        + """
+    import warnings
+    warnings.simplefilter("ignore")
+    print(*one_more(), flush=True)
+    child = os.fork()
+    if child == 0:
+        for way in (
+            one_more, queue.finish, queue.flush, begin,
+            lambda: cl.Buffer(ctx, 0, 4), lambda: cl.UserEvent(ctx),
+        ):
+            try:
+                way()
+                print("accepted", way)
+            except cl.Error as error:
+                print("forked" if "forked" in str(error) else error)
+        sys.exit(0)  # with destructors and atexit
+    assert os.waitpid(child, 0)[1] == 0
+    print(*one_more())
+    """,
+        **variables(steady),
+    )
+    lines = done.stdout.splitlines()
+    assert lines == ["1 1", *["forked"] * 6, "2 2"], done.stderr
+
+
+def test_a_fork_does_not_end_an_embedded_cluster() -> None:
+    done = run_program(
+        SERVED.partition("    print(\"ready\")")[0]
+        + """
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print(*one_more())
+    """,
+        VCL_LOCAL_NODES="1",
+    )
+    assert done.stdout.splitlines() == ["1 1", "2 2"], done.stderr
+
+
+def test_a_child_can_connect_anew(steady: vcl.LocalCluster) -> None:
+    done = run_program(
+        SERVED.partition("    print(\"ready\")")[0]
+        + """
+    child = os.fork()
+    if child == 0:
+        cl.connect()
+        begin()
+        print("child", *one_more(), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print("parent", *one_more())
+    """,
+        **variables(steady),
+    )
+    assert done.stdout.splitlines() == ["child 1 1", "parent 1 1"], done.stderr
+
+
+def test_children_by_spawn_and_subprocess(steady: vcl.LocalCluster) -> None:
+    """They are programs of their own, with sessions of their own."""
+    done = run_program(
+        SERVED.partition("    print(\"ready\")")[0]
+        + """
+    import subprocess
+    more = "import vcl as cl; print(len(cl.get_platforms()[0].get_devices()))"
+    subprocess.run([sys.executable, "-c", more], check=True)
+    print(*one_more())
+    """,
+        **variables(steady),
+    )
+    assert done.stdout.splitlines() == ["3", "1 1"], done.stderr
+
+
+# Several programs
+
+
+def test_two_programs_at_the_same_time(steady: vcl.LocalCluster) -> None:
+    with (
+        started_text(SERVED, **variables(steady)) as one,
+        started_text(SERVED, **variables(steady)) as two,
+    ):
+        assert one.line() == two.line() == "ready"
+        for count in range(1, 6):
+            one.say("one_more()")
+            two.say("one_more()")
+            assert one.line() == two.line() == f"({count}, {count})"
+        one.process.kill()
+        one.end()
+        assert ask(two, "one_more()") == "(6, 6)"
+
+
+def test_executors_go_with_their_session(steady: vcl.LocalCluster) -> None:
+    from tests.processes import await_gone
+
+    with started_text(SERVED, **variables(steady)) as program:
+        program.line()
+        serving = [*executors(steady, 0), *executors(steady, 1)]
+        assert len(serving) == 2
+        program.process.kill()
+        await_gone(serving)
+
+
+# Losses
+
+
+def test_an_executor_crashes(cluster: vcl.LocalCluster) -> None:
+    """Its program gets an error that names the node, and can go on; others notice nothing."""
+    with (
+        started_text(SERVED, **variables(cluster)) as one,
+    ):
+        assert one.line() == "ready"
+        assert ask(one, "one_more()") == "(1, 1)"
+        (first,) = executors(cluster, 0)
+        with started_text(SERVED, **variables(cluster)) as two:
+            assert two.line() == "ready"
+            assert ask(two, "one_more()") == "(1, 1)"
+            first.kill()
+            psutil.wait_procs([first], lost_timeout_s)
+            text = quickly(one, "one_more()")
+            assert "RuntimeError" in text or "MemoryError" in text
+            assert "local0" in text
+            assert ask(two, "one_more()") == "(2, 2)"
+            # Anew in the same program: on the cluster, and on the node itself.
+            for index in (0, 1):
+                assert quickly(one, f"begin({index})") == "None"
+                assert quickly(one, "one_more()") == "(1, 1)"
+            assert ask(two, "one_more()") == "(3, 3)"
+
+
+def test_an_executor_crashes_while_its_program_waits(cluster: vcl.LocalCluster) -> None:
+    with started_text(SERVED, **variables(cluster)) as program:
+        assert program.line() == "ready"
+        assert ask(program, "begin(2)") == "None"
+        assert ask(program, "wait_long()") == "waiting"
+        (lost,) = executors(cluster, 1)
+        lost.kill()
+        text = quickly(program)
+        assert "local1" in text
+        assert "SIGKILL" in text, "how it ended"
+
+
+def test_an_agent_is_killed(cluster: vcl.LocalCluster) -> None:
+    """While the program waits for a launch there; afterwards it goes on with the other node."""
+    with started_text(SERVED, **variables(cluster)) as program:
+        assert program.line() == "ready"
+        assert ask(program, "one_more()") == "(1, 1)"
+        assert ask(program, "wait_long()") == "waiting"
+        psutil.Process(cluster.nodes[1].pid).kill()
+        assert "local1" in quickly(program)
+        assert "local1" in quickly(program, "one_more()")
+        assert quickly(program, "begin(1)") == "None"
+        assert quickly(program, "one_more()") == "(1, 1)"
+        assert "local1" in quickly(program, "begin(2)")
+        # The cluster device goes on with what is left.
+        assert quickly(program, "begin(0)") == "None"
+        assert quickly(program, "one_more()") == "(1, 1)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_master_is_killed(cluster: vcl.LocalCluster, number: signal.Signals) -> None:
+    with started_text(SERVED, **variables(cluster)) as program:
+        assert program.line() == "ready"
+        assert ask(program, "one_more()") == "(1, 1)"
+        assert ask(program, "wait_long()") == "waiting"
+        master_of(cluster).send_signal(number)
+        text = quickly(program)
+        assert "DEVICE_NOT_AVAILABLE" in text
+        assert cluster.url in text
+        assert cluster.url in quickly(program, "one_more()")
+        assert "refused" in quickly(program, "begin()")
+        program.process.stdin.close()  # type: ignore[union-attr]
+        program.process.stdin = None
+        assert program.end() == (0, "")
+
+
+def test_an_agent_that_stops_answering_does_not_hold_the_program_s_end(
+    cluster: vcl.LocalCluster,
+) -> None:
+    with started_text(SERVED, **variables(cluster)) as program:
+        assert program.line() == "ready"
+        agent = psutil.Process(cluster.nodes[0].pid)
+        agent.suspend()
+        try:
+            program.process.stdin.close()  # type: ignore[union-attr]
+            program.process.stdin = None
+            assert program.end() == (0, "")
+        finally:
+            agent.resume()

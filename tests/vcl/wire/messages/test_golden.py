@@ -1,0 +1,266 @@
+"""The bytes of every message, fixed: a change of them is a change of PROTOCOL_VERSION.
+
+golden.json has, by conversation and class, the packed form of the samples below.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire import codec
+from vcl.wire.frame import pack_value, unpack_control, unpack_value
+from vcl.wire.limits import PROTOCOL_VERSION
+from vcl.wire.messages import handshake, node, part, session
+
+GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("golden.json").read_text("utf-8"))
+
+CONVERSATIONS = (
+    session.TO_MASTER,
+    session.TO_CLIENT,
+    part.TO_EXECUTOR,
+    part.FROM_EXECUTOR,
+    node.TO_AGENT,
+    node.FROM_AGENT,
+)
+
+ARGUMENTS: list[Any] = [
+    b"\x01\x02\x03\x04",
+    None,
+    [1, 7, 0, 4096],
+    [2, 256],
+    [3, 7, 0, 4096, 0x10F1, 0x10B5, 0x10DA, 32, 32, 1],
+    [4, 0, 0x1132, 0x1140],
+]
+UNITS = [["kernel void f() {}", "-cl-mad-enable"], ["", ""]]
+KERNELS: list[Any] = [
+    ["square", {1: [256, [0, 0, 0], 0, 8, 0]}, [[0x119B, "float*", 0x11A3, 0, "data"]]]
+]
+DEVICE = handshake.DeviceDescription(
+    platform={"NAME": "P"},
+    info={"NAME": "D", "MAX_WORK_GROUP_SIZE": 256, "SPIR_VERSIONS": {"error": -30}},
+    image_formats={},
+)
+
+SAMPLES: list[Any] = [
+    session.CreateContext(1, [1, 2], True),
+    session.CreateQueue(2, 1, 0, 2),
+    session.CreateBuffer(7, 1, 2**32, 1),
+    session.BuildProgram(8, 1, 9, 2, UNITS, "-create-library"),
+    session.CreateUserEvent(10, 1),
+    session.SetUserEvent(10, -5),
+    session.Release([10, 300, 70_000]),
+    session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS),
+    session.Write(12, 2, [], 7, 0, 4096, 13),
+    session.Read(14, 2, [12], 7, 16, 64),
+    session.Copy(15, 2, [], 7, 16, 0, 128, 64),
+    session.Fill(17, 2, [], 7, 0, 64, b"\0\1"),
+    session.CopyRect(20, 2, [], 7, 21, 0, 5, 8, 3, 2, 64, 256, 8, 24),
+    session.Marker(18, 2, [11, 12], False),
+    session.AskReport(19, 11),
+    session.EventsDone([[11, 0, 10**18, 10**18 + 5, None], [12, -5, 0, 0, "node n: full"]]),
+    session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
+    session.Report(19, {"mode": "whole", "reason": "why", "bytes_moved": 0, "parts": []}),
+    session.Push(1, 13, 0, 4096, 3),
+    session.Pull(14, 0, 64, 2, 3, 0, 0),
+    session.DropStaging([13]),
+    session.CancelPush(1),
+    part.Allocate(1, 7, 2**32),
+    part.Free(1, [2, 3], 1, 7),
+    part.Build(8, 9, [1], 2, UNITS, "-create-library"),
+    part.ForgetProgram(4, [1], 8),
+    part.Run(5, [], 1, 8, "f", [0], [64], None, ARGUMENTS),
+    part.FillRegion(6, [5], 1, 7, 0, 64, b"\0"),
+    part.CopyRegion(7, [], 1, 7, 16, 0, 128, 64),
+    part.CopyBox(13, [7], 1, 7, 21, 0, 5, 8, 3, 2, 64, 256, 8, 24),
+    part.Send(8, [7], 1, 7, 0, 64, 2, 0),
+    part.Receive(9, [], 1, 7, 0, 4096, 1, 0),
+    part.Snapshot(10, [9], 1, 1, [[7, 0, 4096, 4]]),
+    part.SendChanges(11, [10], 1, 1, [[7, 0, 4096, 4]], 3, 4),
+    part.Merge(
+        12, [5], 1, 1, [[7, 0, 4096, 4]], [[3, 5]], 8, "f", [0], [64], [8], ARGUMENTS
+    ),
+    part.CancelTransfer(3, "node n is gone"),
+    part.Done([[5, 0, 1, 2, None, None], [11, 0, 1, 2, None, 300], [12, -5, 0, 0, "full", None]]),
+    part.BuildDone(9, -11, "failed", [[1, -11, "log"]], []),
+    node.StartExecutor(1, 3, 2, "ticket", [[1, 0], [2, 1]]),
+    node.StopExecutor(1),
+    node.Heartbeat(2),
+    node.ExecutorEnded(1, 2, "it crashed"),
+]  # fmt: skip
+
+HANDSHAKES: dict[str, Any] = {
+    "handshake.Hello of a client": handshake.Hello(software="0.1.0", role="client", token="t"),
+    "handshake.Hello of a client's bulk": handshake.Hello(
+        software="0.1.0", role="client-bulk", token="key", session=1
+    ),
+    "handshake.Hello of an agent": handshake.Hello(
+        software="0.1.0", role="agent", token="t", name="n", host="h", incarnation="i",
+        devices=[DEVICE],
+    ),
+    "handshake.Hello of an executor": handshake.Hello(
+        software="0.1.0", role="executor", token="ticket", session=1, name="3"
+    ),
+    "handshake.Welcome": handshake.Welcome(
+        software="0.1.0", session=1, key="key",
+        devices=[handshake.RemoteDevice(device=1, node=3, node_name="n", description=DEVICE)],
+    ),
+    "handshake.Refused": handshake.Refused(software="0.1.0", code="token", reason="wrong"),
+}  # fmt: skip
+
+
+def name_of(message: Any) -> str:
+    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
+    return f"{conversation.name}.{type(message).__name__}"
+
+
+SAMPLE_OF = {name_of(message): message for message in SAMPLES}
+
+
+def test_every_message_is_in_the_table() -> None:
+    registered = [f"{c.name}.{cls.__name__}" for c in CONVERSATIONS for cls in c.classes.values()]
+    assert sorted(registered) == sorted(SAMPLE_OF)
+    assert sorted(GOLDEN) == sorted([*SAMPLE_OF, *HANDSHAKES])
+    assert PROTOCOL_VERSION == 1
+
+
+def test_every_conversation_is_in_the_table() -> None:
+    found = [
+        value
+        for module in (session, part, node)
+        for value in vars(module).values()
+        if isinstance(value, codec.Conversation)
+    ]
+    assert found == list(CONVERSATIONS)
+
+
+@pytest.mark.parametrize("name", SAMPLE_OF)
+def test_bytes_of_a_message(name: str) -> None:
+    message = SAMPLE_OF[name]
+    assert pack_value(codec.pack(message)).hex() == GOLDEN[name]
+    [conversation] = [c for c in CONVERSATIONS if name.startswith(c.name + ".")]
+    assert conversation.unpack([unpack_value(bytes.fromhex(GOLDEN[name]))]) == [message]
+
+
+@pytest.mark.parametrize("name", HANDSHAKES)
+def test_bytes_of_a_handshake(name: str) -> None:
+    model = HANDSHAKES[name]
+    data = bytes.fromhex(GOLDEN[name])
+    assert handshake.pack_handshake(model) == data
+    unpack = handshake.unpack_hello if "Hello" in name else handshake.unpack_answer
+    assert unpack(data) == model
+
+
+# Junk
+
+NUMBERS = st.integers(-(2**63), 2**64 - 1)
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.floats() | st.text(max_size=9) | st.binary(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(NUMBERS | st.text(), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+CODES = sorted({code for conversation in CONVERSATIONS for code in conversation.classes})
+
+
+@given(st.sampled_from(CODES) | NUMBERS, st.lists(VALUES, max_size=10))
+def test_a_junk_array_is_refused_or_a_message(code: int, fields: list[Any]) -> None:
+    for conversation in CONVERSATIONS:
+        try:
+            [message] = conversation.unpack([[code, *fields]])
+        except RemoteProtocolError:
+            continue
+        assert list(codec.pack(message)) == [code, *fields]
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_a_message_with_a_junk_field_is_refused_or_a_message(
+    message: Any, data: st.DataObject
+) -> None:
+    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
+    array = list(codec.pack(message))
+    array[data.draw(st.integers(1, len(array) - 1))] = data.draw(VALUES)
+    try:
+        assert codec.pack(conversation.unpack([array])[0]) == tuple(array)
+    except RemoteProtocolError as error:
+        assert type(message).__name__ in str(error)
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_a_message_with_flipped_bits_is_refused_or_a_message(
+    message: Any, data: st.DataObject
+) -> None:
+    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
+    packed = bytearray(pack_value([1, 0, [codec.pack(message)]]))
+    at = data.draw(st.integers(0, len(packed) - 1))
+    packed[at] ^= 1 << data.draw(st.integers(0, 3))  # never makes a map of anything else
+    try:
+        conversation.unpack(unpack_control(packed)[2])
+    except RemoteProtocolError:
+        return
+
+
+@given(VALUES)
+def test_a_junk_argument(value: Any) -> None:
+    try:
+        session.check_argument(value)
+    except RemoteProtocolError:
+        return
+    assert value is None or type(value) is bytes or value[0] in session.ARGUMENT_LENGTHS
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_good_arguments(argument: Any) -> None:
+    session.check_argument(argument)
+
+
+@pytest.mark.parametrize(
+    "argument", [1, "x", [], [1, 7, 0], [1, 7, 0, -1], [2, True], [2], [3, 1], [1, 7, 0, 1, 1]]
+)
+def test_bad_arguments(argument: Any) -> None:
+    with pytest.raises(RemoteProtocolError, match="malformed kernel argument"):
+        session.check_argument(argument)
+
+
+# Handshakes
+
+
+@given(VALUES)
+def test_a_junk_handshake(value: Any) -> None:
+    for unpack in (handshake.unpack_hello, handshake.unpack_answer):
+        with pytest.raises(RemoteProtocolError):
+            unpack(pack_value(value))
+
+
+@given(st.sampled_from(sorted(HANDSHAKES)), st.data())
+def test_a_handshake_with_a_junk_field(name: str, data: st.DataObject) -> None:
+    value = HANDSHAKES[name].model_dump()
+    value[data.draw(st.sampled_from([*value, "another"]))] = data.draw(VALUES)
+    unpack = handshake.unpack_hello if "Hello" in name else handshake.unpack_answer
+    try:
+        unpack(pack_value(value))
+    except RemoteProtocolError:
+        return
+
+
+def test_another_version_is_told_from_junk() -> None:
+    value = HANDSHAKES["handshake.Hello of a client"].model_dump()
+    value.update(version=2, new_field=1)
+    with pytest.raises(handshake.VersionMismatch) as caught:
+        handshake.unpack_hello(pack_value(value))
+    assert "version 1 of the vcl protocol" in str(caught.value)
+    assert "(vcl 0.1.0) version 2: install the same vcl on both" in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"role": "king"}, {"token": 1}, {"devices": [{}]}, {"more": 1}])
+def test_a_malformed_hello(change: dict[str, Any]) -> None:
+    value = HANDSHAKES["handshake.Hello of an agent"].model_dump() | change
+    with pytest.raises(RemoteProtocolError, match=f"malformed Hello: {next(iter(change))}"):
+        handshake.unpack_hello(pack_value(value))

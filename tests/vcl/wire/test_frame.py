@@ -1,0 +1,141 @@
+"""Frames: what is packed comes back, and nothing else passes."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire import frame
+from vcl.wire.limits import chunk_bytes_max
+
+U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+
+NO_MAPS = bytes(0x90 if b & 0xF0 == 0x80 or b in (0xDE, 0xDF) else b for b in range(256))
+"""Junk is without maps here: the messages that carry any are in test_golden."""
+
+JUNK_BYTES = st.binary(max_size=60).map(lambda junk: junk.translate(NO_MAPS))
+JUNK_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary()
+    | st.floats(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | U64, inner, max_size=3),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.booleans(), U32, U32, U64, U64, st.binary(max_size=50))
+def test_chunks_come_back(
+    last: bool, destination: int, source: int, transfer: int, offset: int, payload: bytes
+) -> None:
+    sent = frame.BulkFrame(frame.CHUNK, last, destination, source, transfer, offset, payload)
+    data = bytearray(frame.pack_bulk_header(sent) + payload)
+    arrived = frame.unpack_bulk(data)
+    assert arrived._replace(payload=bytes(arrived.payload)) == sent
+    if payload:
+        data[-1] ^= 1
+        assert bytes(arrived.payload) != payload, "the payload was copied"
+
+
+def test_the_layout_of_a_bulk_frame() -> None:
+    header = frame.pack_bulk_header(
+        frame.BulkFrame(frame.CHUNK, True, 0x11121314, 0x21222324, 0x3132333435363738, 0x4748, b"x")
+    )
+    assert frame.BULK_HEADER_BYTES == 28
+    assert header.hex(" ") == (
+        "01 01 00 00 14 13 12 11 24 23 22 21 38 37 36 35 34 33 32 31 48 47 00 00 00 00 00 00"
+    )
+    credit = frame.pack_bulk_header(frame.BulkFrame(frame.CREDIT, False, 1, 2, 3, 0, b""))
+    assert credit.hex() == "02000000" "01000000" "02000000" "0300000000000000" + "00" * 8
+
+
+@pytest.mark.parametrize(
+    ("header", "payload_bytes", "text"),
+    [
+        ("00" * 28, 0, "unknown kind 0"),
+        ("03" + "00" * 27, 0, "unknown kind 3"),
+        ("0102" + "00" * 26, 0, "flags 2"),
+        ("01000001" + "00" * 24, 0, "unknown kind 1"),
+        ("01" + "00" * 26, 0, "27 bytes is shorter than its header"),
+        ("", 0, "0 bytes is shorter"),
+        ("02" + "00" * 27, 1, "credit with a payload"),
+        ("01" + "00" * 27, chunk_bytes_max + 1, "at most 1048576 are allowed"),
+    ],
+)
+def test_what_is_no_bulk_frame(header: str, payload_bytes: int, text: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=text):
+        frame.unpack_bulk(bytes.fromhex(header) + bytes(payload_bytes))
+
+
+def test_the_largest_chunk() -> None:
+    header = bytes.fromhex("01" + "00" * 27)
+    assert len(frame.unpack_bulk(header + bytes(chunk_bytes_max)).payload) == chunk_bytes_max
+
+
+@given(st.binary(max_size=80))
+def test_junk_is_no_bulk_frame_or_one(junk: bytes) -> None:
+    try:
+        arrived = frame.unpack_bulk(junk)
+    except RemoteProtocolError:
+        return
+    again = frame.pack_bulk_header(arrived) + bytes(arrived.payload)
+    assert again == junk
+
+
+@given(U64, U64, st.lists(st.lists(JUNK_VALUES, max_size=3).map(lambda m: [7, *m]), max_size=3))
+def test_control_frames_come_back(sequence: int, acknowledged: int, messages: list[object]) -> None:
+    data = frame.pack_control(sequence, acknowledged, messages)  # type: ignore[arg-type]
+    arrived = frame.unpack_control(memoryview(data))
+    assert frame.pack_control(*arrived) == data
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, 1, "x", {}, [], [1, 2], [1, 2, [], 3], [-1, 0, []], [0, -1, []], [True, 0, []],
+        [0, 0.0, []], [0, 0, None], [0, 0, {}], ["0", 0, []], [0, 0, [[]]], [0, 0, [1]],
+        [0, 0, [["1"]]], [0, 0, [[True]]], [0, 0, [[1], None]],
+    ],
+)  # fmt: skip
+def test_what_is_no_control_frame(value: object) -> None:
+    with pytest.raises(RemoteProtocolError):
+        frame.unpack_control(msgpack.packb(value))
+
+
+@given(JUNK_BYTES)
+def test_junk_bytes_are_no_control_frame(junk: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        frame.unpack_control(junk + b"\xc1")  # a byte that msgpack never uses
+
+
+@given(JUNK_BYTES)
+def test_junk_bytes_are_one_value_or_none(junk: bytes) -> None:
+    try:
+        value = frame.unpack_value(junk)
+    except RemoteProtocolError:
+        return
+    frame.pack_value(value)
+
+
+@given(JUNK_VALUES)
+def test_junk_values_are_no_control_frame_or_one(value: object) -> None:
+    data = msgpack.packb(value)
+    assert frame.pack_value(frame.unpack_value(data)) == data
+    try:
+        sequence, acknowledged, messages = frame.unpack_control(data)
+    except RemoteProtocolError:
+        return
+    assert [sequence, acknowledged, messages] == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\xdd\xff\xff\xff\xff", b"\xdb\x7f\xff\xff\xff",
+        b"\xa1\xff", b"\xd7\xff" + b"\xff" * 8, b"\x91" * 100_000,
+    ],
+)  # fmt: skip
+def test_what_is_no_value(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        frame.unpack_value(data)
