@@ -27,7 +27,8 @@ class Command:
 
     message: what the client sent, None for a user event. waits: the commands of its wait list,
     whose failure fails it. unplanned, incomplete: how many that it depends on are not that far.
-    operations: of its own that are not done. status: 0 or the first failure. released: the client
+    operations: of its own that are not done. status: 0 or the first failure. by_program: it isn't
+    carried out because the program failed a user event. released: the client
     holds its event no longer. record: the planner's, for the launch report.
     """
 
@@ -43,6 +44,7 @@ class Command:
     failure: str | None = None
     start: int = 0
     end: int = 0
+    by_program: bool = False
     released: bool = False
     record: Any = None
     queue: Any = None

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from master.effects import Answer, Bind, Close, Effect, Log, Send
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Log, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
 from master.nodes import Node, Nodes
 from master.objects import Executor
@@ -257,6 +257,7 @@ class MasterCore:
             ticket(live.key, node.id, executor.start),
             [[device, index] for index, device in enumerate(node.devices)],
         )
+        self._effects.append(Expect(number, node.id))
         self._effects.append(Send(node.connection, [start]))
         return executor
 
@@ -298,6 +299,7 @@ class MasterCore:
             if node is not None:
                 stop = node_messages.StopExecutor(number)
                 self._effects.append(Send(node.connection, [stop]))
+        self._effects.append(Forget(number))
         self._effects.append(Log(f"session {number} is over: {reason}"))
 
     def _executor_lost(self, live: Live, node: int, reason: str) -> None:

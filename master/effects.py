@@ -38,6 +38,21 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """A bulk connection of this endpoint will be bound: keep what comes for it before."""
+
+    session: int
+    endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """A session is over: keep nothing for its endpoints."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close a connection. reason: for the peer."""
 
@@ -52,4 +67,4 @@ class Log:
     text: str
 
 
-Effect = Answer | Send | Bind | Close | Log
+Effect = Answer | Send | Bind | Expect | Forget | Close | Log

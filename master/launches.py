@@ -88,6 +88,11 @@ class LaunchPlanner:
             )
             self._run_parts(command, message, pieces, uses, places[: len(pieces)], ndrange)
 
+    def written(self, message: session.Launch) -> list[tuple[Buffer, int, int]]:
+        """The regions that a launch may write."""
+        uses = self._uses(message, self._programs[message.program])
+        return [(u.buffer, u.start, u.end) for u in uses if u.may_write]
+
     def _uses(self, message: session.Launch, program: Program) -> list[Use]:
         facts = program.kernels[message.kernel]
         uses: dict[int, Use] = {}
@@ -330,6 +335,7 @@ class LaunchPlanner:
     ) -> None:
         live = self._ledger.live.keys()
         operation = self._ledger.begin(place.node, command, transfer=transfer)
+        self._ledger.transfers[transfer].sender_node = place.node
         self._ledger.for_nodes[place.node].append(
             part.SendChanges(
                 operation.id, [run], place.device, merge, regions, transfer, endpoint

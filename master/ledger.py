@@ -7,7 +7,7 @@ node and for the client. Must not know: why an operation exists.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from master.commands import Command
@@ -35,7 +35,8 @@ class Operation:
     """An operation that was sent to an executor.
 
     main: its times are the command's. part: index of the part of a launch that it runs, or None.
-    staging: the client's copy that a Receive takes in, or None.
+    transfer: that it sends, or 0. receives: transfers that it takes in. staging: the client's
+    copy that a Receive takes in, or None.
     """
 
     id: int
@@ -43,17 +44,22 @@ class Operation:
     command: Command | None
     gives: tuple[Gives, ...] = ()
     transfer: int = 0
+    receives: list[int] = field(default_factory=list)
     main: bool = False
     part: int | None = None
     staging: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Transfer:
-    """receiver: the operation and node that take it in; 0 and 0 when that is the client."""
+    """receiver: the operation and node that take it in; 0 and 0 when that is the client.
+
+    sender_node: 0 when that is the client, or when there is nobody left to be told anything.
+    """
 
     receiver: int
     receiver_node: int
+    sender_node: int = 0
 
 
 class Ledger:
@@ -63,7 +69,7 @@ class Ledger:
         self.live: dict[int, Operation] = {}
         """Operations not done, by id."""
         self.transfers: dict[int, Transfer] = {}
-        """Transfers whose sender isn't done, by id."""
+        """To executors, until the receiver is done; to the client, until the sender is."""
         self.for_nodes: defaultdict[int, list[Any]] = defaultdict(list)
         """Messages to executors since the owner last took them, by node."""
         self.for_client: list[Any] = []
@@ -83,6 +89,8 @@ class Ledger:
         """A transfer id."""
         self._last_transfer += 1
         self.transfers[self._last_transfer] = Transfer(receiver, receiver_node)
+        if receiver in self.live:
+            self.live[receiver].receives.append(self._last_transfer)
         return self._last_transfer
 
     def drop_stagings(self, stagings: list[int]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from master.checks import regions
 from master.commands import Command
 from master.ledger import Gives, Ledger
 from master.objects import Context, Queue
@@ -135,20 +136,20 @@ class Planner:
         waits = buffer.writing(place.device, start, end, live)
         gives = Gives(buffer, place.device, start, end, contents.version)
         operation = self.ledger.begin(place.node, command, gives=(gives,))
-        operation.transfer = self.ledger.new_transfer(operation.id, place.node)
+        transfer = self.ledger.new_transfer(operation.id, place.node)
         size = end - start
         sources = self.places(sorted(contents.holders))
         if sources:
             # A holder on the same node is nearest; else the first, so that plans are repeatable.
             source = min(sources, key=lambda p: (p.node != place.node, p.device))
-            self.send(command, buffer, start, end, source, operation.transfer, place.node)
+            self.send(command, buffer, start, end, source, transfer, place.node)
             endpoint = source.node
         else:
             assert contents.staging is not None, contents
             staging, base = contents.staging
             operation.staging = staging
             self.ledger.for_client.append(
-                session.Push(operation.transfer, staging, start - base, size, place.node)
+                session.Push(transfer, staging, start - base, size, place.node)
             )
             endpoint = CLIENT
         self._tell(
@@ -160,7 +161,7 @@ class Planner:
                 buffer.id,
                 start,
                 size,
-                operation.transfer,
+                transfer,
                 endpoint,
             ),
         )
@@ -182,6 +183,7 @@ class Planner:
         live = self.ledger.live.keys()
         waits = buffer.reading(source.device, start, end, live)
         operation = self.ledger.begin(source.node, command, transfer=transfer, main=main)
+        self.ledger.transfers[transfer].sender_node = source.node
         self._tell(
             source,
             part.Send(
@@ -237,6 +239,16 @@ class Planner:
             self._fill(command, message)
         else:
             assert isinstance(message, session.Marker), message
+
+    def written(self, message: Any) -> list[tuple[Buffer, int, int]]:
+        """The region that any command but a launch writes, if it writes one."""
+        if isinstance(message, (session.Copy, session.CopyRect)):
+            number, start, size = regions(message)[1]
+        elif isinstance(message, (session.Write, session.Fill)):
+            number, start, size = regions(message)[0]
+        else:
+            return []
+        return [(self.buffers[number], start, start + size)]
 
     def _read(self, command: Command, message: session.Read) -> None:
         buffer = self.buffers[message.buffer]

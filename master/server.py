@@ -13,11 +13,10 @@ import time
 from collections.abc import Sequence
 
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Effect, Log, Send
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Log, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
 from vcl import transport
 from vcl.errors import RemoteProtocolError
-from vcl.ids import CLIENT
 from vcl.links import ControlLink
 from vcl.release import VERSION
 from vcl.transport import Connection, ConnectionClosed, Server
@@ -46,7 +45,6 @@ class MasterServer:
         self._bulk: dict[tuple[int, int], Connection] = {}
         self._bound: dict[int, tuple[int, int]] = {}
         self._early: dict[tuple[int, int], list[Bytes]] = {}
-        self._gone: set[tuple[int, int]] = set()
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -119,10 +117,6 @@ class MasterServer:
         bound = self._bound.pop(number, None)
         if bound is not None:
             self._bulk.pop(bound, None)
-            self._gone.add(bound)
-            if bound[1] == CLIENT:  # the session is over
-                self._gone = {key for key in self._gone if key[0] != bound[0]}
-                self._early = {k: v for k, v in self._early.items() if k[0] != bound[0]}
 
     async def _relay(self, number: int, connection: Connection) -> None:
         """Pass bulk frames on to the endpoint that they name, within the session only."""
@@ -136,7 +130,7 @@ class MasterServer:
             destination = self._bulk.get(key)
             if destination is None:
                 # If the other end is gone, the core has told this one, or is about to.
-                if key not in self._gone:
+                if key in self._early:
                     self._keep_early(key, data)
                 continue
             try:
@@ -146,7 +140,7 @@ class MasterServer:
 
     def _keep_early(self, key: tuple[int, int], data: Bytes) -> None:
         """Without credit, an end may send this much before the other is even connected."""
-        kept = self._early.setdefault(key, [])
+        kept = self._early[key]
         kept.append(data)
         if sum(len(d) for d in kept) > 2 * eager_total_bytes_max:
             raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
@@ -179,9 +173,12 @@ class MasterServer:
             key = (effect.session, effect.endpoint)
             self._bound[effect.connection] = key
             self._bulk[key] = self._connections[effect.connection]
-            self._gone.discard(key)
             for data in self._early.pop(key, ()):
                 self._bulk[key].send_soon(data)
+        elif isinstance(effect, Expect):
+            self._early[effect.session, effect.endpoint] = []
+        elif isinstance(effect, Forget):
+            self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
         else:

@@ -19,7 +19,7 @@ from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
 from master.planner import Place, PlanFailed, Planner
 from master.reports import LaunchRecord, as_message, note
-from master.residency import Buffer
+from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
 
@@ -128,6 +128,7 @@ class Session:
             raise RemoteProtocolError(f"event {m.event} can't be set to {m.status}")
         if m.status < 0:
             command.fail(m.status, f"the program set a user event to {m.status}")
+            command.by_program = True
         self.graph.planned(command)
 
     def _enqueue_launch(self, m: session.Launch) -> None:
@@ -252,12 +253,13 @@ class Session:
     def _plan(self, command: Command) -> None:
         m = command.message
         buffers = [self.buffers[number] for number, _, _ in regions(m)]
-        failed = next((w for w in command.waits if w.status < 0), None)
-        if failed is not None:
+        failed = [w for w in command.waits if w.status < 0]
+        if failed:
             # Now, not when it is complete: what waits for this command may be planned before.
-            command.fail_by(failed)
+            command.fail_by(failed[0])
+            command.by_program = all(w.by_program for w in failed)
             if isinstance(m, session.Write):
-                self.ledger.for_client.append(session.DropStaging([m.staging]))
+                self.ledger.drop_stagings([m.staging])
         else:
             try:
                 if isinstance(m, session.Launch):
@@ -266,6 +268,8 @@ class Session:
                     self._planner.plan(command)
             except PlanFailed as error:
                 command.fail(error.code, error.message)
+        if command.status < 0 and not command.by_program:
+            self._lose_results(command)
         for buffer in buffers:
             buffer.users -= 1
             self._drop_stagings(buffer)
@@ -275,6 +279,17 @@ class Session:
             program.users -= 1
             self._free_program(program)
         self.graph.planned(command)
+
+    def _lose_results(self, command: Command) -> None:
+        """What a command should have written isn't there: nobody shall take old bytes for it."""
+        m = command.message
+        if isinstance(m, session.Launch):
+            written = self._launches.written(m)
+        else:
+            written = self._planner.written(m)
+        for buffer, start, end in written:
+            version = self.ledger.new_version()
+            buffer.supersede(start, end, Contents(version, lost=command.failure))
 
     def _drop_stagings(self, buffer: Buffer) -> None:
         self.ledger.drop_stagings(buffer.unneeded_stagings())
@@ -335,10 +350,10 @@ class Session:
                     gives.device, gives.start, gives.end, gives.version
                 )
             self._drop_stagings(gives.buffer)
-        if operation.staging is not None:
-            self.ledger.transfers.pop(operation.transfer, None)
-        elif operation.transfer and not _receives(self.ledger, operation):
-            self._sender_done(operation, status, str(text))
+        for transfer in operation.receives:
+            self._receiver_done(transfer, operation, status, str(text))
+        if operation.transfer:
+            self._sender_done(operation.transfer, status, str(text))
         if command is None:
             return
         if operation.main and status >= 0:
@@ -353,26 +368,33 @@ class Session:
             operation.command.fail(status, text)
         for gives in operation.gives:
             _take_back(gives, text)
-        if operation.staging is not None:
-            self.ledger.transfers.pop(operation.transfer, None)
-            self.ledger.for_client.append(session.CancelPush(operation.transfer))
-        for number, transfer in self.ledger.transfers.items():
-            if transfer.receiver == operation.id:
-                self._receiver_failed(number, text)
 
-    def _receiver_failed(self, transfer: int, text: str) -> None:
+    def _receiver_done(
+        self, number: int, operation: Operation, status: int, text: str
+    ) -> None:
         """A receiver that failed leaves a sender waiting for credit: tell it."""
-        for other in self.ledger.live.values():
-            if other.transfer == transfer:
-                self.ledger.for_nodes[other.node].append(part.CancelTransfer(transfer, text))
+        transfer = self.ledger.transfers.pop(number)
+        if status >= 0:
+            return
+        if operation.staging is not None:
+            self.ledger.for_client.append(session.CancelPush(number))
+        elif transfer.sender_node:
+            self.ledger.for_nodes[transfer.sender_node].append(part.CancelTransfer(number, text))
 
-    def _sender_done(self, operation: Operation, status: int, text: str) -> None:
+    def _sender_done(self, number: int, status: int, text: str) -> None:
         """A sender that failed leaves a receiver waiting: tell it."""
-        transfer = self.ledger.transfers.pop(operation.transfer, None)
-        if transfer is not None and status < 0 and transfer.receiver in self.ledger.live:
-            self.ledger.for_nodes[transfer.receiver_node].append(
-                part.CancelTransfer(operation.transfer, text)
-            )
+        transfer = self.ledger.transfers.get(number)
+        if transfer is None:
+            return  # the receiver has failed
+        if not transfer.receiver:
+            del self.ledger.transfers[number]
+        elif status < 0:
+            self._sender_gone(number, text)
+
+    def _sender_gone(self, number: int, text: str) -> None:
+        transfer = self.ledger.transfers[number]
+        transfer.sender_node = 0
+        self.ledger.for_nodes[transfer.receiver_node].append(part.CancelTransfer(number, text))
 
     def executor_lost(self, node: int, reason: str) -> None:
         """This session's executor on a node is gone with all that it held.
@@ -388,16 +410,16 @@ class Session:
         for number, operation in list(self.ledger.live.items()):
             if operation.node == node:
                 self._operation_done(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
+        for number, transfer in self.ledger.transfers.items():
+            if transfer.sender_node == node:
+                # All was handed to a connection, but perhaps it never left the node.
+                self._sender_gone(number, reason)
+        self.ledger.for_client.append(session.EndpointLost(node, reason))
         self.ledger.for_nodes.pop(node, None)  # what one of them has to tell another, too
         for program in self.programs.values():
             program.nodes.discard(node)
         self._builds.node_lost(node, reason)
         self._advance()
-
-
-def _receives(ledger: Ledger, operation: Operation) -> bool:
-    transfer = ledger.transfers.get(operation.transfer)
-    return transfer is not None and transfer.receiver == operation.id
 
 
 def _take_back(gives: Gives, text: str) -> None:

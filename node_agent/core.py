@@ -118,9 +118,13 @@ class ExecutorCore:
                 self._expect_changes(message)
             elif isinstance(message, (part.Send, part.SendChanges)):
                 self._sends.add(message.transfer)
-            queued = isinstance(message, HANDED_OVER)
             self._readiness.add(
-                message.operation, message, message.waits, queued, isinstance(message, QUEUED)
+                message.operation,
+                message,
+                message.waits,
+                follows=isinstance(message, HANDED_OVER),
+                leads=isinstance(message, QUEUED),
+                regardless=isinstance(message, (part.Free, part.ForgetProgram)),
             )
 
     def _expect_changes(self, message: part.Merge) -> None:
@@ -142,6 +146,9 @@ class ExecutorCore:
         if message.transfer in self._sends:
             self._unwanted[message.transfer] = message.message
             return
+        if message.transfer in self._outgoing:
+            self._outgoing.cancel(message.transfer)
+            return
         if not self._incoming.cancel(message.transfer):
             return
         receive = self._receives.pop(message.transfer, None)
@@ -156,7 +163,7 @@ class ExecutorCore:
     def _forget_gathering(self, gathering: _Gathering) -> None:
         for transfer in gathering.chunks:
             if self._gathering.pop(transfer, None) is not None:
-                self._incoming.cancel(transfer)
+                self._effects.extend(self._incoming.refuse(transfer))
 
     # ---- from endpoints
 
@@ -237,6 +244,8 @@ class ExecutorCore:
         if isinstance(message, (part.Send, part.SendChanges)):
             self._sends.discard(message.transfer)
             self._unwanted.pop(message.transfer, None)
+            if failure is not None:
+                self._outgoing.cancel(message.transfer)
         doomed = self._readiness.end(operation, failure)
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
@@ -276,7 +285,7 @@ class ExecutorCore:
             self._effects.append(DropSnapshot(message.device, message.merge))
         if isinstance(message, part.Receive):
             self._receives.pop(message.transfer, None)
-            self._incoming.cancel(message.transfer)
+            self._effects.extend(self._incoming.refuse(message.transfer))
         elif isinstance(message, part.Merge):
             for transfer, _ in message.transfers:
                 gathering = self._gathering.get(transfer)

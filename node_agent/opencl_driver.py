@@ -173,6 +173,7 @@ class Driver:
         found = matching_devices(self._cl, substring)
         self._found = {device: found[index] for device, index in devices}
         self._devices: dict[int, _Device] = {}
+        self._devices_lock = threading.Lock()  # builds begin on the host thread
         self._programs: dict[tuple[int, int], Any] = {}  # by (program, device)
         self._events: dict[int, Any] = {}  # of queued operations that may be running
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
@@ -187,10 +188,11 @@ class Driver:
         }
 
     def _device(self, number: int) -> _Device:
-        found = self._devices.get(number)
-        if found is None:
-            found = self._devices[number] = _Device(self._cl, self._found[number], self._post)
-        return found
+        with self._devices_lock:
+            found = self._devices.get(number)
+            if found is None:
+                found = self._devices[number] = _Device(self._cl, self._found[number], self._post)
+            return found
 
     # ---- effects
 
@@ -262,12 +264,15 @@ class Driver:
 
     def _launch(self, device: _Device, m: part.Run | part.Merge) -> Any:
         key = (m.program, m.kernel)
-        kernel = device.kernels.get(key)
+        # A merge runs on the host thread: it must not meet a launch in one kernel's arguments.
+        kernel = None if isinstance(m, part.Merge) else device.kernels.get(key)
         if kernel is None:
             program = self._programs.get((m.program, m.device))
             if program is None:
                 raise DriverFailure(BUILD_PROGRAM_FAILURE, "the program isn't built here")
-            kernel = device.kernels[key] = self._cl.Kernel(program, m.kernel)
+            kernel = self._cl.Kernel(program, m.kernel)
+            if isinstance(m, part.Run):
+                device.kernels[key] = kernel
         images = []
         for index, argument in enumerate(m.arguments):
             kind = argument[0] if type(argument) is list else None
@@ -417,7 +422,9 @@ class Driver:
 
     def _send(self, m: part.Send) -> None:
         device = self._device(m.device)
-        after = [self._events[w] for w in m.waits if w in self._events]
+        # The threads that wait take events out as they end.
+        found = [self._events.get(w) for w in m.waits]
+        after = [event for event in found if event is not None]
         array, event = self._map(
             device, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
         )

@@ -23,7 +23,8 @@ class Node:
     """One operation. undone: how many waits aren't done; unissued: neither done nor issued.
 
     doomed: why it has failed already, though it may still be running. listed: among the failed.
-    issued: it leads, and is in the driver's queue, so that others may follow it.
+    regardless: it is started even if what it waits for failed. issued: it leads, and is in the
+    driver's queue, so that others may follow it.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Node:
     listed: bool = False
     issued: bool = False
     doomed: str | None = None
+    regardless: bool = False
     dependents: list[Node] = field(default_factory=list)
 
 
@@ -52,16 +54,22 @@ class Readiness:
         return len(self._nodes)
 
     def add(
-        self, operation: int, message: Any, waits: Iterable[int], follows: bool, leads: bool
+        self,
+        operation: int,
+        message: Any,
+        waits: Iterable[int],
+        follows: bool,
+        leads: bool,
+        regardless: bool = False,
     ) -> None:
         """A new operation; a wait that is unknown is done already."""
-        node = Node(operation, message, follows, leads)
+        node = Node(operation, message, follows, leads, regardless=regardless)
         for wait in waits:
             other = self._nodes.get(wait)
             if other is None:
                 continue
             if other.doomed is not None:
-                node.doomed = other.doomed
+                self._doom(node, other.doomed)
             other.dependents.append(node)
             node.undone += 1
             if not other.issued:
@@ -127,7 +135,7 @@ class Readiness:
         return self._nodes[operation].doomed
 
     def _doom(self, node: Node, reason: str) -> None:
-        if node.doomed is None:
+        if node.doomed is None and not node.regardless:
             node.doomed = reason
 
     def fail(self, operation: int, reason: str) -> None:

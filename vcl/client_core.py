@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vcl.errors import RemoteProtocolError
+from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
 from vcl.wire.frame import CREDIT, BulkFrame, Bytes
@@ -68,6 +68,7 @@ Effect = Ended | Answered | Stream | GrantCredit
 @dataclass(slots=True)
 class _Pull:
     event: int
+    endpoint: int
     offset: int
     size: int
 
@@ -182,6 +183,8 @@ class ClientCore:
                     self.staged_bytes -= len(self._stagings.pop(staging))
             elif isinstance(m, session.CancelPush):
                 self._outgoing.cancel(m.transfer)
+            elif isinstance(m, session.EndpointLost):
+                self._endpoint_lost(m, ended)
             else:
                 effects.append(Answered([m]))
         if ended:
@@ -228,7 +231,7 @@ class ClientCore:
         if read is None or m.offset + m.size > len(read.destination):
             raise RemoteProtocolError(f"bytes for read {m.event} that it didn't ask for")
         if m.transfer:
-            self._pulls[m.transfer] = _Pull(m.event, m.offset, m.size)
+            self._pulls[m.transfer] = _Pull(m.event, m.endpoint, m.offset, m.size)
             self._incoming.expect(m.transfer, m.endpoint, m.size)
             return self._deliver(self._incoming.grant(m.transfer), ended)
         target = read.destination[m.offset : m.offset + m.size]
@@ -239,6 +242,14 @@ class ClientCore:
             target[:] = bytes(m.size)
         self._arrived(m.event, m.size, ended)
         return []
+
+    def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
+        """Reads that wait for an endpoint's bytes fail, even if the master thought them complete."""
+        for event in {p.event for p in self._pulls.values() if p.endpoint == m.endpoint}:
+            state = self.events[event]
+            if state.told is not None and state.told >= 0:
+                state.told, state.failure = OUT_OF_RESOURCES, m.message
+        self._end_told(ended)
 
     def _arrived(self, event: int, size: int, ended: list[int]) -> None:
         read = self._reads[event]

@@ -79,6 +79,10 @@ class Outgoing:
         self._waiting[transfer] = _Out(endpoint, data, size)
         return []
 
+    def __contains__(self, transfer: int) -> bool:
+        """Whether it was sent without credit, which hasn't come yet."""
+        return transfer in self._eager
+
     def credit(self, transfer: int) -> list[Stream]:
         """Credit came for a transfer, perhaps before its bytes are there."""
         if transfer in self._eager:
@@ -95,13 +99,17 @@ class Outgoing:
         return [Stream(transfer, out.endpoint, out.data)]
 
     def cancel(self, transfer: int) -> bool:
-        """The receiver is gone; true if the transfer hadn't begun and won't."""
+        """An end of it failed; true if its bytes were waiting to be sent, and won't be.
+
+        Its bytes must not be offered later. What was begun is finished.
+        """
         if transfer in self._eager:
             self.credit(transfer)
+            self._cancelled.add(transfer)
             return False
         if transfer in self._credited:
             self._credited.discard(transfer)
-        elif transfer in self._waiting:
+        else:
             self._cancelled.add(transfer)  # its credit may be on its way
         return self._waiting.pop(transfer, None) is not None
 
@@ -191,8 +199,16 @@ class Incoming:
             del self._expected[transfer]
         return Deliver(transfer, offset, data, last)
 
+    def refuse(self, transfer: int) -> list[GrantCredit]:
+        """Nobody wants it now: drop what comes, but let the sender be rid of it."""
+        state = self._expected.get(transfer)
+        if state is None:
+            return []
+        self.cancel(transfer)
+        return [] if state.granted else [GrantCredit(transfer, state.endpoint)]
+
     def cancel(self, transfer: int) -> bool:
-        """The sender failed, or nobody wants it now; true if it was expected."""
+        """The sender failed: no more will come of it; true if it was expected."""
         state = self._expected.pop(transfer, None)
         if state is None:
             return False

@@ -80,15 +80,28 @@ def run(
         typer.echo("vcl run: which program? vcl run SCRIPT [ARGS]", err=True)
         raise typer.Exit(2)
     try:
-        command.run_program(context.args, module=module, master=master)
+        command.prepare(context.args[0], module=module, master=master)
     except command.NoProgram as error:
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None
+    _program.append((list(context.args), module))
+
+
+_program: list[tuple[list[str], bool]] = []  # what `run` was asked for, with -m or not
 
 
 def main() -> None:
     """Entry point of the console script."""
-    app(prog_name="vcl")
+    try:
+        app(prog_name="vcl")
+    except SystemExit as end:
+        if end.code or not _program:
+            raise
+    # Outside of typer, which would take the program's exceptions for its own.
+    from vcl.cli.run import run_program
+
+    arguments, module = _program.pop()
+    run_program(arguments, module=module)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What pyopencl has and vcl doesn't have yet: each raises NotImplementedError naming itself.
 
-Owns: the placeholders for pipes and shared virtual memory, so that nothing is silently skipped.
-Must not know: anything else.
+Owns: the placeholders for pipes and AMD's peer copies, so that nothing is silently skipped. Must
+not know: anything else.
 """
 
 from __future__ import annotations
@@ -12,11 +12,6 @@ from vcl.opencl.errors import not_built
 from vcl.opencl.memory import MemoryObject
 
 FUNCTIONS = (
-    "_enqueue_svm_map",
-    "_enqueue_svm_memcpy",
-    "_enqueue_svm_memfill",
-    "_enqueue_svm_migrate_mem",
-    "_enqueue_svm_unmap",
     "enqueue_copy_buffer_p2p_amd",
 )
 """Functions that aren't built."""
@@ -47,49 +42,7 @@ class Pipe(MemoryObject):
         not_built("pipes")
 
 
-class SVMPointer:
-    """Base of shared virtual memory; not built yet."""
-
-
-class SVM(SVMPointer):
-    """A tag for shared virtual memory; not built yet."""
-
-    def __init__(self, mem: Any) -> None:
-        not_built("shared virtual memory")
-
-
-class SVMAllocation(SVMPointer):
-    """An allocation of shared virtual memory; not built yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        not_built("shared virtual memory")
-
-
-class SVMAllocator:
-    """An allocator of shared virtual memory; not built yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        not_built("shared virtual memory")
-
-
-class SVMPool:
-    """A pool of shared virtual memory; not built yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        not_built("shared virtual memory")
-
-
-class PooledSVM(SVMPointer):
-    """A block of an SVMPool; not built yet."""
-
-
 CLASSES_ABSENT = (
     Pipe,
-    SVMPointer,
-    SVM,
-    SVMAllocation,
-    SVMAllocator,
-    SVMPool,
-    PooledSVM,
 )
 """Classes that are placeholders."""

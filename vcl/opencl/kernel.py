@@ -19,6 +19,7 @@ from vcl.opencl.image import Image, Sampler
 from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
 from vcl.opencl.platform import Device
 from vcl.opencl.program import KernelFacts, _Program
+from vcl.opencl.svm import SVMPointer, shared_region
 from vcl.wire.messages import session
 
 _KERNEL = CLASSES["kernel_info"]
@@ -108,6 +109,13 @@ class Kernel(Handle):
             self._set_image(index, value)
         elif isinstance(value, Sampler):
             self._put(index, [session.ARGUMENT_SAMPLER, *value._wire], None)
+        elif isinstance(value, SVMPointer):
+            if not self._facts.pointers[index]:
+                got = "shared virtual memory"
+                fail("clSetKernelArgSVMPointer", "INVALID_ARG_VALUE", self._describe(index, got))
+            shadow, offset, _ = shared_region(value, "clSetKernelArgSVMPointer")
+            where = [session.ARGUMENT_BUFFER, shadow._root_id, offset, shadow._size - offset]
+            self._put(index, where, shadow._root)
         elif isinstance(value, MemoryObjectHolder):
             memory = value._memory("clSetKernelArg")
             if not self._facts.pointers[index]:

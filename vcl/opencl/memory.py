@@ -150,6 +150,8 @@ class Buffer(MemoryObject):
             fail(routine, "INVALID_HOST_PTR")
         if size <= 0:
             fail(routine, "INVALID_BUFFER_SIZE", f"a buffer of {size} bytes")
+        if flags & FLAGS["USE_HOST_PTR"] and self._share(context, flags, size, data):
+            return
         limit = min(d.get_info(INFO["MAX_MEM_ALLOC_SIZE"]) for d in context._devices)
         if size > limit:
             fail(
@@ -170,6 +172,20 @@ class Buffer(MemoryObject):
         self._root: _Root | None = _Root(self._runtime, self._root_id)
         if data is not None:
             self._fill_from(data[: self._size])
+
+    def _share(self, context: Context, flags: int, size: int, data: Any) -> bool:
+        """If the host memory is of an SVMAllocation, be a region of its buffer."""
+        from vcl.opencl import svm
+
+        found = svm.locate(np.frombuffer(data, np.uint8).ctypes.data, size)
+        if found is None or found[0]._shadow is None or found[0]._context != context:
+            return False
+        shadow = found[0]._shadow
+        self._context, self._runtime = context, context._runtime
+        self._flags, self._size = flags, int(size)
+        self._origin, self._parent = found[1], shadow
+        self._root_id, self._root = shadow._root_id, shadow._root
+        return True
 
     def _fill_from(self, data: memoryview) -> None:
         """The initial contents: a write that nothing waits for, on no queue of the program's."""

@@ -27,6 +27,7 @@ from vcl.opencl import (
     program,
     rectangles,
     session,
+    svm,
 )
 
 
@@ -63,6 +64,12 @@ CLASSES = (
     memory.Buffer,
     memory.LocalMemory,
     mapping.MemoryMap,
+    svm.SVMPointer,
+    svm.SVM,
+    svm.SVMAllocation,
+    svm.SVMAllocator,
+    svm.SVMPool,
+    svm.PooledSVM,
     image.Image,
     image.ImageDescriptor,
     image.ImageFormat,
@@ -116,6 +123,11 @@ def build() -> ModuleType:
         enqueue_fill_image=image_commands.enqueue_fill_image,
         enqueue_map_image=image_commands.enqueue_map_image,
         get_supported_image_formats=image.get_supported_image_formats,
+        _enqueue_svm_memcpy=svm.enqueue_svm_memcpy,
+        _enqueue_svm_memfill=svm.enqueue_svm_memfill,
+        _enqueue_svm_map=svm.enqueue_svm_map,
+        _enqueue_svm_unmap=svm.enqueue_svm_unmap,
+        _enqueue_svm_migrate_mem=svm.enqueue_svm_migrate_mem,
         enqueue_map_buffer=mapping.enqueue_map_buffer,
         enqueue_migrate_mem_objects=enqueue.enqueue_migrate_mem_objects,
         unload_platform_compiler=_unload_platform_compiler,

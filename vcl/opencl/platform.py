@@ -158,7 +158,8 @@ class Device(Handle):
 # What a remote device's driver may offer but the cluster can't keep: memory shared with the host,
 # pipes and queues on the device.
 _NOT_HONOURED: dict[str, Any] = {
-    "SVM_CAPABILITIES": 0,
+    # Coarse-grain sharing is ours to give, by shadow buffers (`svm`); no other kind is possible.
+    "SVM_CAPABILITIES": CLASSES["device_svm_capabilities"]["COARSE_GRAIN_BUFFER"],
     "HOST_UNIFIED_MEMORY": False,
     "PARTITION_PROPERTIES": [],
     "PARTITION_MAX_SUB_DEVICES": 0,

@@ -279,6 +279,13 @@ class CancelPush(NamedTuple):
     transfer: int
 
 
+class EndpointLost(NamedTuple):
+    """An executor is gone: bytes that it was to send, and hasn't, won't come."""
+
+    endpoint: int
+    message: str
+
+
 TO_MASTER = Conversation(
     "client to master",
     {
@@ -310,6 +317,7 @@ TO_CLIENT = Conversation(
         44: Pull,
         45: DropStaging,
         47: CancelPush,
+        48: EndpointLost,
     },
 )
 

@@ -71,6 +71,7 @@ SAMPLES: list[Any] = [
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
     session.CancelPush(1),
+    session.EndpointLost(3, "it crashed"),
     part.Allocate(1, 7, 2**32),
     part.Free(1, [2, 3], 1, 7),
     part.Build(8, 9, [1], 2, UNITS, "-create-library"),

@@ -1,0 +1,25 @@
+"""The records of a session's objects: the little that they compute, and that none is shared."""
+
+from __future__ import annotations
+
+from master.objects import Building, Context, Executor, Program, Queue
+
+
+def test_an_executor_is_ready_with_both_connections() -> None:
+    executor = Executor(1, "a", 1)
+    assert not executor.ready
+    executor.control = 3
+    assert not executor.ready
+    executor.bulk = 4
+    assert executor.ready
+
+
+def test_no_two_records_share_a_container() -> None:
+    context = Context(1, [1], True)
+    queues = [Queue(n, context, 0, True) for n in (1, 2)]
+    programs = [Program(n, context, 1, [], "") for n in (1, 2)]
+    buildings = [Building(program, 1, set()) for program in programs]
+    assert queues[0].recent is not queues[1].recent
+    assert programs[0].nodes is not programs[1].nodes
+    assert programs[0].operations is not programs[1].operations
+    assert buildings[0].logs is not buildings[1].logs

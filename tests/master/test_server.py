@@ -1,0 +1,355 @@
+"""The master's shell over real WebSockets on the loopback, with clients made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from master import server as subject
+from master.server import MasterServer
+from vcl import transport
+from vcl.links import BulkLink, ControlLink, dial
+from vcl.transfers import GrantCredit
+from vcl.transport import Connection, ConnectionClosed, memory
+from vcl.wire import frame
+from vcl.wire.messages import node, part, session
+from vcl.wire.messages.handshake import (
+    DeviceDescription,
+    Hello,
+    Refused,
+    Welcome,
+    pack_handshake,
+    unpack_answer,
+)
+
+TOKEN = "the token"
+TIMEOUT_S = 10
+INFO = {"NAME": "cpu", "MAX_WORK_GROUP_SIZE": 8, "MAX_WORK_ITEM_SIZES": [8, 8, 8]}
+Connect = Callable[[], Awaitable[Connection]]
+
+
+class Cluster:
+    """A master, and what was opened to it."""
+
+    def __init__(self) -> None:
+        self.server = MasterServer(TOKEN)
+        self.url = ""
+        self.opened: list[Connection] = []
+
+    async def connect(self) -> Connection:
+        connection = await transport.connect(self.url)
+        self.opened.append(connection)
+        return connection
+
+    async def dial(self, role: str, token: str = TOKEN, **fields: Any) -> tuple[Any, Welcome]:
+        hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
+        connection, welcome = await dial(self.url, hello)
+        self.opened.append(connection)
+        return connection, welcome
+
+    async def agent(self, name: str = "a") -> ControlLink:
+        described = [DeviceDescription(platform={}, info=INFO)]
+        connection, _ = await self.dial(
+            "agent", name=name, incarnation=name, devices=described
+        )
+        return ControlLink(connection, node.TO_AGENT)
+
+    async def client(self) -> tuple[ControlLink, BulkLink, Welcome]:
+        connection, welcome = await self.dial("client")
+        bulk, _ = await self.dial("client-bulk", welcome.key, session=welcome.session)
+        link = ControlLink(connection, session.TO_CLIENT)
+        link.send([session.CreateContext(1, [1], True), session.CreateQueue(2, 1, 0, 0),
+                   session.CreateBuffer(10, 1, 64, 1)])  # fmt: skip
+        return link, BulkLink(bulk, 0, lambda transfer: None), welcome
+
+    async def executor(self, agent: ControlLink) -> tuple[ControlLink, BulkLink]:
+        (start,) = await agent.receive()
+        fields = {"token": start.ticket, "session": start.session, "name": str(start.node)}
+        bulk, _ = await self.dial("executor-bulk", **fields)
+        control, _ = await self.dial("executor", **fields)
+        link = BulkLink(bulk, start.node, lambda transfer: None)
+        return ControlLink(control, part.TO_EXECUTOR), link
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    made = Cluster()
+    host, port = await made.server.start("127.0.0.1", 0)
+    made.url = f"ws://{host}:{port}"
+    async with asyncio.timeout(TIMEOUT_S):
+        yield made
+        for connection in made.opened:
+            await connection.close()
+        await made.server.close()
+
+
+async def closed(connection: Connection) -> ConnectionClosed:
+    """How a connection ends, whatever still comes before."""
+    while True:
+        try:
+            await connection.recv()
+        except ConnectionClosed as error:
+            return error
+
+
+def fill(event: int) -> session.Fill:
+    return session.Fill(event, 2, [], 10, 0, 64, b"x")
+
+
+def chunk(destination: int, source: int, payload: bytes = b"bytes") -> tuple[bytes, bytes]:
+    header = frame.BulkFrame(frame.CHUNK, True, destination, source, 7, 0, b"")
+    return frame.pack_bulk_header(header), payload
+
+
+# The handshake
+
+
+async def test_a_first_message_that_is_garbage(cluster: Cluster) -> None:
+    connection = await cluster.connect()
+    await connection.send(b"\xc1 garbage")
+    answer = unpack_answer(await connection.recv())
+    assert isinstance(answer, Refused) and answer.code == "malformed"
+    assert (await closed(connection)).code == 1002
+
+
+@pytest.mark.parametrize(
+    "change", [{"role": "king"}, {"token": 7}, {"surprise": 1}, {"devices": [{}]}]
+)
+async def test_a_hello_with_wrong_fields(cluster: Cluster, change: dict[str, Any]) -> None:
+    hello = {**Hello(software="9", role="client", token=TOKEN).model_dump(), **change}
+    connection = await cluster.connect()
+    await connection.send(frame.pack_value(hello))
+    answer = unpack_answer(await connection.recv())
+    assert isinstance(answer, Refused) and answer.code == "malformed"
+    assert next(iter(change)) in answer.reason
+    await closed(connection)
+
+
+async def test_another_version(cluster: Cluster) -> None:
+    hello = Hello(software="99", role="client", token=TOKEN, version=7)
+    connection = await cluster.connect()
+    await connection.send(pack_handshake(hello))
+    answer = unpack_answer(await connection.recv())
+    assert isinstance(answer, Refused) and answer.code == "version"
+    assert "99" in answer.reason and "version 7" in answer.reason
+    await closed(connection)
+
+
+async def test_a_wrong_token_is_refused_and_the_connection_closed(cluster: Cluster) -> None:
+    connection = await cluster.connect()
+    await connection.send(pack_handshake(Hello(software="9", role="client", token="wrong")))
+    answer = unpack_answer(await connection.recv())
+    assert isinstance(answer, Refused) and answer.code == "token"
+    assert "127.0.0.1" in answer.reason
+    assert (await closed(connection)).sent_by_peer
+
+
+async def test_who_says_nothing_is_dropped(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "handshake_timeout_s", 0.01)
+    connection = await cluster.connect()
+    assert (await closed(connection)).sent_by_peer
+
+
+async def test_who_hangs_up_before_hello_leaves_nothing(cluster: Cluster) -> None:
+    connection = await cluster.connect()
+    await connection.close()
+    await cluster.client()
+    assert len(cluster.server._connections) == 2
+
+
+async def test_the_health_check(cluster: Cluster) -> None:
+    host, port = cluster.url.removeprefix("ws://").split(":")
+    for path, status in [("/healthz", b"200"), ("/other", b"404")]:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert status in await reader.readline()
+        writer.close()
+
+
+# Control
+
+
+async def test_a_command_goes_to_an_executor_and_its_end_comes_back(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    client.send([fill(20)])
+    executor, _ = await cluster.executor(agent)
+    allocate, operation = await executor.receive()
+    assert isinstance(allocate, part.Allocate) and isinstance(operation, part.FillRegion)
+    executor.send([part.Done([[operation.operation, 0, 5, 6, None, None]])])
+    assert await client.receive() == [session.EventsDone([[20, 0, 5, 6, None]])]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", frame.pack_value([1, 0]), frame.pack_control(1, 0, [[99]]),
+             frame.pack_control(3, 0, [[8, []]]), frame.pack_control(1, 9, [[8, []]])],
+)  # fmt: skip
+async def test_bad_control_frames_end_their_session_only(cluster: Cluster, data: bytes) -> None:
+    agent = await cluster.agent()
+    connection, welcome = await cluster.dial("client")
+    other, _, _ = await cluster.client()
+    await connection.send(data)
+    assert (await closed(connection)).sent_by_peer
+    other.send([fill(20)])
+    assert [m.session for m in await agent.receive()] == [welcome.session + 1]
+
+
+async def test_who_sends_a_bad_frame_is_told_why(cluster: Cluster) -> None:
+    connection, _ = await cluster.dial("client")
+    await connection.send(frame.pack_control(3, 0, [[8, []]]))
+    assert "one is missing" in (await closed(connection)).reason
+
+
+async def test_an_end_of_the_session_reaches_everybody_in_it(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, bulk, _ = await cluster.client()
+    client.send([fill(20)])
+    control, executor_bulk = await cluster.executor(agent)
+    await control.receive()
+    await client.connection.close()
+    for connection in (bulk.connection, control.connection, executor_bulk.connection):
+        assert (await closed(connection)).sent_by_peer
+    assert await agent.receive() == [node.StopExecutor(1)]
+    server = cluster.server
+    assert len(server._connections) == 1 and not server._bulk and not server._bound
+
+
+async def test_nothing_is_kept_of_a_session_that_is_over(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    client.send([fill(20)])
+    control, bulk = await cluster.executor(agent)
+    await control.receive()
+    await client.connection.close()
+    await closed(bulk.connection)
+    assert not cluster.server._early and not cluster.server._bulk
+
+
+# Bulk
+
+
+async def pair(cluster: Cluster, agent: ControlLink) -> tuple[BulkLink, BulkLink, ControlLink]:
+    """A session's two ends: the client's bulk, the executor's, and the client's control."""
+    client, bulk, _ = await cluster.client()
+    client.send([fill(20)])
+    control, executor_bulk = await cluster.executor(agent)
+    await control.receive()
+    return bulk, executor_bulk, client
+
+
+async def test_bulk_is_relayed_both_ways(cluster: Cluster) -> None:
+    client, executor, _ = await pair(cluster, await cluster.agent())
+    await client.connection.send(*chunk(1, 0))
+    received = await executor.receive()
+    assert (received.source, received.transfer, bytes(received.payload)) == (0, 7, b"bytes")
+    executor.grant(GrantCredit(7, 0))
+    assert (await client.receive()).kind == frame.CREDIT
+
+
+async def test_two_sessions_do_not_see_each_other(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    one, its_executor, control = await pair(cluster, agent)
+    two, other_executor, _ = await pair(cluster, agent)
+    # The endpoints have the same numbers in both sessions: 0 and 1.
+    await one.connection.send(*chunk(1, 0, b"of one"))
+    await two.connection.send(*chunk(1, 0, b"of two"))
+    assert bytes((await its_executor.receive()).payload) == b"of one"
+    assert bytes((await other_executor.receive()).payload) == b"of two"
+    await its_executor.connection.send(*chunk(0, 1, b"for one"))
+    await other_executor.connection.send(*chunk(0, 1, b"for two"))
+    assert bytes((await one.receive()).payload) == b"for one"
+    assert bytes((await two.receive()).payload) == b"for two"
+    await control.connection.close()
+    await closed(its_executor.connection)
+    await two.connection.send(*chunk(1, 0, b"still there"))
+    assert bytes((await other_executor.receive()).payload) == b"still there"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [chunk(1, 1), chunk(1, 2), (b"short",), (b"\xff" * 40,), chunk(1, 0, bytes(2**20 + 1))],
+    ids=["in the executor's name", "in an unknown name", "short", "garbage", "too long"],
+)
+async def test_a_bad_bulk_frame_ends_its_session_only(
+    cluster: Cluster, parts: tuple[bytes, ...]
+) -> None:
+    agent = await cluster.agent()
+    client, executor, control = await pair(cluster, agent)
+    other, other_executor, _ = await pair(cluster, agent)
+    await client.connection.send(*parts)
+    assert (await closed(client.connection)).sent_by_peer
+    for end in (control.connection, executor.connection):
+        await closed(end)
+    await other.connection.send(*chunk(1, 0))
+    assert (await other_executor.receive()).source == 0
+
+
+async def test_bulk_for_who_is_gone_does_no_harm(cluster: Cluster) -> None:
+    client, executor, control = await pair(cluster, await cluster.agent())
+    await executor.connection.close()
+    ((ended,),) = [m.events for m in await control.receive()]
+    assert ended[1] < 0
+    await client.connection.send(*chunk(1, 0))
+    await client.connection.send(*chunk(5, 0))
+    control.send([session.Read(21, 2, [], 10, 0, 64)])
+    assert any(isinstance(m, session.EventsDone) for m in await control.receive())
+
+
+async def test_bulk_may_come_before_its_receiver_is_connected(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, bulk, _ = await cluster.client()
+    client.send([fill(20)])
+    await bulk.connection.send(*chunk(1, 0, b"early"))
+    _, executor = await cluster.executor(agent)
+    assert bytes((await executor.receive()).payload) == b"early"
+
+
+async def test_bulk_may_come_before_an_executor_that_starts_again(cluster: Cluster) -> None:
+    # The client sends short transfers without credit, and never again: the receiver would hang.
+    agent = await cluster.agent()
+    client, bulk, _ = await cluster.client()
+    client.send([fill(20)])
+    control, executor = await cluster.executor(agent)
+    await executor.connection.close()
+    await closed(control.connection)
+    await client.receive()
+    client.send([fill(21)])
+    assert await agent.receive() == [node.StopExecutor(1)]
+    await bulk.connection.send(*chunk(1, 0, b"early"))
+    _, executor = await cluster.executor(agent)
+    await bulk.connection.send(*chunk(1, 0, b"late"))
+    assert bytes((await executor.receive()).payload) == b"early"
+
+
+async def test_bulk_for_ends_that_will_never_be_is_not_kept(cluster: Cluster) -> None:
+    _, bulk, _ = await cluster.client()
+    for endpoint in range(100, 120):
+        await bulk.connection.send(*chunk(endpoint, 0, bytes(1 << 16)))
+    await bulk.connection.send(*chunk(0, 0, b"back to itself"))
+    await bulk.receive()
+    kept = sum(len(d) for early in cluster.server._early.values() for d in early)
+    assert kept < 1 << 20
+
+
+async def test_bulk_that_comes_just_after_the_end_of_its_session() -> None:
+    # The control connection's reader runs first and ends the session; the relay has its frame.
+    server = MasterServer(TOKEN)
+    async with asyncio.timeout(TIMEOUT_S):
+        ends = [memory.pair() for _ in range(2)]
+        handlers = [asyncio.create_task(server._handle(far, "/")) for _, far in ends]
+        control, bulk = (near for near, _ in ends)
+        await control.send(pack_handshake(Hello(software="9", role="client", token=TOKEN)))
+        welcome = unpack_answer(await control.recv())
+        assert isinstance(welcome, Welcome)
+        hello = Hello(software="9", role="client-bulk", token=welcome.key, session=1)
+        await bulk.send(pack_handshake(hello))
+        await bulk.recv()
+        control.send_soon(frame.pack_control(1, 0, [[99]]))
+        bulk.send_soon(*chunk(1, 0))
+        done, _ = await asyncio.wait(handlers)
+    assert [handler.exception() for handler in done] == [None, None]

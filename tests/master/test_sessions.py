@@ -1,0 +1,386 @@
+"""One session: objects, the order of queues, failures, releases, and the loss of executors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.master.rigs import GLOBAL, SessionRig, kernel, place
+from vcl.errors import (
+    DEVICE_NOT_AVAILABLE,
+    EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
+    OUT_OF_RESOURCES,
+    RemoteProtocolError,
+)
+from vcl.wire.messages import part
+
+from vcl.wire.messages.session import (  # isort: skip
+    BUILD, LINK, AskReport, BuildProgram, Built, CancelPush, Copy, CreateBuffer, CreateContext,
+    CreateQueue, CreateUserEvent, DropStaging, EventsDone, Fill, Launch, Marker, Push, Read,
+    Release, Report, SetUserEvent, Write,
+)  # fmt: skip
+
+SIZE = 1 << 20
+OUT_OF_ORDER = 1
+DEPENDENCY_FAILED = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
+
+
+def rig(devices: int = 2, properties: int = 0) -> SessionRig:
+    """Queue 2 is the cluster's, queue 2 + d that of device d; buffers 10 and 11; program 5."""
+    made = SessionRig(*(place(d) for d in range(1, devices + 1)), properties=properties)
+    made.say(*(CreateQueue(2 + d, 1, d, 0) for d in range(1, devices + 1)))
+    made.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    made.build(5, kernel("k", (GLOBAL, "int*")))
+    return made
+
+
+def fill(event: int, queue: int = 3, waits: tuple[int, ...] = (), buffer: int = 10) -> Fill:
+    return Fill(event, queue, list(waits), buffer, 0, SIZE, b"x")
+
+
+def launch(event: int, waits: tuple[int, ...] = (), queue: int = 2) -> Launch:
+    return Launch(event, queue, list(waits), 5, "k", [0], [64], [4], [[1, 10, 0, SIZE]])
+
+
+# Ids and objects
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        CreateContext(1, [1], True),
+        CreateContext(0, [1], True),
+        CreateContext(-1, [1], True),
+        CreateQueue(2, 1, 0, 0),
+        CreateQueue(90, 9, 0, 0),
+        CreateQueue(90, 1, 9, 0),
+        CreateBuffer(10, 1, 4, 1),
+        CreateBuffer(90, 9, 4, 1),
+        CreateBuffer(90, 1, 0, 1),
+        BuildProgram(5, 1, 90, BUILD, [["", ""]], ""),
+        BuildProgram(90, 9, 90, BUILD, [["", ""]], ""),
+        BuildProgram(90, 1, 90, BUILD, [], ""),
+        BuildProgram(90, 1, 90, BUILD, [["", ""], ["", ""]], ""),
+        BuildProgram(90, 1, 90, LINK, [[""]], ""),
+        BuildProgram(90, 1, 90, 77, [["", ""]], ""),
+        CreateUserEvent(90, 9),
+        CreateUserEvent(10, 1),
+        SetUserEvent(90, 0),
+        Fill(10, 3, [], 10, 0, 4, b"x"),
+        Fill(90, 9, [], 10, 0, 4, b"x"),
+        Fill(90, 3, [], 9, 0, 4, b"x"),
+        Fill(90, 3, [], 10, -1, 4, b"x"),
+        Fill(90, 3, [], 10, 0, 0, b"x"),
+        Fill(90, 3, [], 10, SIZE, 1, b"x"),
+        Write(90, 3, [], 10, SIZE - 1, 2, 100),
+        Read(90, 3, [], 10, 0, SIZE + 1),
+        Copy(90, 3, [], 10, 11, 0, 1, SIZE),
+        Copy(90, 3, [], 10, 11, 1, 0, SIZE),
+        Marker(90, 9, [], True),
+    ],
+)  # fmt: skip
+def test_what_no_honest_client_says(message: Any) -> None:
+    with pytest.raises(RemoteProtocolError):
+        rig().say(message)
+
+
+@pytest.mark.parametrize("status", [0, 1, -5])
+def test_a_user_event_is_set_once_and_never_above_complete(status: int) -> None:
+    r = rig()
+    r.say(CreateUserEvent(20, 1), fill(21))
+    if status > 0:
+        with pytest.raises(RemoteProtocolError):
+            r.say(SetUserEvent(20, status))
+        return
+    r.say(SetUserEvent(20, status))
+    assert r.ended() == {20: status}
+    for event in (20, 21):
+        with pytest.raises(RemoteProtocolError):
+            r.say(SetUserEvent(event, 0))
+
+
+# Order
+
+
+def test_an_in_order_queue_completes_in_order() -> None:
+    r = rig()
+    r.say(fill(20), fill(21, buffer=11))
+    first, second = r.said(part.FillRegion)
+    assert second.waits == [], "nothing in common but the queue"
+    r.done(second)
+    assert r.ended() == {}
+    r.done(first)
+    assert [e[0] for m in r.told(EventsDone) for e in m.events] == [20, 21]
+
+
+def test_an_out_of_order_queue_does_not() -> None:
+    r = rig(properties=OUT_OF_ORDER)
+    r.say(fill(20, 2), fill(21, 2, buffer=11))
+    r.done(r.said(part.FillRegion)[1])
+    assert r.ended() == {21: 0}
+
+
+def test_a_barrier_orders_an_out_of_order_queue() -> None:
+    r = rig(properties=OUT_OF_ORDER)
+    r.say(fill(20, 2), Marker(21, 2, [], True), Read(22, 2, [], 11, 0, 8))
+    assert r.ended() == {}
+    r.run()
+    assert [e[0] for m in r.told(EventsDone) for e in m.events] == [20, 21, 22]
+
+
+def test_a_marker_with_a_wait_list_waits_for_nothing_else() -> None:
+    r = rig(properties=OUT_OF_ORDER)
+    r.say(CreateUserEvent(20, 1), fill(21, 2, waits=(20,)), Read(22, 2, [], 11, 0, 8))
+    r.say(Marker(23, 2, [22], False))
+    assert r.ended() == {22: 0, 23: 0}
+
+
+def test_a_marker_without_waits_for_all_before_it() -> None:
+    r = rig(properties=OUT_OF_ORDER)
+    r.say(CreateUserEvent(20, 1), fill(21, 2, waits=(20,)), Marker(22, 2, [], False))
+    assert r.ended() == {}
+    r.say(SetUserEvent(20, 0))
+    r.run()
+    assert r.ended() == {20: 0, 21: 0, 22: 0}
+
+
+def test_a_marker_waits_for_what_an_earlier_barrier_did_not_wait_for() -> None:
+    # clFinish on an out-of-order queue is such a marker.
+    r = rig(properties=OUT_OF_ORDER)
+    r.say(CreateUserEvent(20, 1), CreateUserEvent(21, 1))
+    r.say(fill(22, 2, waits=(20,)), Marker(23, 2, [21], True), Marker(24, 2, [], False))
+    r.say(SetUserEvent(21, 0))
+    assert r.ended() == {21: 0, 23: 0}
+
+
+def test_nothing_is_planned_before_its_user_event_is_set() -> None:
+    r = rig()
+    r.say(CreateUserEvent(20, 1), fill(21, waits=(20,)), fill(22))
+    assert r.nodes == {}
+    r.say(SetUserEvent(20, 0))
+    assert len(r.said(part.FillRegion)) == 2
+
+
+# Failures
+
+
+def test_a_failed_user_event_fails_those_that_wait_for_it_only() -> None:
+    r = rig()
+    r.say(CreateUserEvent(20, 1), fill(21, waits=(20,)), fill(22), Marker(23, 2, [21], False))
+    r.say(SetUserEvent(20, -5))
+    r.run()
+    assert r.ended() == {20: -5, 21: DEPENDENCY_FAILED, 22: 0, 23: DEPENDENCY_FAILED}
+    assert len(r.said(part.FillRegion)) == 1, "21 never ran"
+
+
+def test_a_failed_operation_takes_its_version_back() -> None:
+    r = rig()
+    r.say(fill(20))
+    r.done(r.said(part.FillRegion)[0], -5, "broke")
+    r.say(Read(21, 2, [], 10, 0, 8))
+    assert r.ended() == {20: -5, 21: OUT_OF_RESOURCES}
+    _, told = r.told(EventsDone)
+    assert "broke" in told.events[0][4]
+
+
+def test_a_sender_that_failed_ends_its_receiver() -> None:
+    r = rig()
+    r.say(fill(20), Copy(21, 4, [20], 10, 11, 0, 0, SIZE))
+    (send,) = r.said(part.Send)
+    r.done(send, -5, "broke")
+    (cancel,) = r.said(part.CancelTransfer, 2)
+    assert cancel.transfer == send.transfer and "broke" in cancel.message
+
+
+def test_a_receiver_that_failed_stops_the_client_and_loses_nothing() -> None:
+    r = rig()
+    r.say(Write(20, 3, [], 10, 0, SIZE, 100), Copy(21, 3, [], 10, 11, 0, 0, SIZE))
+    (push,), (receive,), (copy,) = (
+        r.told(Push), r.said(part.Receive), r.said(part.CopyRegion)
+    )  # fmt: skip
+    r.done(receive, -5, "broke")
+    assert r.told(CancelPush) == [CancelPush(push.transfer)]
+    r.done(copy, DEPENDENCY_FAILED, "broke")
+    r.say(Read(22, 2, [], 10, 0, SIZE))
+    assert r.ended() == {20: 0, 21: -5, 22: 0}
+    assert not r.told(DropStaging)
+
+
+@pytest.mark.parametrize("operations", [[[7, 0, 0, 0, None, None]], [[1, 0, 0, 0, None, None]] * 2])
+def test_reports_of_operations_that_are_not_under_way(operations: list[Any]) -> None:
+    r = rig()
+    r.say(fill(20))
+    with pytest.raises(RemoteProtocolError, match="isn't under way"):
+        r.answer(1, part.Done(operations))
+
+
+def test_a_report_in_the_name_of_another_node() -> None:
+    r = rig()
+    r.say(fill(20))
+    with pytest.raises(RemoteProtocolError, match="isn't under way"):
+        r.answer(2, part.Done([[1, 0, 0, 0, None, None]]))
+
+
+@pytest.mark.parametrize(
+    "operation", [[1], [1, "0", 0, 0, None, None], [[], 0, 0, 0, None, None]]
+)
+def test_malformed_reports(operation: list[Any]) -> None:
+    r = rig()
+    r.say(fill(20))
+    with pytest.raises(RemoteProtocolError):
+        r.answer(1, part.Done([operation]))
+
+
+# Reports of launches
+
+
+def test_a_report_of_what_is_unknown_or_no_launch() -> None:
+    r = rig()
+    r.say(AskReport(90, 77), fill(20))
+    r.run()
+    r.say(AskReport(91, 20))
+    assert r.told(Report) == [Report(90, None), Report(91, None)]
+
+
+def test_a_report_asked_for_a_launch_that_was_never_planned_is_answered() -> None:
+    r = rig()
+    r.say(CreateUserEvent(20, 1), launch(21, waits=(20,)), AskReport(90, 21))
+    r.say(SetUserEvent(20, -5))
+    assert r.told(Report) == [Report(90, None)]
+
+
+# Release
+
+
+def test_a_buffer_is_freed_after_its_last_use() -> None:
+    r = rig()
+    r.say(fill(20), Copy(21, 4, [20], 10, 11, 0, 0, SIZE), Release([10]))
+    (on_1,), (on_2,) = r.said(part.Free, 1), r.said(part.Free, 2)
+    assert on_1.waits == [
+        m.operation for m in r.nodes[1] if isinstance(m, (part.FillRegion, part.Send))
+    ]
+    assert on_2.waits == [
+        m.operation for m in r.nodes[2] if isinstance(m, (part.Receive, part.CopyRegion))
+    ]
+    r.run()
+    assert 10 not in r.session.buffers
+    assert r.ended() == {20: 0, 21: 0}
+
+
+def test_a_buffer_lives_while_a_command_that_is_not_planned_refers_to_it() -> None:
+    r = rig()
+    r.say(CreateUserEvent(20, 1), fill(21, waits=(20,)), Release([10, 21, 3]))
+    assert 10 in r.session.buffers
+    r.say(SetUserEvent(20, 0))
+    assert 10 not in r.session.buffers
+    r.run()
+    assert r.ended() == {20: 0, 21: 0} and 21 not in r.session.commands
+
+
+def test_a_released_buffer_drops_what_the_client_keeps_for_it() -> None:
+    r = rig()
+    r.say(Write(20, 3, [], 10, 0, SIZE, 100), Release([10]))
+    assert r.told(DropStaging) == [DropStaging([100])]
+
+
+def test_a_program_is_forgotten_after_its_last_launch() -> None:
+    r = rig()
+    r.say(launch(20), Release([5]))
+    for node in (1, 2):
+        (forget,), (run,) = r.said(part.ForgetProgram, node), r.said(part.Run, node)
+        assert run.operation in forget.waits
+    r.run()
+    assert r.ended() == {20: 0} and not r.session.programs
+
+
+def test_released_events_and_their_ids() -> None:
+    r = rig()
+    r.say(fill(20), Release([20]), Release([77]))
+    r.run()
+    assert r.ended() == {20: 0} and 20 not in r.session.commands
+    r.say(fill(21, waits=(20,)))
+    r.run()
+    assert r.ended()[21] == 0, "a wait for what is complete and released is none"
+
+
+# Executors lost
+
+
+def test_a_lost_executor_fails_what_it_had_and_loses_its_bytes() -> None:
+    r = rig()
+    r.say(fill(20), fill(21, 4, buffer=11))
+    r.lose(1)
+    assert r.ended() == {20: DEVICE_NOT_AVAILABLE}
+    r.run()
+    r.say(Read(22, 2, [], 10, 0, 8), Read(23, 2, [], 11, 0, 8))
+    r.run()
+    assert r.ended() == {20: DEVICE_NOT_AVAILABLE, 21: 0, 22: OUT_OF_RESOURCES, 23: 0}
+
+
+def test_what_another_holds_too_is_not_lost() -> None:
+    r = rig()
+    r.say(fill(20), Copy(21, 4, [20], 10, 11, 0, 0, SIZE))
+    r.run()
+    r.lose(1)
+    r.say(Read(22, 2, [], 10, 0, 8))
+    r.run()
+    assert r.ended() == {20: 0, 21: 0, 22: 0}
+
+
+def test_a_node_that_is_still_there_starts_afresh() -> None:
+    r = rig(1)
+    r.say(fill(20))
+    r.run()
+    r.lose(1, with_node=False)
+    r.clear()
+    r.say(fill(21), launch(22))
+    allocate, refill, build, run = r.nodes[1]
+    assert isinstance(allocate, part.Allocate) and refill.waits == []
+    assert isinstance(build, part.Build) and isinstance(run, part.Run)
+    r.run()
+    assert r.ended() == {21: 0, 22: 0}
+
+
+def test_the_home_of_a_merge_is_lost() -> None:
+    r = rig()
+    r.say(launch(20))
+    r.lose(1)
+    for operation in [o for o in r.session.ledger.live.values() if not o.transfer]:
+        r.answer(2, part.Done([[operation.id, 0, 1, 2, None, None]]))
+    assert all(o.node == 2 for o in r.session.ledger.live.values())
+    r.run()
+    assert r.ended() == {20: DEVICE_NOT_AVAILABLE}
+    assert not r.session.ledger.transfers
+
+
+def test_another_part_of_a_merge_is_lost() -> None:
+    r = rig()
+    r.say(launch(20))
+    (merge,) = r.said(part.Merge, 1)
+    r.lose(2)
+    cancelled = {m.transfer for m in r.said(part.CancelTransfer, 1)}
+    assert cancelled >= {t for t, _ in merge.transfers}
+    r.done(merge, DEPENDENCY_FAILED, "cancelled")
+    r.run()
+    assert r.ended() == {20: DEVICE_NOT_AVAILABLE}
+
+
+def test_a_sender_is_told_that_its_receiver_is_lost() -> None:
+    # A large transfer waits for credit, which never comes then: the command would never end.
+    r = rig()
+    r.say(fill(20))
+    r.run()
+    r.say(Copy(21, 4, [20], 10, 11, 0, 0, SIZE))
+    (send,) = r.said(part.Send, 1)
+    r.lose(2)
+    assert [m.transfer for m in r.said(part.CancelTransfer, 1)] == [send.transfer]
+
+
+def test_a_build_goes_on_without_a_lost_node() -> None:
+    r = rig()
+    r.say(BuildProgram(7, 1, 6, BUILD, [["", ""]], ""))
+    r.answer(1, part.BuildDone(6, 0, "", [], [kernel("k")]))
+    r.lose(2)
+    assert [m.status for m in r.told(Built)] == [0]
+    assert not r.session._builds.under_way

@@ -1,0 +1,126 @@
+"""A real driver in a process of its own, since tests of the client swap pyopencl in theirs.
+
+Owns: `DriverHost`, and as a program (`python -m tests.node_agent.driver_host`) the process. Must
+not know: what is done with the driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from node_agent.effects import StartMerge, Store
+from node_agent.inputs import BuildEnded, BytesReady, Ended
+
+ROOT = Path(__file__).resolve().parents[2]
+timeout_s = 60.0
+
+
+class DriverHost:
+    """Effects in, inputs for the core out; one device, of id 1."""
+
+    def __init__(self) -> None:
+        environment = os.environ | {"POCL_MAX_PTHREAD_COUNT": "2", "PYOPENCL_NO_CACHE": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.node_agent.driver_host"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._inputs: list[Any] = []
+
+    def call(self, method: str, *arguments: Any) -> None:
+        """Call a method of the driver."""
+        assert self._process.stdin is not None
+        pickle.dump((method, arguments), self._process.stdin)
+        self._process.stdin.flush()
+
+    def start(self, *messages: Any) -> None:
+        """Start, as one batch."""
+        for message in messages:
+            self.call("start", message)
+        self.call("flush")
+
+    def store(self, store: Store) -> None:
+        """Store, flushed."""
+        self.call("store", store)
+        self.call("flush")
+
+    def merge(self, effect: StartMerge) -> None:
+        """StartMerge."""
+        self.call("start_merge", effect)
+
+    def take(self, operation: int) -> Ended | BytesReady:
+        """The next input about an operation; what comes about others is kept."""
+        while True:
+            for one in self._inputs:
+                if getattr(one, "operation", None) == operation:
+                    self._inputs.remove(one)
+                    return one  # type: ignore[no-any-return]
+            self._receive()
+
+    def built(self) -> Any:
+        """The message of the next build that ended."""
+        while True:
+            for one in self._inputs:
+                if isinstance(one, BuildEnded):
+                    self._inputs.remove(one)
+                    return one.message
+            self._receive()
+
+    def _receive(self) -> None:
+        assert self._process.stdout is not None
+        guard = threading.Timer(timeout_s, self._process.kill)
+        guard.start()
+        try:
+            self._inputs += pickle.load(self._process.stdout)
+        finally:
+            guard.cancel()
+
+    def close(self) -> list[Any]:
+        """Close the driver and end the process; answers what was left unread."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        with contextlib.suppress(EOFError):
+            while True:
+                self._receive()
+        assert self._process.wait(timeout_s) == 0
+        return self._inputs
+
+
+def main() -> None:
+    """Carry out calls that come on standard input until it ends."""
+    from node_agent.opencl_driver import Driver
+
+    # Whatever a driver prints must not get between the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def plain(one: Any) -> Any:
+        if isinstance(one, BytesReady):
+            return BytesReady(one.operation, tuple(bytes(d) for d in one.data), one.start)
+        return one
+
+    def post(inputs: list[Any]) -> None:
+        with lock:
+            pickle.dump([plain(one) for one in inputs], answers)
+            answers.flush()
+
+    driver = Driver([(1, 0)], None, post)
+    with contextlib.suppress(EOFError):
+        while True:
+            method, arguments = pickle.load(sys.stdin.buffer)
+            getattr(driver, method)(*arguments)
+    driver.close()
+
+
+if __name__ == "__main__":
+    main()

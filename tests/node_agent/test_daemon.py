@@ -1,0 +1,201 @@
+"""The agent with a master made by hand: registration, and executors that it starts and loses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from node_agent import daemon
+from node_agent.daemon import Agent, AgentOptions, Executors, child_environment, run_agent
+from node_agent.executor import Assignment
+from tests.node_agent.fake_master import FakeMaster
+from vcl.errors import ConnectionProblem
+from vcl.wire import frame
+from vcl.wire.messages import node
+
+TIMEOUT_S = 60
+
+
+def options(url: str, **changes: Any) -> AgentOptions:
+    fields = {"token": "t", "name": "me", "substring": None, "cores": (0,)}
+    return AgentOptions(url=url, **{**fields, **changes})
+
+
+async def nothing(agent: Agent) -> list[Any]:
+    """An inventory that takes no time."""
+    return []
+
+
+@asynccontextmanager
+async def serving(master: FakeMaster) -> AsyncIterator[tuple[Agent, Any, asyncio.Task[str]]]:
+    """A connected agent, the master's link to it, and its serving."""
+    agent = Agent(options(master.url))
+    agent._inventory = nothing.__get__(agent)  # type: ignore[method-assign]
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            await agent.connect()
+            _, link = await master.arrival("agent")
+            serve = asyncio.create_task(agent.serve())
+            yield agent, link, serve
+            if not serve.done():
+                serve.cancel()
+    finally:
+        await agent.close()
+
+
+async def process_of(agent: Agent, session: int) -> asyncio.subprocess.Process:
+    return agent._executors._serving[session]
+
+
+def start(session: int) -> node.StartExecutor:
+    return node.StartExecutor(session, 1, 60 + session, "ticket", [[1, 0]])
+
+
+# Registration
+
+
+async def test_registration_and_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "heartbeat_interval_s", 0.01)
+    async with FakeMaster() as master:
+        agent = Agent(options(master.url))
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await agent.connect()
+                hello, link = await master.arrival("agent")
+                assert (hello.role, hello.token, hello.name) == ("agent", "t", "me")
+                assert hello.host == daemon.host_id() and len(hello.incarnation) == 16
+                assert len(hello.devices) == agent.device_count >= 1
+                assert hello.devices[0].info["NAME"]
+                serve = asyncio.create_task(agent.serve())
+                assert await link.receive() == [node.Heartbeat(0)]
+                await link.connection.close(1000, "the master stops")
+                assert await serve == "the master stops"
+        finally:
+            await agent.close()
+
+
+async def test_no_device_that_matches(capfd: pytest.CaptureFixture[str]) -> None:
+    wanted = options("ws://127.0.0.1:1", substring="no such device")
+    assert await run_agent(wanted, asyncio.Event(), lambda agent: None) == 1
+    assert "no OpenCL device on this host" in capfd.readouterr().err
+
+
+async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Agent, "_inventory", nothing)
+    with pytest.raises(ConnectionProblem, match="can't reach"):
+        await Agent(options("ws://127.0.0.1:1")).connect()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"), [(["-c", "raise SystemExit(3)"], "status 3"), (None, "didn't enumerate")]
+)
+async def test_drivers_that_break_while_they_are_enumerated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, arguments: list[str] | None, text: str
+) -> None:
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\n" + ("exit 3\n" if arguments else "exec sleep 60\n"))
+    script.chmod(0o700)
+    monkeypatch.setattr(daemon.sys, "executable", str(script))
+    monkeypatch.setattr(daemon, "inventory_timeout_s", 10.0 if arguments else 0.01)
+    with pytest.raises(ConnectionProblem, match=text):
+        await Agent(options("ws://127.0.0.1:1")).connect()
+
+
+# Executors
+
+
+async def test_an_executor_that_is_killed_is_reported_with_the_signal() -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        link.send([start(4)])
+        hello, _ = await master.arrival("executor")
+        assert (hello.session, hello.token, hello.name) == (4, "ticket", "1")
+        os.kill((await process_of(agent, 4)).pid, signal.SIGKILL)
+        (ended,) = await link.receive()
+        assert (ended.session, ended.start) == (4, 64) and "SIGKILL" in ended.message
+        link.send([start(4)])
+        await master.arrival("executor")
+
+
+async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_not() -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        link.send([start(4)])
+        await master.arrival("executor")
+        stopped = await process_of(agent, 4)
+        link.send([node.StopExecutor(4), node.StopExecutor(9), start(5)])
+        _, control = await master.arrival("executor")
+        assert await stopped.wait() == -signal.SIGKILL
+        await control.connection.send(frame.pack_control(1, 0, [[99]]))
+        assert await link.receive() == [
+            node.ExecutorEnded(5, 65, "its process ended with status 1")
+        ]  # fmt: skip
+        assert len(agent._executors) == 0
+
+
+async def test_a_ready_executor_that_died_is_replaced() -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        (ready,) = agent._executors._ready
+        ready.kill()
+        await ready.wait()
+        link.send([start(4)])
+        hello, _ = await master.arrival("executor")
+        assert hello.session == 4
+
+
+async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        executors = Executors(child_environment((0,)))
+        try:
+            await executors.prepare()
+            (ready,) = executors._ready
+            descriptor = os.pidfd_open(ready.pid)
+            os.kill(ready.pid, signal.SIGKILL)
+            select.select([descriptor], [], [])
+            os.close(descriptor)
+            given = Assignment("ws://127.0.0.1:1", 4, 1, "ticket", [[1, 0]], None)
+            process = await executors.start(given)
+            await process.wait()
+            assert executors.ended(4, process)
+        finally:
+            await executors.close()
+
+
+async def test_all_executors_end_with_the_agent() -> None:
+    async with FakeMaster() as master:
+        async with serving(master) as (agent, link, _):
+            link.send([start(4), start(5)])
+            await master.arrival("executor")
+            await master.arrival("executor")
+            executors = agent._executors
+            processes = [*executors._ready, *executors._serving.values()]
+        assert all(p.returncode == -signal.SIGKILL for p in processes)
+
+
+# Details
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(0, "status 0"), (3, "status 3"), (-11, "SIGSEGV"), (-99, "signal 99")],
+)
+def test_how_a_process_ended(status: int, text: str) -> None:
+    assert text in daemon._how(status)
+
+
+def test_the_environment_of_processes_that_load_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VCL_MASTER", "VCL_TOKEN", "VCL_SWAP", "VCL_SWAP_MORE", "PYOPENCL_CTX"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("VCL_TRANSPORT", "websockets")
+    environment = child_environment((2, 5))
+    assert not {"VCL_MASTER", "VCL_TOKEN", "VCL_SWAP", "VCL_SWAP_MORE", "PYOPENCL_CTX"} & set(
+        environment
+    )
+    assert environment["VCL_TRANSPORT"] == "websockets"
+    assert environment["POCL_MAX_PTHREAD_COUNT"] == "2"
+    assert "POCL_MAX_PTHREAD_COUNT" not in child_environment(())

@@ -1,0 +1,127 @@
+"""The executor's process: its assignment, a session with a master made by hand, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from node_agent.daemon import child_environment
+from node_agent.executor import Assignment
+from tests.node_agent.fake_master import FakeMaster
+from vcl.links import ControlLink
+from vcl.wire import frame
+from vcl.wire.messages import part
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 60
+
+
+def assignment(url: str, **changes: Any) -> Assignment:
+    fields = {"session": 3, "node": 7, "ticket": "the ticket", "devices": [[11, 0]]}
+    return Assignment(**{"url": url, "substring": None, **fields, **changes})
+
+
+@asynccontextmanager
+async def executor(parent: int | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that waits for its assignment."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "node_agent.executor", str(parent or os.getpid()),
+        stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env=child_environment((0,)),
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def assign(process: asyncio.subprocess.Process, given: Assignment) -> None:
+    assert process.stdin is not None
+    process.stdin.write(given.to_line())
+    await process.stdin.drain()
+
+
+async def ends(control: ControlLink, *operations: int) -> dict[int, list[Any]]:
+    """What was reported of these operations, as [status, message]."""
+    found: dict[int, list[Any]] = {}
+    while set(operations) - set(found):
+        for message in await control.receive():
+            if isinstance(message, part.Done):
+                found |= {o[0]: [o[1], o[4]] for o in message.operations}
+    return found
+
+
+def test_an_assignment_is_one_line_that_makes_it_again() -> None:
+    given = assignment("ws://h:1", substring='a "quoted"\nname')
+    line = given.to_line()
+    assert line.endswith(b"\n") and line.count(b"\n") == 1
+    assert Assignment(**json.loads(line)) == given and json.loads(line) == asdict(given)
+
+
+async def test_a_session_from_its_assignment_to_its_end() -> None:
+    async with FakeMaster() as master, executor() as process:
+        await assign(process, assignment(master.url))
+        hello, bulk = await master.arrival("executor-bulk")
+        assert (hello.token, hello.session, hello.name) == ("the ticket", 3, "7")
+        hello, control = await master.arrival("executor")
+        assert (hello.token, hello.session, hello.name) == ("the ticket", 3, "7")
+        control.send([
+            part.Allocate(11, 20, 64),
+            part.FillRegion(1, [], 11, 20, 0, 64, b"ab"),
+            part.Receive(2, [1], 11, 20, 16, 4, 5, 0),
+            part.Send(3, [2], 11, 20, 0, 64, 6, 0),
+            part.CopyRegion(4, [], 11, 99, 0, 20, 0, 8),
+            part.Free(5, [4], 11, 20),
+        ])  # fmt: skip
+        credit = await bulk.receive()
+        assert (credit.kind, credit.source, credit.transfer) == (frame.CREDIT, 7, 5)
+        chunk = frame.BulkFrame(frame.CHUNK, True, 7, 0, 5, 0, b"")
+        await bulk.connection.send(frame.pack_bulk_header(chunk), b"WXYZ")
+        sent = await bulk.receive()
+        assert (sent.transfer, sent.last, sent.destination) == (6, True, 0)
+        assert bytes(sent.payload) == b"ab" * 8 + b"WXYZ" + b"ab" * 22
+        reported = await ends(control, 1, 2, 3, 4, 5)
+        assert [reported[n][0] for n in (1, 2, 3)] == [0, 0, 0]
+        assert reported[4][0] < 0 and "isn't on this device" in reported[4][1]
+        assert reported[5][0] < 0
+        await control.connection.close()
+        assert await process.wait() == 0
+
+
+async def test_who_is_refused_says_why_and_ends() -> None:
+    async with FakeMaster(refuse="no such session") as master, executor() as process:
+        await assign(process, assignment(master.url))
+        _, errors = await process.communicate()
+        assert process.returncode == 1 and b"no such session" in errors
+
+
+async def test_a_message_that_no_master_sends_ends_it() -> None:
+    async with FakeMaster() as master, executor() as process:
+        await assign(process, assignment(master.url))
+        _, control = await master.arrival("executor")
+        await control.connection.send(frame.pack_control(1, 0, [[10, 1]]))
+        _, errors = await process.communicate()
+        assert process.returncode == 1 and b"master to executor" in errors
+
+
+async def test_without_an_assignment_it_ends_quietly() -> None:
+    async with executor() as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        _, errors = await process.communicate()
+        assert (process.returncode, errors) == (0, b"")
+
+
+async def test_it_does_not_outlive_a_parent_that_is_gone_already() -> None:
+    async with executor(parent=1 << 30) as process:
+        assert await process.wait() == 0
