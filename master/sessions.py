@@ -3,6 +3,9 @@
 Owns: carrying out the client's messages, completing commands from executors' reports, freeing
 what was released, and what the loss of a node means for the session. Must not know: connections'
 transport, other sessions, or tokens.
+
+Long because every message of a client and every report of an executor ends up here; what they
+mean in detail is in `commands`, `planner`, `launches`, `builds`, `checks` and `reports`.
 """
 
 from __future__ import annotations

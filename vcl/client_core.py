@@ -42,10 +42,11 @@ class EventState:
 
 @dataclass(slots=True)
 class ReadState:
-    """A read's destination, and how many of its bytes are missing."""
+    """A read's destination, how many of its bytes are missing, and why some will never come."""
 
     destination: memoryview
     missing: int
+    lost: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,9 @@ class ClientCore:
             assert state.told is not None
             read = self._reads.get(event)
             if read is not None and state.told >= 0 and read.missing:
-                return
+                if read.lost is None:
+                    return
+                state.told, state.failure = OUT_OF_RESOURCES, read.lost
             self._to_end.popleft()
             self._end(event, state, state.told, ended)
 
@@ -246,9 +249,7 @@ class ClientCore:
     def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
         """Reads that wait for an endpoint's bytes fail, even if the master thought them complete."""
         for event in {p.event for p in self._pulls.values() if p.endpoint == m.endpoint}:
-            state = self.events[event]
-            if state.told is not None and state.told >= 0:
-                state.told, state.failure = OUT_OF_RESOURCES, m.message
+            self._reads[event].lost = m.message
         self._end_told(ended)
 
     def _arrived(self, event: int, size: int, ended: list[int]) -> None:

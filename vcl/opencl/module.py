@@ -28,6 +28,7 @@ from vcl.opencl import (
     rectangles,
     session,
     svm,
+    svm_commands,
 )
 
 
@@ -123,11 +124,11 @@ def build() -> ModuleType:
         enqueue_fill_image=image_commands.enqueue_fill_image,
         enqueue_map_image=image_commands.enqueue_map_image,
         get_supported_image_formats=image.get_supported_image_formats,
-        _enqueue_svm_memcpy=svm.enqueue_svm_memcpy,
-        _enqueue_svm_memfill=svm.enqueue_svm_memfill,
-        _enqueue_svm_map=svm.enqueue_svm_map,
-        _enqueue_svm_unmap=svm.enqueue_svm_unmap,
-        _enqueue_svm_migrate_mem=svm.enqueue_svm_migrate_mem,
+        _enqueue_svm_memcpy=svm_commands.enqueue_svm_memcpy,
+        _enqueue_svm_memfill=svm_commands.enqueue_svm_memfill,
+        _enqueue_svm_map=svm_commands.enqueue_svm_map,
+        _enqueue_svm_unmap=svm_commands.enqueue_svm_unmap,
+        _enqueue_svm_migrate_mem=svm_commands.enqueue_svm_migrate_mem,
         enqueue_map_buffer=mapping.enqueue_map_buffer,
         enqueue_migrate_mem_objects=enqueue.enqueue_migrate_mem_objects,
         unload_platform_compiler=_unload_platform_compiler,

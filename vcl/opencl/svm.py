@@ -1,7 +1,7 @@
 """Coarse-grain shared virtual memory, by shadow buffers.
 
-Owns: `SVMPointer`, `SVM`, `SVMAllocation`, `SVMAllocator`, `SVMPool`, `PooledSVM` and the
-`_enqueue_svm_*` functions (OpenCL 3.0 API, 5.6). Must not know: how bytes travel.
+Owns: `SVMPointer`, `SVM`, `SVMAllocation`, `SVMAllocator`, `SVMPool`, `PooledSVM` (OpenCL 3.0 API,
+5.6), and finding the allocation that an address lies in. Must not know: commands.
 
 An allocation is host memory and a buffer. Coarse-grain rules let the host touch it only while it
 is mapped, so a map reads the buffer into the host memory and an unmap writes it back; kernels get
@@ -12,25 +12,20 @@ are reported as absent.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl import mapping, pools
+from vcl.opencl import pools
 from vcl.opencl.context import CommandQueue, Context
 from vcl.opencl.enqueue import (
     WaitFor,
-    enqueue_copy_buffer,
-    enqueue_fill_buffer,
     enqueue_marker_with_wait_list,
-    read_memory,
-    write_memory,
 )
 from vcl.opencl.errors import fail
-from vcl.opencl.event import Event, wait_for_events
+from vcl.opencl.event import Event
 from vcl.opencl.handles import Handle
 from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
 
@@ -190,119 +185,6 @@ def shared_region(pointer: Any, routine: str) -> tuple[Buffer, int, int]:
         text = "not memory of an SVMAllocation: system sharing is absent"
         fail(routine, "INVALID_ARG_VALUE", text)
     return found[0]._shadow, found[1], size
-
-
-def _side(pointer: Any, size: int) -> tuple[SVMAllocation, int] | None:
-    if isinstance(pointer, PooledSVM):
-        pointer = pointer._allocation("clEnqueueSVMMemcpy")
-    return locate(pointer.svm_ptr, size)
-
-
-def enqueue_svm_memcpy(
-    queue: CommandQueue,
-    is_blocking: int,
-    dst: SVMPointer,
-    src: SVMPointer,
-    wait_for: WaitFor = None,
-    byte_count: Any = None,
-) -> Event:
-    """Enqueue a copy between shared or host memory."""
-    routine = "clEnqueueSVMMemcpy"
-    sizes = [s for s in (dst.size, src.size) if s is not None]
-    if byte_count is None and len(set(sizes)) > 1:
-        fail("_enqueue_svm_memcpy", "INVALID_VALUE", "sizes of source and destination differ")
-    size = min(sizes) if byte_count is None else int(byte_count)
-    if any(size > s for s in sizes):
-        fail(routine, "INVALID_VALUE", f"{size} bytes are more than source or destination has")
-    if size == 0:
-        return enqueue_marker_with_wait_list(queue, wait_for)
-    target, source = _side(dst, size), _side(src, size)
-    if target is not None and source is not None:
-        first, second = source[0]._shadow, target[0]._shadow
-        if first is None or second is None:
-            fail(routine, "INVALID_VALUE", "the memory was released")
-        event = enqueue_copy_buffer(queue, first, second, size, source[1], target[1], wait_for)
-        if is_blocking:
-            event.wait()
-        return event
-    if target is not None and target[0]._shadow is not None:
-        host = src.buf[:size]
-        return write_memory(
-            queue, target[0]._shadow, host, target[1], wait_for, bool(is_blocking), routine
-        )
-    if source is not None and source[0]._shadow is not None:
-        host = dst.buf[:size]
-        return read_memory(
-            queue, source[0]._shadow, host, source[1], wait_for, bool(is_blocking), routine
-        )
-    wait_for_events(list(wait_for or ()))
-    dst.buf[:size] = src.buf[:size]
-    return enqueue_marker_with_wait_list(queue, wait_for)
-
-
-def enqueue_svm_memfill(
-    queue: CommandQueue,
-    dst: SVMPointer,
-    pattern: Any,
-    byte_count: Any = None,
-    wait_for: WaitFor = None,
-) -> Event:
-    """Enqueue a fill of shared memory."""
-    shadow, offset, size = shared_region(dst, "clEnqueueSVMMemFill")
-    count = size if byte_count is None else int(byte_count)
-    return enqueue_fill_buffer(queue, shadow, pattern, offset, count, wait_for)
-
-
-def enqueue_svm_map(
-    queue: CommandQueue,
-    is_blocking: int,
-    flags: int,
-    svm: SVMPointer,
-    wait_for: WaitFor = None,
-    size: Any = None,
-) -> Event:
-    """Let the host touch shared memory."""
-    routine = "clEnqueueSVMMap"
-    reads, _ = mapping.map_flags(flags, routine)
-    shadow, offset, whole = shared_region(svm, routine)
-    count = whole if size is None else int(size)
-    found = locate(svm.svm_ptr, whole)
-    assert found is not None
-    found[0]._maps[offset] = (flags, count)
-    if not reads:
-        return enqueue_marker_with_wait_list(queue, wait_for)
-    host = found[0]._host[offset : offset + count]
-    return read_memory(queue, shadow, host, offset, wait_for, bool(is_blocking), routine)
-
-
-def enqueue_svm_unmap(
-    queue: CommandQueue, svm: SVMPointer, wait_for: WaitFor = None
-) -> Event:
-    """End a map: what the host may have changed is written back."""
-    routine = "clEnqueueSVMUnmap"
-    shadow, offset, whole = shared_region(svm, routine)
-    found = locate(svm.svm_ptr, whole)
-    assert found is not None
-    mapped = found[0]._maps.pop(offset, None)
-    if mapped is None:
-        fail(routine, "INVALID_VALUE", "the memory isn't mapped")
-    flags, count = mapped
-    if not mapping.map_flags(flags, routine)[1]:
-        return enqueue_marker_with_wait_list(queue, wait_for)
-    host = found[0]._host[offset : offset + count]
-    return write_memory(queue, shadow, host, offset, wait_for, False, routine)
-
-
-def enqueue_svm_migrate_mem(
-    queue: CommandQueue,
-    svms: Sequence[SVMPointer],
-    flags: int | None = None,
-    wait_for: WaitFor = None,
-) -> Event:
-    """A hint that changes no contents."""
-    if not svms:
-        fail("clEnqueueSVMMigrateMem", "INVALID_VALUE", "no memory")
-    return enqueue_marker_with_wait_list(queue, wait_for)
 
 
 class SVMAllocator:

@@ -1,0 +1,11 @@
+"""Figures of vcl beside yardsticks measured in the same run: `python -m benchmarks`.
+
+Owns: the list of measures. Must not know: vcl; the native yardsticks import this package in
+processes that must not load it.
+
+Each measure is a module with `program(cl, device, settings)`, which sets an OpenCL program up and
+answers a function that takes one sample, and `measure(cluster, settings)`, which answers rows.
+The same `program` runs on vcl here and on native pyopencl in a process of its own.
+"""
+
+MEASURES = ("roundtrip", "launches", "write", "read", "mandelbrot")

@@ -1,0 +1,209 @@
+"""What measures share: settings, figures, rows, yardstick processes, and sampling in turn.
+
+Owns: those. Must not know: what is measured; vcl at import time, because the processes of the
+yardsticks import this module and must not load it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from vcl import LocalCluster
+
+MIB = 2**20
+MB = 1e6
+
+Sample = dict[str, float]
+"""Metric: value, of one sample."""
+
+Sampler = Callable[[], Sample]
+"""Takes one sample."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured.
+
+    samples: medians are of so many, after one that is thrown away. cluster_launches: as
+    `launches`, on the cluster device, where 10,000 still take 40 s.
+    """
+
+    samples: int = 5
+    round_trips: int = 500
+    launches: int = 10_000
+    cluster_launches: int = 1000
+    transfer_sizes_mib: tuple[int, ...] = (64, 256)
+    image_side: int = 2048
+    iterations: int = 500
+
+
+QUICK = Settings(
+    samples=2,
+    round_trips=10,
+    launches=50,
+    cluster_launches=20,
+    transfer_sizes_mib=(1,),
+    image_side=64,
+    iterations=20,
+)
+"""Only shows that everything works."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Samples of one thing, in the order taken."""
+
+    samples: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def smallest(self) -> float:
+        return min(self.samples)
+
+    @property
+    def largest(self) -> float:
+        return max(self.samples)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: ours and its yardsticks, all in `unit`.
+
+    better: which direction is good, of `ours` and so of the ratios.
+    """
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher"]
+    ours: Figure
+    yardsticks: Mapping[str, Figure]
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """Our median divided by each yardstick's."""
+        return {name: self.ours.median / f.median for name, f in self.yardsticks.items()}
+
+
+Figures = dict[str, dict[str, Figure]]
+"""By side (a device of ours, or a yardstick), then by metric."""
+
+
+def row(
+    name: str,
+    unit: str,
+    better: Literal["lower", "higher"],
+    figures: Figures,
+    metric: str,
+    side: str,
+    yardsticks: Sequence[str],
+) -> Row:
+    """The row of one metric of one of our sides beside some yardsticks."""
+    beside = {kind: figures[kind][metric] for kind in yardsticks}
+    return Row(name, unit, better, figures[side][metric], beside)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """A new session's devices, and what a yardstick needs to be on the same hardware.
+
+    remote: the first node's. whole: the cluster device. local_name: of `remote` in its own
+    driver. core: that the first node is pinned to.
+    """
+
+    remote: Any
+    whole: Any
+    local_name: str
+    core: int
+
+
+def connect(cluster: LocalCluster) -> Devices:
+    """Begin a new session of this process with the cluster; an earlier one ends."""
+    import vcl
+
+    vcl.connect(cluster.url, token=cluster.token)
+    whole, *remotes = vcl.get_platforms()[0].get_devices()
+    node = cluster.nodes[0]
+    suffix = f" @ {node.name}"
+    remote = next(d for d in remotes if d.name.endswith(suffix))
+    return Devices(remote, whole, remote.name.removesuffix(suffix), node.cores[0])
+
+
+class Yardstick:
+    """A process that takes samples when asked, one at a time (`benchmarks.yardsticks`)."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        self._name = name
+        self._process = process
+
+    def sample(self) -> Sample:
+        """Ask for one sample; raises RuntimeError if the process has ended."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            raise RuntimeError(f"the yardstick {self._name} ended with status {status}")
+        sample: Sample = json.loads(line)
+        return sample
+
+
+@contextmanager
+def yardstick(name: str, devices: Devices, settings: Settings) -> Iterator[Yardstick]:
+    """Start a yardstick's process and end it."""
+    spec = json.dumps(asdict(settings))
+    place = ["--core", str(devices.core), "--device", devices.local_name]
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.yardsticks", name, *place, "--settings", spec],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        # One processor core for PoCL, as the agents give their executors.
+        env={
+            **os.environ,
+            "POCL_MAX_PTHREAD_COUNT": "1",
+            "POCL_CPU_MAX_CU_COUNT": "1",
+            "PYOPENCL_NO_CACHE": "1",
+        },
+    ) as process:
+        yield Yardstick(name, process)
+
+
+def sample_in_turn(
+    measure: str,
+    devices: Devices,
+    settings: Settings,
+    ours: Mapping[str, Sampler],
+    yardsticks: Sequence[str],
+) -> Figures:
+    """Sample our sides and the yardsticks `<kind>-<measure>`, in turn, so that all sides meet
+    the same disturbances. The first round of samples warms up and is thrown away.
+    """
+    with ExitStack() as stack:
+        sides = dict(ours)
+        for kind in yardsticks:
+            process = stack.enter_context(yardstick(f"{kind}-{measure}", devices, settings))
+            sides[kind] = process.sample
+        rounds = [
+            {name: take() for name, take in sides.items()} for _ in range(1 + settings.samples)
+        ][1:]
+    return {
+        side: {
+            metric: Figure(tuple(r[side][metric] for r in rounds)) for metric in rounds[0][side]
+        }
+        for side in sides
+    }

@@ -1,0 +1,74 @@
+"""Round trip: enqueue a tiny kernel, wait until it has finished.
+
+Owns: that measure. Must not know: vcl at import time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import common
+from benchmarks.common import Row, Sample, Sampler, Settings
+
+if TYPE_CHECKING:
+    from vcl import LocalCluster
+
+ITEMS, GROUP = 64, 32  # two work-groups, so that the cluster device may split
+
+SOURCE = "kernel void bump(global uint *counts) { counts[get_global_id(0)] += 1; }"
+
+
+def summary(seconds: Sequence[float]) -> Sample:
+    """Median and 99th percentile, in microseconds."""
+    median, p99 = np.percentile(seconds, [50, 99]) * 1e6
+    return {"median": float(median), "p99": float(p99)}
+
+
+def program(cl: Any, device: Any, settings: Settings) -> Sampler:
+    """One sample is so many round trips; every one of them is checked to have happened."""
+    context = cl.Context([device])
+    queue = cl.CommandQueue(context)
+    counts = np.zeros(ITEMS, np.uint32)
+    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
+    buffer = cl.Buffer(context, flags, hostbuf=counts)
+    kernel = cl.Program(context, SOURCE).build().bump
+    kernel.set_args(buffer)
+    trips = 0
+
+    def sample() -> Sample:
+        nonlocal trips
+        seconds = []
+        for _ in range(settings.round_trips):
+            began = time.perf_counter()
+            cl.enqueue_nd_range_kernel(queue, kernel, (ITEMS,), (GROUP,))
+            queue.finish()
+            seconds.append(time.perf_counter() - began)
+        trips += settings.round_trips
+        cl.enqueue_copy(queue, counts, buffer)
+        assert (counts == trips).all(), f"{trips} launches counted {counts.min()}..{counts.max()}"
+        return summary(seconds)
+
+    return sample
+
+
+def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
+    """On the first node's device and on the cluster device, beside native and TCP ping-pong."""
+    import vcl
+
+    devices = common.connect(cluster)
+    ours = {
+        "remote device": program(vcl, devices.remote, settings),
+        "cluster device": program(vcl, devices.whole, settings),
+    }
+    yardsticks = ("native", "tcp")
+    figures = common.sample_in_turn("roundtrip", devices, settings, ours, yardsticks)
+    return [
+        common.row(f"round trip, {side}, {metric}", "µs", "lower", figures, metric, side,
+                   yardsticks)
+        for side in ours
+        for metric in ("median", "p99")
+    ]  # fmt: skip
