@@ -7,6 +7,7 @@ used for afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
@@ -19,6 +20,20 @@ def build_message(program: Program, request: int, devices: list[int]) -> part.Bu
     """What tells a node to make a program."""
     return part.Build(
         program.id, request, devices, program.step, program.units, program.link_options
+    )
+
+
+def _is_kernel(entry: Any) -> bool:
+    """Whether this is [name, {device: [work-items in a group at most, ...]}, arguments]."""
+    return (
+        type(entry) is list
+        and len(entry) == 3
+        and type(entry[0]) is str
+        and type(entry[1]) is dict
+        and bool(entry[1])
+        and all(type(g) is list and g and type(g[0]) is int for g in entry[1].values())
+        and type(entry[2]) is list
+        and all(type(a) is list and len(a) > 1 and type(a[1]) is str for a in entry[2])
     )
 
 
@@ -53,6 +68,8 @@ class Builds:
         building = self.under_way.get(message.request)
         if building is None or node not in building.waiting:
             raise RemoteProtocolError(f"build {message.request} isn't under way on this node")
+        if not all(map(_is_kernel, message.kernels)):
+            raise RemoteProtocolError("malformed kernel in BuildDone")
         building.waiting.discard(node)
         building.logs.extend(message.logs)
         if message.status < 0:
@@ -93,8 +110,12 @@ class Builds:
         del self.under_way[building.request]
         if building.status == 0:
             building.program.kernels = {
-                name: KernelFacts(name, [(a[0], a[1]) for a in arguments])
-                for name, _, arguments in building.kernels
+                name: KernelFacts(
+                    name,
+                    [(a[0], a[1]) for a in arguments],
+                    min(group[0] for group in groups.values()),
+                )
+                for name, groups, arguments in building.kernels
             }
         self._ledger.for_client.append(
             session.Built(

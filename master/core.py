@@ -156,7 +156,8 @@ class MasterCore:
         if live is not None and hello.role == "client-bulk":
             expected = live.key
         elif live is not None:
-            node = next((n for n in live.executors if str(n) == hello.name), None)
+            executors = live.executors.items()
+            node = next((n for n, e in executors if str(e.endpoint) == hello.name), None)
             expected = ""
             if node is not None:
                 expected = ticket(live.key, node, live.executors[node].start)
@@ -179,7 +180,7 @@ class MasterCore:
             executor = live.executors[node]
             setattr(executor, _slot(hello), opened.connection)
             if hello.role == "executor-bulk":
-                self._effects.append(Bind(opened.connection, hello.session, node))
+                self._effects.append(Bind(opened.connection, hello.session, executor.endpoint))
             if executor.ready:
                 live.asked.pop(node, None)
                 self._flush(live)
@@ -246,18 +247,19 @@ class MasterCore:
 
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
         live.starts += 1
-        executor = Executor(node.id, node.name, live.starts)
+        endpoint = live.session.ledger.endpoint(node.id)
+        executor = Executor(node.id, node.name, live.starts, endpoint=endpoint)
         live.executors[node.id] = executor
         live.asked[node.id] = self._now
         number = live.session.number
         start = node_messages.StartExecutor(
             number,
-            node.id,
+            endpoint,
             executor.start,
             ticket(live.key, node.id, executor.start),
             [[device, index] for index, device in enumerate(node.devices)],
         )
-        self._effects.append(Expect(number, node.id))
+        self._effects.append(Expect(number, endpoint))
         self._effects.append(Send(node.connection, [start]))
         return executor
 

@@ -57,7 +57,9 @@ class LaunchPlanner:
         program = self._programs[message.program]
         uses = self._uses(message, program)
         queue: Queue = command.queue
-        places = self._planner.candidates(queue)
+        everywhere = self._planner.candidates(queue)
+        # Unlike devices may compile a source to something else: parts go to devices of one kind.
+        places = [p for p in everywhere if p.kind == everywhere[0].kind]
         ndrange = NDRange(
             tuple(message.global_offset),
             tuple(message.global_size),
@@ -67,10 +69,11 @@ class LaunchPlanner:
         why_whole = self._why_whole(queue, places, program, ndrange, uses, images)
         if why_whole is None and ndrange.local_size is None:
             # Chosen once for all parts, so that every part sees the same local size.
+            kernel = program.kernels[message.kernel]
             limits = zip(*(p.item_sizes_max for p in places), strict=True)
             local = choose_local_size(
                 ndrange.global_size,
-                min(p.group_items_max for p in places),
+                min(kernel.group_items_max, *(p.group_items_max for p in places)),
                 [min(sizes) for sizes in limits],
             )
             ndrange = NDRange(ndrange.global_offset, ndrange.global_size, local)
@@ -128,13 +131,13 @@ class LaunchPlanner:
         if not queue.context.split or queue.device:
             return "the queue is on a single device"
         if len(places) == 1:
-            return "the cluster has one device"
+            return "the cluster has one device, or none that is like it"
         if not program.verdict.may_split:
             return program.verdict.reason
         if images:
             return "it uses images"
         if any(u.buffer.flags & MEM_USE_HOST_PTR for u in uses):
-            return "a buffer was made with USE_HOST_PTR"
+            return "a buffer was made with USE_HOST_PTR, or is shared virtual memory"
         if min(ndrange.global_size) == 0:
             return "the NDRange is empty"
         if ndrange.local_size is not None and any(
@@ -260,41 +263,52 @@ class LaunchPlanner:
             if index == home:
                 continue
             transfer = self._ledger.new_transfer(finish.id, home_place.node)
-            transfers.append([transfer, place.node])
+            transfers.append([transfer, self._ledger.endpoint(place.node)])
             self._send_changes(
-                command, place, runs[index], merge, regions, written, transfer, home_place.node
-            )
-        live = self._ledger.live.keys()
-        waits = {runs[home]}
-        for use in uses:
-            waits |= use.buffer.writing(home_place.device, use.start, use.end, live)
-        self._ledger.for_nodes[home_place.node].append(
-            part.Merge(
-                finish.id,
-                sorted(waits),
-                home_place.device,
+                command,
+                place,
+                runs[index],
                 merge,
                 regions,
-                transfers,
-                message.program,
-                message.kernel,
-                list(ndrange.global_offset),
-                list(ndrange.global_size),
-                None if ndrange.local_size is None else list(ndrange.local_size),
-                message.arguments,
+                written,
+                transfer,
+                self._ledger.endpoint(home_place.node),
             )
+        description = part.Merge(
+            finish.id,
+            [runs[home]],
+            home_place.device,
+            merge,
+            regions,
+            transfers,
+            message.program,
+            message.kernel,
+            list(ndrange.global_offset),
+            list(ndrange.global_size),
+            None if ndrange.local_size is None else list(ndrange.local_size),
+            message.arguments,
         )
-        self._programs[message.program].operations.add(finish.id)
+        self._finish_merge(command, description, uses, home_place)
+
+    def _finish_merge(
+        self, command: Command, message: part.Merge, uses: Sequence[Use], home: Place
+    ) -> None:
+        """Send the merge to its home, which holds the result after it."""
+        live = self._ledger.live.keys()
+        waits = set(message.waits)
+        for use in uses:
+            waits |= use.buffer.writing(home.device, use.start, use.end, live)
+        self._ledger.for_nodes[home.node].append(message._replace(waits=sorted(waits)))
+        operation = message.operation
+        self._programs[message.program].operations.add(operation)
         for use in uses:
             if use.may_write:
                 self._planner.give(
-                    command, use.buffer, use.start, use.end, home_place.device, finish.id
+                    command, use.buffer, use.start, use.end, home.device, operation
                 )
             else:
                 # The rerun after a conflict reads it.
-                use.buffer.note_reader(
-                    home_place.device, use.start, use.end, finish.id, live
-                )
+                use.buffer.note_reader(home.device, use.start, use.end, operation, live)
 
     def _run_part(
         self,

@@ -14,6 +14,9 @@ from master.commands import Command
 from master.residency import Buffer
 from vcl.wire.messages import session
 
+SECOND_LIVES = 2**31
+"""Endpoints from here on belong to executors that had a predecessor on their node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gives:
@@ -76,9 +79,20 @@ class Ledger:
         """Messages to the client since the owner last took them."""
         self.staged_bytes: dict[int, int] = {}
         """Bytes of the client's copies that it hasn't been told to drop."""
+        self._endpoints: dict[int, int] = {}
+        self._last_endpoint = SECOND_LIVES
         self._last_operation = 0
         self._last_transfer = 0
         self._last_version = 0
+
+    def endpoint(self, node: int) -> int:
+        """The number by which bulk finds the executor on a node: at first the node's own."""
+        return self._endpoints.get(node, node)
+
+    def renew_endpoint(self, node: int) -> None:
+        """The executor on a node is gone: what is still sent to it mustn't reach a successor."""
+        self._last_endpoint += 1
+        self._endpoints[node] = self._last_endpoint
 
     def new_version(self) -> int:
         """A version that no byte had before."""

@@ -13,6 +13,8 @@ from typing import Any
 from master.planner import Place
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
 
+_KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VERSION")
+
 
 @dataclass(slots=True)
 class Node:
@@ -56,6 +58,7 @@ class Nodes:
                 name,
                 _number(info.get("MAX_WORK_GROUP_SIZE"), 1),
                 _sizes(info.get("MAX_WORK_ITEM_SIZES")),
+                tuple(str(info.get(name)) for name in _KIND),
             )
         self.by_id[node.id] = node
         return node

@@ -40,10 +40,15 @@ class Queue:
 
 @dataclass(slots=True)
 class KernelFacts:
-    """What a build told of a kernel: per argument (address qualifier, type name)."""
+    """What a build told of a kernel.
+
+    arguments: (address qualifier, type name) each. group_items_max: work-items that a work-group
+    of it may have on every device.
+    """
 
     name: str
     arguments: list[tuple[int, str]]
+    group_items_max: int
 
 
 @dataclass(slots=True)
@@ -84,7 +89,7 @@ class Executor:
     """The executor of this session on one node.
 
     start: tells it from those that were started before it. control, bulk: connection ids once
-    they are up. queued: messages until it is ready.
+    they are up. queued: messages until it is ready. endpoint: the number of its bulk.
     """
 
     node: int
@@ -93,6 +98,7 @@ class Executor:
     control: int | None = None
     bulk: int | None = None
     queued: list[Any] = field(default_factory=list)
+    endpoint: int = 0
 
     @property
     def ready(self) -> bool:

@@ -33,7 +33,11 @@ class PlanFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A device that a session may use now."""
+    """A device that a session may use now.
+
+    kind: what a source can ask for (address width, byte order, extensions, language version);
+    parts of one launch run on devices of one kind.
+    """
 
     device: int
     node: int
@@ -41,6 +45,7 @@ class Place:
     node_name: str
     group_items_max: int
     item_sizes_max: tuple[int, ...]
+    kind: tuple[object, ...] = ()
 
 
 class Planner:
@@ -137,19 +142,20 @@ class Planner:
         gives = Gives(buffer, place.device, start, end, contents.version)
         operation = self.ledger.begin(place.node, command, gives=(gives,))
         transfer = self.ledger.new_transfer(operation.id, place.node)
+        receiver = self.ledger.endpoint(place.node)
         size = end - start
         sources = self.places(sorted(contents.holders))
         if sources:
             # A holder on the same node is nearest; else the first, so that plans are repeatable.
             source = min(sources, key=lambda p: (p.node != place.node, p.device))
-            self.send(command, buffer, start, end, source, transfer, place.node)
-            endpoint = source.node
+            self.send(command, buffer, start, end, source, transfer, receiver)
+            endpoint = self.ledger.endpoint(source.node)
         else:
             assert contents.staging is not None, contents
             staging, base = contents.staging
             operation.staging = staging
             self.ledger.for_client.append(
-                session.Push(transfer, staging, start - base, size, place.node)
+                session.Push(transfer, staging, start - base, size, receiver)
             )
             endpoint = CLIENT
         self._tell(
@@ -265,7 +271,8 @@ class Planner:
             if contents.staging is not None:
                 staging, source_offset = contents.staging[0], start - contents.staging[1]
             elif sources:
-                transfer, endpoint = self.ledger.new_transfer(), sources[0].node
+                transfer = self.ledger.new_transfer()
+                endpoint = self.ledger.endpoint(sources[0].node)
                 self.send(command, buffer, start, stop, sources[0], transfer, CLIENT, main=True)
             self.ledger.for_client.append(
                 session.Pull(command.event, at, size, transfer, endpoint, staging, source_offset)

@@ -417,7 +417,8 @@ class Session:
             if transfer.sender_node == node:
                 # All was handed to a connection, but perhaps it never left the node.
                 self._sender_gone(number, reason)
-        self.ledger.for_client.append(session.EndpointLost(node, reason))
+        self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
+        self.ledger.renew_endpoint(node)
         self.ledger.for_nodes.pop(node, None)  # what one of them has to tell another, too
         for program in self.programs.values():
             program.nodes.discard(node)

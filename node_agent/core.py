@@ -57,6 +57,7 @@ class ExecutorCore:
         self._receives: dict[int, part.Receive] = {}  # by transfer
         self._gathering: dict[int, _Gathering] = {}  # by transfer
         self._held: dict[int, BytesReady] = {}
+        self._refused: dict[int, Ended] = {}  # by operation, until what ran before it has ended
         self._sends: set[int] = set()  # transfers whose bytes aren't ready
         self._unwanted: dict[int, str] = {}  # of these, the ones whose receiver failed
         self._sending: dict[int, tuple[int, int, int]] = {}  # transfer: operation, start, bytes
@@ -77,11 +78,7 @@ class ExecutorCore:
         self._now = now
         for one in inputs:
             if isinstance(one, Ended):
-                if one.operation not in self._readiness:
-                    continue  # it failed before, and more of it was on its way to the driver
-                if one.status < 0:
-                    self._stop_receiving(one.operation)
-                self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
+                self._ended(one)
             elif isinstance(one, FromMaster):
                 for message in one.messages:
                     self._from_master(message)
@@ -149,16 +146,18 @@ class ExecutorCore:
         if message.transfer in self._outgoing:
             self._outgoing.cancel(message.transfer)
             return
-        if not self._incoming.cancel(message.transfer):
-            return
-        receive = self._receives.pop(message.transfer, None)
+        receive = self._receives.get(message.transfer)
         if receive is not None:
-            operation = receive.operation
-        else:
+            if self._incoming.begun(message.transfer):
+                self._stop_storing(receive, message.message)
+            else:
+                del self._receives[message.transfer]
+                self._incoming.cancel(message.transfer)
+                self._readiness.fail(receive.operation, message.message)
+        elif self._incoming.cancel(message.transfer):
             gathering = self._gathering[message.transfer]
-            operation = gathering.message.operation
             self._forget_gathering(gathering)
-        self._readiness.fail(operation, message.message)
+            self._readiness.fail(gathering.message.operation, message.message)
 
     def _forget_gathering(self, gathering: _Gathering) -> None:
         for transfer in gathering.chunks:
@@ -202,6 +201,36 @@ class ExecutorCore:
 
     # ---- from the driver
 
+    def _ended(self, one: Ended) -> None:
+        if one.operation not in self._readiness:
+            return  # it failed before, and more of it was on its way to the driver
+        if one.status < 0 and self._still_running(one):
+            return
+        self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
+
+    def _still_running(self, one: Ended) -> bool:
+        """Whether what the driver had before this still runs: others must wait for it."""
+        message = self._readiness.message(one.operation)
+        text = one.text or f"OpenCL status {one.status}"
+        if one.operation in self._refused:
+            return False
+        if isinstance(message, part.Receive):
+            self._refused[one.operation] = one
+            self._stop_storing(message, text)
+            return True
+        if self._readiness.waits(one.operation):
+            self._refused[one.operation] = one
+            self._readiness.fail(one.operation, text)
+            return True
+        return False
+
+    def _stop_storing(self, message: part.Receive, reason: str) -> None:
+        """The rest is dropped; it ends when the chunks before have got to the device."""
+        self._receives.pop(message.transfer, None)
+        self._incoming.cancel(message.transfer)
+        self._readiness.doom(message.operation, reason)
+        self._effects.append(Store(message, 0, b"", True))
+
     def _bytes_ready(self, one: BytesReady) -> None:
         if self._readiness.waits(one.operation):
             # The driver's threads race: whether what made these bytes failed isn't told yet.
@@ -229,16 +258,12 @@ class ExecutorCore:
         self._effects.append(Unmap(operation))
         self._end(operation, 0, start, self._now, None, extra)
 
-    def _stop_receiving(self, operation: int) -> None:
-        """The driver couldn't store what came: the rest of the transfer is dropped."""
-        message = self._readiness.message(operation)
-        if isinstance(message, part.Receive) and message.transfer in self._receives:
-            del self._receives[message.transfer]
-            self._incoming.cancel(message.transfer)
-
     def _end(
         self, operation: int, status: int, start: int, end: int, text: str | None, extra: Any
     ) -> None:
+        refused = self._refused.pop(operation, None)
+        if refused is not None:
+            status, start, end, text = refused.status, refused.start, refused.end, refused.text
         failure = None if status >= 0 else text or f"OpenCL status {status}"
         message = self._readiness.message(operation)
         if isinstance(message, (part.Send, part.SendChanges)):

@@ -26,7 +26,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write bytes of a Receive to its device; answered by Ended after the last."""
+    """Write bytes of a Receive to its device; answered by Ended after the last.
+
+    No bytes and last: nothing to write, but answer in order.
+    """
 
     message: Any
     offset: int

@@ -452,13 +452,16 @@ class Driver:
     def _store(self, store: Store) -> None:
         m = store.message
         device = self._device(m.device)
-        event = self._cl.enqueue_copy(
-            device.transfer.queue,
-            device.buffer(m.buffer),
-            store.data,
-            dst_offset=m.offset + store.offset,
-            is_blocking=False,
-        )
+        if store.data:
+            event = self._cl.enqueue_copy(
+                device.transfer.queue,
+                device.buffer(m.buffer),
+                store.data,
+                dst_offset=m.offset + store.offset,
+                is_blocking=False,
+            )
+        else:
+            event = self._cl.enqueue_marker(device.transfer.queue)
         if store.last:
             device.transfer.watch(
                 event, lambda start, end: Ended(m.operation, 0, start, end), m.operation
@@ -621,7 +624,8 @@ def kernel_facts(cl: Any, kernel: Any, device: Any) -> tuple[str, list[Any], lis
 
     Work-group info: [WORK_GROUP_SIZE, COMPILE_WORK_GROUP_SIZE, LOCAL_MEM_SIZE,
     PREFERRED_WORK_GROUP_SIZE_MULTIPLE, PRIVATE_MEM_SIZE]; argument info per argument: [address
-    qualifier, type name, access qualifier, type qualifier, name].
+    qualifier, type name, access qualifier, type qualifier, name], the type name empty where the
+    driver doesn't tell.
     """
     info = cl.kernel_work_group_info
     group = [
@@ -632,10 +636,16 @@ def kernel_facts(cl: Any, kernel: Any, device: Any) -> tuple[str, list[Any], lis
         kernel.get_work_group_info(info.PRIVATE_MEM_SIZE, device),
     ]
     names = ("ADDRESS_QUALIFIER", "TYPE_NAME", "ACCESS_QUALIFIER", "TYPE_QUALIFIER", "NAME")
-    arguments = [
-        [kernel.get_arg_info(i, getattr(cl.kernel_arg_info, n)) for n in names]
-        for i in range(kernel.num_args)
-    ]
+    try:
+        arguments = [
+            [kernel.get_arg_info(i, getattr(cl.kernel_arg_info, n)) for n in names]
+            for i in range(kernel.num_args)
+        ]
+    except cl.Error as error:
+        if error.code != cl.status_code.KERNEL_ARG_INFO_NOT_AVAILABLE:
+            raise
+        # PoCL forgets it when it links. The arguments are then taken as they come.
+        arguments = [[0, "", 0, 0, f"argument{i}"] for i in range(kernel.num_args)]
     return kernel.function_name, group, arguments
 
 

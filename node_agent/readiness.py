@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+failures_kept_max = 65536
+
 
 @dataclass(slots=True, eq=False)
 class Node:
@@ -48,6 +50,7 @@ class Readiness:
         self._nodes: dict[int, Node] = {}
         self._ready: deque[Node] = deque()
         self._failed: list[tuple[int, str]] = []
+        self._failures: dict[int, str] = {}  # told, but the owner's peer may not know it yet
 
     def __len__(self) -> int:
         """Operations not done."""
@@ -62,11 +65,13 @@ class Readiness:
         leads: bool,
         regardless: bool = False,
     ) -> None:
-        """A new operation; a wait that is unknown is done already."""
+        """A new operation; a wait that is unknown is done already, or has failed."""
         node = Node(operation, message, follows, leads, regardless=regardless)
         for wait in waits:
             other = self._nodes.get(wait)
             if other is None:
+                if wait in self._failures:
+                    self._doom(node, self._failures[wait])
                 continue
             if other.doomed is not None:
                 self._doom(node, other.doomed)
@@ -111,6 +116,10 @@ class Readiness:
         """An operation ended; answers why it must count as failed, or None."""
         node = self._nodes.pop(operation)
         failure = node.doomed or failure
+        if failure is not None:
+            self._failures[operation] = failure
+            if len(self._failures) > failures_kept_max:
+                del self._failures[next(iter(self._failures))]
         for dependent in node.dependents:
             dependent.undone -= 1
             if not node.issued:
@@ -137,6 +146,10 @@ class Readiness:
     def _doom(self, node: Node, reason: str) -> None:
         if node.doomed is None and not node.regardless:
             node.doomed = reason
+
+    def doom(self, operation: int, reason: str) -> None:
+        """An operation that is with the driver can't succeed any more: it will end there."""
+        self._doom(self._nodes[operation], reason)
 
     def fail(self, operation: int, reason: str) -> None:
         """An operation can't succeed any more and isn't with the driver: end it when it may."""

@@ -101,6 +101,17 @@ class ClientCore:
         """Whether a user event isn't set: then no write may block the thread that would set it."""
         return any(e.queue == 0 and e.status == SUBMITTED for e in self.events.values())
 
+    def may_stage(self, size: int) -> bool:
+        """Whether a write of so many bytes need not wait for room.
+
+        The master takes bytes in only past half the limit, and when nothing is under way any
+        more, then nothing will make room: who waited there would wait for ever.
+        """
+        staged, most = self.staged_bytes, self.staging_bytes_max
+        if staged <= most // 2 or staged + size <= most or self.waits_for_program:
+            return True
+        return all(e.status <= COMPLETE for e in self.events.values())
+
     # ---- from the program
 
     def new_id(self) -> int:
@@ -247,7 +258,8 @@ class ClientCore:
         return []
 
     def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
-        """Reads that wait for an endpoint's bytes fail, even if the master thought them complete."""
+        """Reads that wait for an endpoint's bytes fail, even if the master thinks them complete."""
+        self._outgoing.forget(m.endpoint)
         for event in {p.event for p in self._pulls.values() if p.endpoint == m.endpoint}:
             self._reads[event].lost = m.message
         self._end_told(ended)

@@ -113,6 +113,11 @@ class Outgoing:
             self._cancelled.add(transfer)  # its credit may be on its way
         return self._waiting.pop(transfer, None) is not None
 
+    def forget(self, endpoint: int) -> None:
+        """An endpoint is gone: credit for what was sent to it without won't come."""
+        self._eager_bytes.pop(endpoint, None)
+        self._eager = {t: e for t, e in self._eager.items() if e[0] != endpoint}
+
 
 @dataclass(slots=True)
 class _In:
@@ -198,6 +203,11 @@ class Incoming:
         if last:
             del self._expected[transfer]
         return Deliver(transfer, offset, data, last)
+
+    def begun(self, transfer: int) -> bool:
+        """Whether some of its bytes were delivered."""
+        state = self._expected.get(transfer)
+        return state is not None and state.received > 0
 
     def refuse(self, transfer: int) -> list[GrantCredit]:
         """Nobody wants it now: drop what comes, but let the sender be rid of it."""

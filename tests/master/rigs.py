@@ -37,7 +37,7 @@ def kernel(name: str, *arguments: tuple[int, str], devices: Sequence[int] = ()) 
     facts = [[address, 0, 0, 0, f"a{i}"] for i, (address, _) in enumerate(arguments)]
     for fact, (_, type_name) in zip(facts, arguments, strict=True):
         fact[1] = type_name
-    return [name, {device: [] for device in devices}, facts]
+    return [name, {device: [1024, [0, 0, 0], 0, 1, 0] for device in devices or [1]}, facts]
 
 
 class SessionRig:

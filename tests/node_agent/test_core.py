@@ -232,12 +232,15 @@ def test_a_cancelled_receive_fails_with_what_waits_for_it() -> None:
 
 
 def test_a_receive_cancelled_in_mid_transfer_drops_the_rest() -> None:
+    # What came before is still being stored: nobody may have the memory until that has ended.
     r = Rig()
-    r.order(receive(1))
+    wanted = receive(1)
+    r.order(wanted)
     r.chunk(101, 0, b"1234", last=False)
-    (report,) = r.cancel(101)
-    assert report.messages[0].operations[0][0] == 1
+    assert Store(wanted, 0, b"", True) in r.cancel(101)
     assert r.chunk(101, 4, b"5678") == []
+    (report,) = r.feed(Ended(1, 0, 5, 6))
+    assert report.messages[0].operations[0][:2] == [1, DEPENDENCY_FAILED]
 
 
 def test_a_granted_receive_cancelled_before_its_first_chunk_drops_them_all() -> None:
@@ -263,10 +266,14 @@ def test_a_receive_cancelled_in_the_batch_that_dooms_it() -> None:
 
 def test_a_receive_that_the_driver_could_not_store() -> None:
     r = Rig()
-    r.order(receive(1, size=12))
+    wanted = receive(1, size=12)
+    r.order(wanted)
     r.chunk(101, 0, b"1234", last=False)
-    assert r.feed(Ended(1, -4, 0, 0, "no memory")) == [done([1, -4, 0, 0, "no memory", None])]
+    assert r.feed(Ended(1, -4, 0, 0, "no memory")) == [Store(wanted, 0, b"", True)]
     assert r.chunk(101, 4, b"1234", last=False) == [] and r.chunk(101, 8, b"1234") == []
+    (report,) = r.feed(Ended(1, 0, 5, 6))
+    assert report.messages[0].operations[0][1] < 0
+    assert r.core.operations_count == 0
 
 
 def test_two_chunks_that_the_driver_could_not_store() -> None:
@@ -276,6 +283,8 @@ def test_two_chunks_that_the_driver_could_not_store() -> None:
     r.chunk(101, 0, b"1234", last=False)
     r.chunk(101, 4, b"5678")
     r.feed(Ended(1, -4, 0, 0, "no memory"))
+    r.feed(Ended(1, -4, 0, 0, "no memory"))
+    assert r.core.operations_count == 0
     assert r.feed(Ended(1, -4, 0, 0, "no memory")) == []
 
 

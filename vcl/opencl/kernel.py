@@ -102,7 +102,7 @@ class Kernel(Handle):
         """Set one argument: a memory object, None, LocalMemory, or by-value bytes."""
         self._check_index(index)
         if value is None:
-            if not (self._facts.pointers[index] or self._facts.locals[index]):
+            if not self._may_be(index, self._facts.pointers[index] or self._facts.locals[index]):
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
             self._put(index, None, None)
         elif isinstance(value, Image):
@@ -110,7 +110,7 @@ class Kernel(Handle):
         elif isinstance(value, Sampler):
             self._put(index, [session.ARGUMENT_SAMPLER, *value._wire], None)
         elif isinstance(value, SVMPointer):
-            if not self._facts.pointers[index]:
+            if not self._may_be(index, self._facts.pointers[index]):
                 got = "shared virtual memory"
                 fail("clSetKernelArgSVMPointer", "INVALID_ARG_VALUE", self._describe(index, got))
             shadow, offset, _ = shared_region(value, "clSetKernelArgSVMPointer")
@@ -118,7 +118,7 @@ class Kernel(Handle):
             self._put(index, where, shadow._root)
         elif isinstance(value, MemoryObjectHolder):
             memory = value._memory("clSetKernelArg")
-            if not self._facts.pointers[index]:
+            if not self._may_be(index, self._facts.pointers[index]):
                 fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "a buffer"))
             if memory._context != self._context:
                 fail("clSetKernelArg", "INVALID_MEM_OBJECT", "the buffer is of another context")
@@ -126,7 +126,7 @@ class Kernel(Handle):
             # Its memory lives as long as the argument, even if the program releases the object.
             self._put(index, wire, memory._root)
         elif isinstance(value, LocalMemory):
-            if not self._facts.locals[index]:
+            if not self._may_be(index, self._facts.locals[index]):
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "LocalMemory"))
             if value.size == 0 or value.size >= 1 << 63:
                 got = f"{value.size} bytes"
@@ -135,9 +135,13 @@ class Kernel(Handle):
         else:
             self._set_value(index, value)
 
+    def _may_be(self, index: int, kind: bool) -> bool:
+        """Whether the argument is of a kind, or the driver doesn't tell."""
+        return kind or self._facts.unknown[index]
+
     def _set_image(self, index: int, image: Image) -> None:
         image._memory("clSetKernelArg")
-        if not self._facts.images[index]:
+        if not self._may_be(index, self._facts.images[index]):
             fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "an image"))
         where = [session.ARGUMENT_IMAGE, image._root_id, image._origin, image._size]
         self._put(index, where + image._describe(), image._root)

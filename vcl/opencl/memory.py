@@ -128,7 +128,13 @@ class Buffer(MemoryObject):
 
     @translated("clCreateBuffer")
     def __init__(
-        self, context: Context, flags: int, size: int = 0, hostbuf: Any = None
+        self,
+        context: Context,
+        flags: int,
+        size: int = 0,
+        hostbuf: Any = None,
+        *,
+        _shadow: bool = False,
     ) -> None:
         super().__init__()
         routine = "create_buffer"
@@ -166,9 +172,9 @@ class Buffer(MemoryObject):
         self._runtime = context._runtime
         self._root_id = self._runtime.core.new_id()
         self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
-        self._runtime.say(
-            session.CreateBuffer(self._root_id, context._id, self._size, self._flags)
-        )
+        # A shadow of shared memory counts as the host's: launches that use it aren't split.
+        said = self._flags | FLAGS["USE_HOST_PTR"] if _shadow else self._flags
+        self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, said))
         self._root: _Root | None = _Root(self._runtime, self._root_id)
         if data is not None:
             self._fill_from(data[: self._size])

@@ -268,6 +268,7 @@ class KernelFacts:
         self.name = name
         self.groups = groups
         self.arguments = arguments
+        self.unknown = [not a[1] for a in arguments]
         self.pointers = [
             a[0] in (_ADDRESS["GLOBAL"], _ADDRESS["CONSTANT"]) and not a[1].endswith("_t")
             for a in arguments

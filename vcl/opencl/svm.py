@@ -81,7 +81,7 @@ class SVMAllocation(SVMPointer):
             raw = np.zeros(self._size + spare, np.uint8)
             start = -raw.ctypes.data % spare
             self._host = raw[start : start + self._size]
-            self._shadow = Buffer(context, flags & 7, self._size)
+            self._shadow = Buffer(context, flags & 7, self._size, _shadow=True)
             _by_address[self.svm_ptr] = self
         else:
             self._host = np.zeros(0, np.uint8)

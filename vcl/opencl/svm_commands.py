@@ -2,7 +2,6 @@
 
 Owns: the `_enqueue_svm_*` functions of `_cl` (OpenCL 3.0 API, 5.6). Must not know: how bytes
 travel; an allocation has a shadow buffer (`svm`).
-an allocation has a shadow buffer (`svm`).
 """
 
 from __future__ import annotations

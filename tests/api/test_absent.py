@@ -1,0 +1,60 @@
+"""What isn't built raises NotImplementedError naming itself; nothing is silently skipped."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vcl as cl
+from vcl.opencl import absent
+
+SOURCE = "__kernel void f(__global int *a) { a[0] = 1; }"
+SPIR_V = b"\x03\x02\x23\x07" + bytes(16)
+
+# What a program would write, by what the error must name.
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "pipes": lambda ctx: cl.Pipe(ctx, 0, 4, 16, []),
+    "IL": lambda ctx: cl.Program(ctx, SPIR_V),
+    "sub_group": lambda ctx: (
+        cl.Program(ctx, SOURCE)
+        .build()
+        .f.get_sub_group_info(
+            ctx.devices[0], cl.kernel_sub_group_info.MAX_SUB_GROUP_SIZE_FOR_NDRANGE, [64]
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_says_what_is_missing(ctx: Any, name: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"vcl doesn't have .*{name}"):
+        WAYS[name](ctx)
+
+
+@pytest.mark.parametrize("name", absent.FUNCTIONS)
+def test_absent_functions_name_themselves(platform: Any, name: str) -> None:
+    from pyopencl import _cl
+
+    with pytest.raises(NotImplementedError, match=name.lstrip("_")):
+        getattr(_cl, name)()
+
+
+def test_no_name_of_the_layer_above_is_missing(platform: Any) -> None:
+    """Every `_cl.name` that pyopencl's Python layer mentions is there, but for OpenGL's."""
+    import pyopencl
+    from pyopencl import _cl
+
+    missing = set()
+    assert pyopencl.__file__ is not None
+    for path in Path(pyopencl.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if node.value.id == "_cl" and not hasattr(_cl, node.attr):
+                    missing.add(node.attr)
+            elif isinstance(node, ast.ImportFrom) and node.module == "pyopencl._cl":
+                missing |= {a.name for a in node.names if not hasattr(_cl, a.name)}
+    assert {name for name in missing if "gl" not in name.lower()} == set()

@@ -1,0 +1,297 @@
+"""The command line `vcl` as its user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import vcl
+from tests.processes import environment, run
+
+VCL = ["-m", "vcl.cli.main"]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+PROGRAM = """
+    import sys
+    import numpy as np
+    import pyopencl as cl
+    import pyopencl.array
+
+    ctx = cl.create_some_context(interactive=False)
+    queue = cl.CommandQueue(ctx)
+    twice = cl.array.arange(queue, 5, dtype=np.int32) * 2
+    print(ctx.devices[0].platform.name, twice.get().tolist())
+    """
+
+
+@pytest.fixture
+def cli(cluster: vcl.LocalCluster, tmp_path: Path) -> Run:
+    """cli(*arguments): `vcl` with these on the cluster, in an empty folder."""
+
+    def run_cli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        chosen = {"VCL_MASTER": cluster.url, "VCL_TOKEN": cluster.token} | variables
+        return run([*VCL, *arguments], environment(**chosen), tmp_path)
+
+    return run_cli
+
+
+def script(folder: Path, source: str, name: str = "program.py") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(source))
+    return path
+
+
+def fails_in_one_line(done: subprocess.CompletedProcess[str], status: int, *said: str) -> None:
+    assert done.returncode == status, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("vcl ")
+    for text in said:
+        assert text in line
+
+
+def nobody() -> str:
+    """The address of a master that isn't there."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"ws://127.0.0.1:{closed.getsockname()[1]}"
+
+
+def test_help(cli: Run) -> None:
+    done = cli("--help")
+    assert done.returncode == 0
+    for command in ("info", "run", "--version"):
+        assert command in done.stdout
+
+
+def test_version(cli: Run) -> None:
+    done = cli("--version")
+    assert (done.returncode, done.stdout) == (0, f"vcl {vcl.__vcl_version__}\n")
+
+
+def test_an_unknown_command(cli: Run) -> None:
+    done = cli("no-such-command")
+    assert done.returncode == 2
+    assert "no-such-command" in done.stderr and "Traceback" not in done.stderr
+
+
+# vcl info
+
+
+def test_info(cli: Run, cluster: vcl.LocalCluster) -> None:
+    done = cli("info")
+    assert done.returncode == 0, done.stderr
+    assert cluster.url in done.stdout
+    assert "VCL cluster of 2 devices on 2 nodes" in done.stdout
+    for node in cluster.nodes:
+        assert re.search(rf"Device \d: .* @ {node.name}", done.stdout)
+    assert cluster.token not in done.stdout
+
+
+def test_info_as_json(cli: Run, cluster: vcl.LocalCluster) -> None:
+    done = cli("info", "--json", "--master", cluster.url, VCL_MASTER="")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["master"] == cluster.url
+    assert found["platform"]["name"] == "VCL"
+    first, *remote = found["devices"]
+    assert first["name"] == "VCL cluster of 2 devices on 2 nodes"
+    assert sorted(d["name"].rpartition(" @ ")[2] for d in remote) == ["local0", "local1"]
+    for device in found["devices"]:
+        assert device["max_work_group_size"] >= 1
+        assert device["global_mem_size"] > 0
+
+
+def test_info_of_an_embedded_cluster(tmp_path: Path) -> None:
+    env = environment(VCL_LOCAL_NODES="1", XDG_STATE_HOME=str(tmp_path))
+    done = run([*VCL, "info", "--json"], env, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["devices"]) == 2
+
+
+def test_info_without_a_master(cli: Run) -> None:
+    url = nobody()
+    fails_in_one_line(cli("info", VCL_MASTER=url), 1, url, "vcl-master")
+
+
+def test_info_with_a_wrong_token(cli: Run, cluster: vcl.LocalCluster) -> None:
+    fails_in_one_line(cli("info", VCL_TOKEN="wrong"), 1, cluster.url, "token")
+
+
+def test_info_of_a_bad_address(cli: Run) -> None:
+    fails_in_one_line(cli("info", "--master", "http://x"), 1, "http://x", "ws://HOST:")
+
+
+# vcl run
+
+
+def test_run_makes_pyopencl_mean_the_cluster(cli: Run, tmp_path: Path) -> None:
+    done = cli("run", str(script(tmp_path, PROGRAM)))
+    assert done.stdout == "VCL [0, 2, 4, 6, 8]\n", done.stderr
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_run_looks_like_python(cli: Run, tmp_path: Path) -> None:
+    path = script(
+        tmp_path,
+        """
+        import sys
+        import beside  # next to the program, not in the current folder
+        print(__name__, __file__, sys.argv, sys.path[0], beside.VALUE)
+        import __main__
+        print(__main__.__file__ == __file__, "sys" in vars(__main__))
+        """,
+        "place/program.py",
+    )
+    script(tmp_path, "VALUE = 5", "place/beside.py")
+    arguments = ["--flag", "-m", "a b", "--help", "--master", "--"]
+    done = cli("run", "place/program.py", *arguments)
+    first, second = done.stdout.splitlines()
+    expected = ["place/program.py", *arguments]
+    assert first == f"__main__ place/program.py {expected} {path.parent} 5", done.stderr
+    assert second == "True True"
+
+
+def test_run_pickles_and_spawns_what_main_defines(cli: Run, tmp_path: Path) -> None:
+    script(
+        tmp_path,
+        """
+        import pickle
+        class Thing:
+            value = 3
+        print(type(pickle.loads(pickle.dumps(Thing()))).value)
+        """,
+    )
+    done = cli("run", "program.py")
+    assert done.stdout == "3\n", done.stderr
+
+
+def test_run_a_module(cli: Run, tmp_path: Path) -> None:
+    path = script(tmp_path, "import sys\nprint(__name__, sys.argv, __package__)", "pack/inner.py")
+    script(tmp_path, "", "pack/__init__.py")
+    script(tmp_path, "print('main of pack')", "pack/__main__.py")
+    done = cli("run", "-m", "pack.inner", "one", "-m", "--flag")
+    assert done.stdout == f"__main__ {[str(path), 'one', '-m', '--flag']} pack\n", done.stderr
+    assert cli("run", "-m", "pack").stdout == "main of pack\n"
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "said"),
+    [
+        ("raise SystemExit", 0, ""),
+        ("sys.exit(0)", 0, ""),
+        ("sys.exit(5)", 5, ""),
+        ("sys.exit('a reason')", 1, "a reason\n"),
+        ("import os; os._exit(9)", 9, ""),
+    ],
+)
+def test_run_passes_on_the_program_s_status(
+    cli: Run, tmp_path: Path, last: str, status: int, said: str
+) -> None:
+    script(tmp_path, f"import sys\n{last}")
+    done = cli("run", "program.py")
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_run_shows_the_program_s_own_traceback(cli: Run, tmp_path: Path) -> None:
+    script(tmp_path, "def f():\n    raise KeyError('mine')\n\nf()\n")
+    done = cli("run", "program.py")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "KeyError: 'mine'"
+    assert 'program.py", line 4' in done.stderr
+
+
+def test_run_shows_nothing_from_inside(cli: Run, tmp_path: Path) -> None:
+    script(tmp_path, "def f():\n    raise KeyError('mine')\n\nf()\n")
+    done = cli("run", "program.py")
+    assert "vcl/cli" not in done.stderr
+    assert "runpy" not in done.stderr and "typer" not in done.stderr
+
+
+@pytest.mark.parametrize("error", ["EOFError", "KeyboardInterrupt"])
+def test_run_shows_exceptions_that_a_cli_would_handle(cli: Run, tmp_path: Path, error: str) -> None:
+    script(tmp_path, f"raise {error}('mine')")
+    done = cli("run", "program.py")
+    assert done.stderr.splitlines()[-1] == f"{error}: mine"
+    # As Python does, so that a shell's loop stops too.
+    assert done.returncode == (-signal.SIGINT if error == "KeyboardInterrupt" else 1)
+
+
+def test_run_keeps_main_until_the_process_ends(cli: Run, tmp_path: Path) -> None:
+    script(
+        tmp_path,
+        """
+        import atexit, pickle
+        class Thing:
+            value = 3
+        atexit.register(lambda: print(pickle.loads(pickle.dumps(Thing())).value))
+        """,
+    )
+    assert cli("run", "program.py").stdout == "3\n"
+
+
+def test_run_of_a_program_with_a_syntax_error(cli: Run, tmp_path: Path) -> None:
+    script(tmp_path, "x = = 1\n")
+    done = cli("run", "program.py")
+    assert done.returncode == 1
+    assert "SyntaxError" in done.stderr.splitlines()[-1]
+
+
+def test_run_of_a_program_that_imports_what_is_missing(cli: Run, tmp_path: Path) -> None:
+    """It's the program's error, and not said to be the program that is missing."""
+    script(tmp_path, "import no_such_module")
+    for arguments in (["program.py"], ["-m", "program"]):
+        done = cli("run", *arguments)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1].startswith("ModuleNotFoundError")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["absent.py"], "absent.py"),
+        (["-m", "absent_module"], "absent_module"),
+        (["-m", "absent.inner"], "absent"),
+        ([], "which program?"),
+        (["."], "'.'"),
+    ],
+)
+def test_run_of_nothing(cli: Run, arguments: list[str], said: str) -> None:
+    fails_in_one_line(cli("run", *arguments), 2, said)
+
+
+def test_run_without_a_master(cli: Run, tmp_path: Path) -> None:
+    url = nobody()
+    script(tmp_path, PROGRAM)
+    done = cli("run", "--master", url, "program.py")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert url in last and "Is vcl-master running" in last
+
+
+def test_run_of_a_program_that_needs_no_cluster(cli: Run, tmp_path: Path) -> None:
+    """Nothing is connected to, and nothing started, for a program that uses no OpenCL."""
+    script(tmp_path, "print('hello')")
+    assert cli("run", "--master", nobody(), "program.py").stdout == "hello\n"
+
+
+def test_run_hands_the_cluster_to_the_program_s_children(cli: Run, tmp_path: Path) -> None:
+    """A child that imports vcl finds the same cluster (DESIGN, decision 12)."""
+    script(
+        tmp_path,
+        """
+        import subprocess, sys
+        source = "import vcl as cl; print(len(cl.get_platforms()[0].get_devices()))"
+        subprocess.run([sys.executable, "-c", source], check=True)
+        """,
+    )
+    assert cli("run", "program.py").stdout == "3\n"

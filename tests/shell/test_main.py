@@ -1,0 +1,280 @@
+"""The command lines of vcl-master and vcl-agent: ready lines, signals, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from master.__main__ import app as master_app
+from node_agent.__main__ import app as agent_app
+from tests.processes import Program, await_gone, descendants, environment, run, started
+
+MASTER = ("-m", "master")
+AGENT = ("-m", "node_agent")
+LOOPBACK = ("--listen", "127.0.0.1:0")
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A running master: its URL and its token file."""
+    directory = tmp_path_factory.mktemp("state")
+    arguments = [*MASTER, *LOOPBACK, "--state-dir", str(directory), "--ready-json"]
+    with started(arguments) as program:
+        yield json.loads(program.line())["url"], directory / "token"
+
+
+def ended_well(program: Program, number: signal.Signals) -> None:
+    """A signal ends it with status 0, without a traceback, and all its processes."""
+    children = descendants(program.pid)
+    program.process.send_signal(number)
+    status, errors = program.end()
+    assert status == 0, errors
+    assert "Traceback" not in errors
+    await_gone(children)
+
+
+def fails_in_one_line(arguments: list[str], *said: str, **variables: str) -> None:
+    """It ends by itself, with another status than 0 and a line that says what and where."""
+    done = run(arguments, environment(**variables))
+    assert done.returncode not in (0, None)
+    assert done.returncode > 0
+    assert "Traceback" not in done.stderr
+    ours = [line for line in done.stderr.splitlines() if re.match(r"vcl-(master|agent): ", line)]
+    assert len(ours) == 1, done.stderr
+    for text in said:
+        assert text in ours[0]
+    assert done.stdout == ""
+
+
+# vcl-master
+
+
+def test_master_is_ready_in_text(tmp_path: Path) -> None:
+    with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path)]) as program:
+        assert re.fullmatch(r"vcl-master is ready at ws://127\.0\.0\.1:\d+", program.line())
+        ended_well(program, signal.SIGTERM)
+
+
+def test_master_is_ready_in_json(tmp_path: Path) -> None:
+    arguments = [*MASTER, *LOOPBACK, "--state-dir", str(tmp_path / "new" / "place")]
+    with started([*arguments, "--ready-json"]) as program:
+        ready = json.loads(program.line())
+        assert ready["ready"] == "vcl-master"
+        host, _, port = ready["url"].removeprefix("ws://").rpartition(":")
+        socket.create_connection((host, int(port))).close()
+        ended_well(program, signal.SIGINT)
+
+
+def test_the_token_is_its_user_s_and_stays(tmp_path: Path) -> None:
+    tokens = []
+    for _ in range(2):
+        with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path / "state")]) as program:
+            program.line()
+            path = tmp_path / "state" / "token"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            tokens.append(path.read_text())
+            ended_well(program, signal.SIGTERM)
+    assert tokens[0] == tokens[1]
+    assert len(tokens[0].strip()) >= 32
+
+
+def test_the_token_s_usual_place(tmp_path: Path) -> None:
+    env = environment(XDG_STATE_HOME=str(tmp_path))
+    with started([*MASTER, *LOOPBACK], env) as program:
+        program.line()
+        (path,) = tmp_path.rglob("token")
+        assert path.parent.name == "vcl"
+
+
+def test_master_s_address_is_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        fails_in_one_line(
+            [*MASTER, "--listen", f"127.0.0.1:{port}", "--state-dir", str(tmp_path)],
+            f"127.0.0.1:{port}", "in use",
+        )  # fmt: skip
+
+
+def test_master_s_address_is_not_this_host_s(tmp_path: Path) -> None:
+    for host in ("192.0.2.1", "no-such-host.invalid"):
+        fails_in_one_line(
+            [*MASTER, "--listen", f"{host}:0", "--state-dir", str(tmp_path)], f"{host}:0"
+        )
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:x", "h:70000", ":1"])
+def test_master_s_address_is_not_one(listen: str) -> None:
+    shown = CliRunner().invoke(master_app, ["--listen", listen])
+    assert shown.exit_code == 2
+    assert listen in shown.stderr and "HOST:PORT" in shown.stderr
+
+
+def test_master_cannot_keep_its_token(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "state"
+    fails_in_one_line([*MASTER, *LOOPBACK, "--state-dir", str(place)], str(place), "token")
+
+
+def test_master_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    with started(["-c", "input()"]) as parent:
+        arguments = [*MASTER, *LOOPBACK, "--state-dir", str(tmp_path)]
+        with started([*arguments, "--parent-pid", str(parent.pid)]) as program:
+            program.line()
+            parent.process.kill()
+            parent.end()
+            status, errors = program.end()
+            assert status == 0, errors
+
+
+# vcl-agent
+
+
+def agent(url: str, token: Path, *more: str) -> list[str]:
+    return [*AGENT, url, "--token-file", str(token), *more]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_agent_is_ready_in_text_and_stops(master: tuple[str, Path], number: signal.Signals) -> None:
+    with started(agent(*master, "--name", "here")) as program:
+        line = program.line()
+        assert re.fullmatch(rf"vcl-agent here is ready: \d+ devices? at {master[0]}", line)
+        ended_well(program, number)
+
+
+def test_agent_is_ready_in_json_and_on_its_cores(master: tuple[str, Path]) -> None:
+    core = min(os.sched_getaffinity(0))
+    with started(agent(*master, "--name", "n", "--cores", str(core), "--ready-json")) as program:
+        ready = json.loads(program.line())
+        assert ready["ready"] == "vcl-agent"
+        assert ready["name"] == "n"
+        assert ready["devices"] >= 1
+        for process in (psutil.Process(program.pid), *descendants(program.pid)):
+            assert process.cpu_affinity() == [core]
+        ended_well(program, signal.SIGTERM)
+
+
+def test_agent_is_called_as_its_host(master: tuple[str, Path]) -> None:
+    with started(agent(*master, "--ready-json")) as program:
+        assert json.loads(program.line())["name"] == os.uname().nodename
+
+
+def test_agent_s_children_end_with_it_even_when_killed(master: tuple[str, Path]) -> None:
+    with started(agent(*master, "--name", "killed")) as program:
+        program.line()
+        children = descendants(program.pid)
+        assert children, "no executor was prepared"
+        program.process.kill()
+        await_gone(children)
+
+
+def test_agent_ends_when_its_master_does(tmp_path: Path) -> None:
+    with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path), "--ready-json"]) as program:
+        url = json.loads(program.line())["url"]
+        with started(agent(url, tmp_path / "token", "--name", "left")) as left:
+            left.line()
+            program.process.kill()
+            status, errors = left.end()
+            assert status == 1
+            assert "Traceback" not in errors
+            assert "vcl-agent: " in errors.splitlines()[-1]
+
+
+def test_agent_finds_no_master(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("anything\n")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+    fails_in_one_line(agent(url, tmp_path / "token"), url, "vcl-master")
+
+
+def test_agent_finds_something_else_than_a_master(tmp_path: Path) -> None:
+    """A server that closes at once, as of another protocol."""
+    (tmp_path / "token").write_text("anything\n")
+    source = (
+        "import socket\n"
+        "s = socket.create_server(('127.0.0.1', 0))\n"
+        "print(s.getsockname()[1], flush=True)\n"
+        "while True: c = s.accept()[0]; c.recv(1000); c.sendall(b'220 hello\\r\\n'); c.close()\n"
+    )
+    with started(["-c", source]) as server:
+        url = f"ws://127.0.0.1:{server.line()}"
+        fails_in_one_line(agent(url, tmp_path / "token"), url)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ws://", "ftp://here"])
+def test_agent_is_given_a_bad_url(url: str) -> None:
+    shown = CliRunner().invoke(agent_app, [url])
+    assert shown.exit_code == 1
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith("vcl-agent: ")
+    assert url in line and "ws://HOST:" in line
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:port", "ws://no host:1"])
+def test_agent_is_given_a_url_that_nobody_can_have(url: str) -> None:
+    fails_in_one_line([*AGENT, url], url)
+
+
+def test_agent_has_the_wrong_token(master: tuple[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("wrong\n")
+    fails_in_one_line(agent(master[0], tmp_path / "token"), master[0], "token")
+
+
+def test_agent_s_token_file_is_missing(master: tuple[str, Path], tmp_path: Path) -> None:
+    fails_in_one_line(agent(master[0], tmp_path / "absent"), str(tmp_path / "absent"))
+
+
+def test_two_agents_of_one_name(master: tuple[str, Path]) -> None:
+    """The second is refused, or both serve: never a crash of either."""
+    with started(agent(*master, "--name", "twin")) as first:
+        first.line()
+        done = None
+        with started(agent(*master, "--name", "twin")) as second:
+            assert second.process.stdout is not None
+            line = second.process.stdout.readline()
+            if not line:
+                done = second.end()
+        if done is not None:
+            status, errors = done
+            assert status == 1 and "twin" in errors and "Traceback" not in errors
+        assert first.process.poll() is None
+
+
+def test_agent_finds_no_opencl(master: tuple[str, Path], tmp_path: Path) -> None:
+    fails_in_one_line(
+        agent(*master), "no OpenCL device", "pip install",
+        OCL_ICD_VENDORS=str(tmp_path / "absent"), POCL_ICD_DISABLE="1",
+    )  # fmt: skip
+
+
+def test_agent_s_choice_of_devices_fits_none(master: tuple[str, Path]) -> None:
+    fails_in_one_line(agent(*master, "--devices", "no such device"), "no OpenCL device")
+
+
+@pytest.mark.parametrize("cores", ["x", "0,", "-1", "100000", ""])
+def test_agent_is_given_bad_cores(cores: str) -> None:
+    before = os.sched_getaffinity(0)
+    shown = CliRunner().invoke(agent_app, ["ws://127.0.0.1:1", f"--cores={cores}"])
+    assert shown.exit_code == 2
+    assert "--cores" in shown.stderr
+    assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.parametrize("module", ["master", "node_agent"])
+def test_help_and_unknown_flags(module: str) -> None:
+    wrong = run(["-m", module, "--no-such-flag"])
+    assert wrong.returncode == 2
+    assert "--no-such-flag" in wrong.stderr and "Traceback" not in wrong.stderr
+    shown = CliRunner().invoke({"master": master_app, "node_agent": agent_app}[module], ["--help"])
+    assert shown.exit_code == 0
+    assert "parent" not in shown.output

@@ -1,0 +1,235 @@
+"""connect and launch_report as programs meet them, and what is left of an embedded cluster."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+import vcl
+from tests.processes import await_gone, descendants, run_program, started_text
+
+PROGRAM = """
+    import signal, sys
+    import numpy as np
+    import vcl as cl
+
+    ctx = cl.create_some_context(interactive=False)
+    queue = cl.CommandQueue(ctx)
+    program = cl.Program(
+        ctx, "__kernel void more(__global int *a) { a[get_global_id(0)] += 1; }"
+    ).build()
+    kernel = program.more
+    buffer = cl.Buffer(ctx, cl.mem_flags.COPY_HOST_PTR, hostbuf=np.zeros(64, np.int32))
+
+    def one_more():
+        event = kernel(queue, (64,), (8,), buffer)
+        found = np.empty(64, np.int32)
+        cl.enqueue_copy(queue, found, buffer)
+        assert len(set(found)) == 1
+        return int(found[0]), event
+
+    print(*one_more()[0:1])
+    """
+
+
+# The embedded cluster
+
+# How the program ends, and what its parent sees of it.
+ENDINGS = {
+    "normally": ("input()", None, 0),
+    "by an exception": ("input(); raise KeyError('mine')", None, 1),
+    "by SIGTERM": ("input()", signal.SIGTERM, -signal.SIGTERM),
+    "by kill -9 while it computes": (
+        "while True: one_more()",
+        signal.SIGKILL,
+        -signal.SIGKILL,
+    ),
+}
+
+
+INTERRUPTED = """
+    user = cl.UserEvent(ctx)
+    try:
+        print("waiting")
+        cl.enqueue_marker(queue, wait_for=[user]).wait()
+    except KeyboardInterrupt:
+        user.set_status(0)
+        print(one_more()[0])
+    input()
+    """
+
+
+def test_ctrl_c_interrupts_waiting_and_then_ends_the_program() -> None:
+    """It reaches a main thread that waits for an event, and no process but the program: which may
+    go on with its cluster. The next one ends both."""
+    with started_text(PROGRAM + INTERRUPTED, VCL_LOCAL_NODES="1") as program:
+        assert (program.line(), program.line()) == ("1", "waiting")
+        processes = descendants(program.pid)
+        program.process.send_signal(signal.SIGINT)
+        assert program.line() == "2"
+        program.process.send_signal(signal.SIGINT)
+        status, errors = program.end()
+        await_gone(processes)
+    assert status == -signal.SIGINT
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_embedded_cluster_leaves_no_process_behind(ending: str) -> None:
+    last, number, expected = ENDINGS[ending]
+    with started_text(PROGRAM + last, VCL_LOCAL_NODES="1") as program:
+        assert program.line() == "1"
+        processes = descendants(program.pid)
+        assert len(processes) >= 4, "master, agent, executor, and one that is ready"
+        if number is None:
+            program.say()
+        else:
+            program.process.send_signal(number)
+        status, errors = program.end()
+        await_gone(processes)
+    assert status == expected, errors
+    if ending == "normally":
+        assert errors == ""
+    if ending == "by an exception":
+        assert errors.splitlines()[-1] == "KeyError: 'mine'"
+
+
+# connect
+
+
+def test_connect_answers_the_platform(cluster: vcl.LocalCluster) -> None:
+    done = run_program(
+        f"""
+        import vcl as cl
+        platform = cl.connect({cluster.url!r}, token={cluster.token!r})
+        assert cl.get_platforms() == [platform]
+        again = cl.connect({cluster.url.removeprefix("ws://")!r}, token={cluster.token!r})
+        assert again != platform
+        print(platform.name, len(cl.create_some_context(interactive=False).devices))
+        """
+    )
+    assert done.stdout == "VCL 1\n", done.stderr
+
+
+def test_connecting_again_ends_the_session_before(variables: dict[str, str]) -> None:
+    done = run_program(
+        PROGRAM
+        + """
+    cl.connect()
+    try:
+        one_more()
+    except cl.Error as error:
+        print(error)
+    ctx = cl.create_some_context(interactive=False)
+    cl.enqueue_marker(cl.CommandQueue(ctx)).wait()
+    print("went on")
+    """,
+        **variables,
+    )
+    one, text, last = done.stdout.splitlines()
+    assert (one, last) == ("1", "went on")
+    assert "closed by the program" in text
+
+
+def test_the_token_of_this_user_s_master_is_found(
+    cluster: vcl.LocalCluster, tmp_path: Path
+) -> None:
+    (tmp_path / "vcl").mkdir()
+    (tmp_path / "vcl" / "token").write_text(cluster.token + "\n")
+    done = run_program(
+        "import vcl; print(vcl.connect().name)",
+        VCL_MASTER=cluster.url,
+        XDG_STATE_HOME=str(tmp_path),
+    )
+    assert done.stdout == "VCL\n", done.stderr
+
+
+def connect_error(tmp_path: Path, **variables: str) -> str:
+    """The last line of a program that connects and fails."""
+    done = run_program("import vcl; vcl.connect()", XDG_STATE_HOME=str(tmp_path), **variables)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("vcl.errors.ConnectionProblem: ")
+    return last
+
+
+def test_connect_to_nobody(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+    text = connect_error(tmp_path, VCL_MASTER=url)
+    assert url in text
+    assert "refused" in text.lower()
+    assert "Is vcl-master running" in text
+
+
+def test_connect_with_a_wrong_token(cluster: vcl.LocalCluster, tmp_path: Path) -> None:
+    for token in ("wrong", ""):
+        text = connect_error(tmp_path, VCL_MASTER=cluster.url, VCL_TOKEN=token)
+        assert cluster.url in text
+        assert "token" in text
+        assert cluster.token not in text
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ws://", "ws://127.0.0.1:port"])
+def test_connect_to_a_bad_address(url: str, tmp_path: Path) -> None:
+    assert url in connect_error(tmp_path, VCL_MASTER=url)
+
+
+def test_the_api_raises_pyopencl_s_exception_instead(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+    done = run_program(
+        """
+        import vcl as cl
+        for way in (cl.get_platforms, cl.create_some_context, cl.Context):
+            try:
+                way()
+            except cl.Error as error:
+                print(error)
+        """,
+        VCL_MASTER=url,
+        XDG_STATE_HOME=str(tmp_path),
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, done.stderr
+    assert all(url in line and "Is vcl-master running" in line for line in lines)
+
+
+def test_connect_when_no_agent_is_there(tmp_path: Path) -> None:
+    from tests.processes import started
+
+    arguments = ["-m", "master", "--listen", "127.0.0.1:0", "--state-dir", str(tmp_path / "vcl")]
+    with started(arguments) as master:
+        url = master.line().split()[-1]
+        done = run_program(
+            """
+            import vcl as cl
+            try:
+                cl.create_some_context(interactive=False)
+            except cl.Error as error:
+                print(error)
+            """,
+            VCL_MASTER=url,
+            XDG_STATE_HOME=str(tmp_path),
+        )
+    assert "no agent is connected" in done.stdout, done.stderr
+    assert f"vcl-agent {url}" in done.stdout
+
+
+def test_launch_report_of_what_is_no_event(variables: dict[str, str]) -> None:
+    done = run_program(
+        PROGRAM
+        + """
+    print(cl.launch_report(one_more()[1]).mode)
+    for wrong in (None, 5, queue):
+        try:
+            cl.launch_report(wrong)
+        except ValueError as error:
+            print("refused")
+    """,
+        **variables,
+    )
+    assert done.stdout.split() == ["1", "merge", *["refused"] * 3], done.stderr
