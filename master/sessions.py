@@ -312,7 +312,8 @@ class Session:
                     queue.barrier = None
                 queue.recent.pop(command.event, None)
             if command.released:
-                del self.commands[command.event]
+                # A user event may have been set and released in one batch.
+                self.commands.pop(command.event, None)
             if command.record is not None:
                 self._reports[command.event] = command.record
                 if len(self._reports) > reports_kept_max:

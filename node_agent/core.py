@@ -275,9 +275,6 @@ class ExecutorCore:
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
         self._done.append([operation, status, start, end, text, extra])
-        for held in [h for h in self._held.values() if not self._readiness.waits(h.operation)]:
-            del self._held[held.operation]
-            self._bytes_ready(held)
 
     # ---- starting
 
@@ -290,7 +287,11 @@ class ExecutorCore:
             failed = self._readiness.take_failed()
             for operation, reason in failed:
                 self._end_unstarted(operation, reason)
-            if not started and not failed:
+            held = [h for h in self._held.values() if not self._readiness.waits(h.operation)]
+            for one in held:
+                del self._held[one.operation]
+                self._bytes_ready(one)
+            if not started and not failed and not held:
                 return
 
     def _start(self, message: Any) -> None:

@@ -132,6 +132,7 @@ class Agent:
         self._executors = Executors(child_environment(options.cores))
         self._link: ControlLink
         self._background: set[asyncio.Task[Any]] = set()
+        self._preparing: asyncio.Task[Any] | None = None
         self.device_count = 0
         """Devices that are offered, once connected."""
 
@@ -220,7 +221,7 @@ class Agent:
             )
         )
         self._spawn(self._watch(message.session, message.start, process))
-        self._spawn(self._executors.prepare())
+        self._preparing = self._spawn(self._executors.prepare())
 
     async def _watch(
         self, session: int, start: int, process: asyncio.subprocess.Process
@@ -248,6 +249,8 @@ class Agent:
 
     async def close(self) -> None:
         """End the executors and the connection."""
+        if self._preparing is not None:
+            await asyncio.wait([self._preparing])  # so that no process is forgotten
         await self._executors.close()
         if hasattr(self, "_link"):
             async with asyncio.timeout(2 * close_timeout_s):

@@ -114,9 +114,11 @@ class Outgoing:
         return self._waiting.pop(transfer, None) is not None
 
     def forget(self, endpoint: int) -> None:
-        """An endpoint is gone: credit for what was sent to it without won't come."""
+        """An endpoint is gone: credit for what was sent to it without won't be used."""
         self._eager_bytes.pop(endpoint, None)
-        self._eager = {t: e for t, e in self._eager.items() if e[0] != endpoint}
+        for transfer in [t for t, e in self._eager.items() if e[0] == endpoint]:
+            del self._eager[transfer]
+            self._cancelled.add(transfer)  # its credit may be on its way
 
 
 @dataclass(slots=True)

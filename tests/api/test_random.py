@@ -59,6 +59,7 @@ class Steps:
         self.buffers = [cl.Buffer(ctx, flags, hostbuf=array) for array in self.arrays]
         self.event: Any = None
         self.unset: list[Any] = []
+        self.users: list[Any] = []
         self.reads: list[tuple[np.ndarray, np.ndarray]] = []
         self.story: list[tuple[Any, ...]] = []
 
@@ -149,6 +150,7 @@ class Steps:
         """Everything from here on waits for an event that is set at the end, or soon."""
         user = cl.UserEvent(self.ctx)
         self.unset.append(user)
+        self.users.append(user)
         self.event = cl.enqueue_marker(queue, wait_for=[user, *(wait_for or [])])
         if self.random.random() < 0.7:
             for event in self.unset:

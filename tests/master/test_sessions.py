@@ -384,3 +384,9 @@ def test_a_build_goes_on_without_a_lost_node() -> None:
     r.lose(2)
     assert [m.status for m in r.told(Built)] == [0]
     assert not r.session._builds.under_way
+
+
+def test_a_user_event_set_and_released_in_one_batch() -> None:
+    r = SessionRig(place(1))
+    r.say(CreateUserEvent(20, 1), SetUserEvent(20, 0), Release([20]))
+    assert 20 not in r.session.commands
