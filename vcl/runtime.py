@@ -158,13 +158,10 @@ class Runtime:
         self.check()
         with self.lock:
             core = self.core
-            if core.staged_bytes and core.staged_bytes + len(data) > core.staging_bytes_max:
+            if not core.may_stage(len(data)):
                 self.flush()
                 self._changed.wait_for(
-                    lambda: self.dead is not None
-                    or not core.staged_bytes
-                    or core.waits_for_program
-                    or core.staged_bytes + len(data) <= core.staging_bytes_max
+                    lambda: self.dead is not None or core.may_stage(len(data))
                 )
                 self.check()
             staging = core.stage(data)
