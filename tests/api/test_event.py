@@ -240,7 +240,6 @@ def test_the_ward_of_a_transfer_is_its_host_memory(ctx: Any, queue: Any) -> None
     assert host.tobytes() == b"abcd"
 
 
-@pytest.mark.xfail(strict=True, reason="B15: the master forgets such an event twice")
 def test_a_user_event_that_is_set_and_dropped_at_once(variables: dict[str, str]) -> None:
     done = run_program(
         """

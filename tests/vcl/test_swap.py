@@ -35,7 +35,7 @@ def test_importing_vcl_loads_next_to_nothing() -> None:
         "rich", "socket", "ssl", "subprocess", "threading", "typer", "websockets",
     }  # fmt: skip
     assert not heavy & {name.partition(".")[0] for name in loaded}
-    assert len(loaded) < 60
+    assert len(loaded) < 100, "of the standard library, whose own imports differ by installation"
 
 
 def test_importing_the_wire_loads_no_pyopencl() -> None:
