@@ -1,8 +1,7 @@
 """Blurs a photograph on the cluster, finds its edges, and checks every byte against NumPy.
 
 All arithmetic is on integers, so every device must give the same bytes as NumPy does. The second
-kernel reads what the first one wrote: the blurred picture stays on the nodes in between, and only
-the rows on either side of a cut move.
+kernel reads what the first one wrote, which never comes back here in between.
 """
 
 import argparse
