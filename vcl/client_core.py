@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
 from vcl.ids import CLIENT
@@ -40,11 +40,19 @@ class EventState:
     released: bool = False
 
 
+class Destination(Protocol):
+    """Where the bytes of a read go: a flat view of bytes, or what takes slices as one does."""
+
+    def __len__(self) -> int: ...
+
+    def __setitem__(self, where: slice, data: Bytes) -> None: ...
+
+
 @dataclass(slots=True)
 class ReadState:
     """A read's destination, how many of its bytes are missing, and why some will never come."""
 
-    destination: memoryview
+    destination: Destination
     missing: int
     lost: str | None = None
 
@@ -92,9 +100,12 @@ class ClientCore:
         self._to_end: deque[int] = deque()  # told, behind a read whose bytes are on their way
         self._outgoing = Outgoing()
         self._incoming = Incoming()
+        self.last: dict[int, EventState] = {}
+        """By queue: the command that was enqueued last, for `finish`."""
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
+        self._before_last: EventState | None = None
 
     @property
     def waits_for_program(self) -> bool:
@@ -128,8 +139,17 @@ class ClientCore:
     def begin(self, queue: int, now: int) -> int:
         """An event for a command that is about to be said; `now` in ns."""
         event = self.new_id()
-        self.events[event] = EventState(queue, queued=now)
+        state = self.events[event] = EventState(queue, queued=now)
+        self._before_last, self.last[queue] = self.last.get(queue), state
         return event
+
+    def withdraw(self, event: int) -> None:
+        """The command that was begun last won't be said after all."""
+        state = self.events.pop(event)
+        del self.last[state.queue]
+        if self._before_last is not None:
+            self.last[state.queue] = self._before_last
+        self._reads.pop(event, None)
 
     def stage(self, data: Bytes) -> int:
         """Keep bytes for a Write; answers the staging id. `data` must not change afterwards."""
@@ -138,8 +158,12 @@ class ClientCore:
         self.staged_bytes += len(data)
         return staging
 
-    def expect_read(self, event: int, destination: memoryview) -> None:
-        """A Read is about to be said: its bytes go to `destination`, a flat view of bytes."""
+    def unstage(self, staging: int) -> None:
+        """Nobody will ask for these bytes."""
+        self.staged_bytes -= len(self._stagings.pop(staging))
+
+    def expect_read(self, event: int, destination: Destination) -> None:
+        """A Read is about to be said: its bytes go to `destination`."""
         self._reads[event] = ReadState(destination, len(destination))
 
     def take_batch(self, released: Sequence[int], now: int) -> list[Any]:
@@ -157,6 +181,7 @@ class ClientCore:
         return batch
 
     def _release(self, number: int) -> None:
+        self.last.pop(number, None)
         event = self.events.get(number)
         if event is not None:
             event.released = True
@@ -192,7 +217,7 @@ class ClientCore:
                 effects.extend(self._pull(m, ended))
             elif isinstance(m, session.DropStaging):
                 for staging in m.stagings:
-                    self.staged_bytes -= len(self._stagings.pop(staging))
+                    self.unstage(staging)
             elif isinstance(m, session.CancelPush):
                 self._outgoing.cancel(m.transfer)
             elif isinstance(m, session.EndpointLost):
@@ -248,12 +273,12 @@ class ClientCore:
             self._pulls[m.transfer] = _Pull(m.event, m.endpoint, m.offset, m.size)
             self._incoming.expect(m.transfer, m.endpoint, m.size)
             return self._deliver(self._incoming.grant(m.transfer), ended)
-        target = read.destination[m.offset : m.offset + m.size]
+        where = slice(m.offset, m.offset + m.size)
         if m.staging:
             source = memoryview(self._stagings[m.staging])
-            target[:] = source[m.source_offset : m.source_offset + m.size]
+            read.destination[where] = source[m.source_offset : m.source_offset + m.size]
         else:
-            target[:] = bytes(m.size)
+            read.destination[where] = bytes(m.size)
         self._arrived(m.event, m.size, ended)
         return []
 

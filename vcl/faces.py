@@ -39,7 +39,7 @@ def launch_report(event: Any) -> LaunchReport:
     if not isinstance(event, Event):
         raise ValueError(f"{event!r} isn't the event of a launch on the cluster")
     runtime = event._runtime
-    request = runtime.core.new_id()
+    request = runtime.new_id()
     answer = runtime.ask(request, session.AskReport(request, event._id))
     if answer.report is None:
         raise ValueError("this event isn't of a launch, or is too old: no report was kept")

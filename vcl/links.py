@@ -81,6 +81,10 @@ class ControlLink:
         """Send a batch as one frame; on the loop's thread only. Raises ConnectionClosed."""
         self.connection.send_soon(self._numbering.pack([codec.pack(m) for m in messages]))
 
+    def send_encoded(self, messages: Sequence[bytes]) -> None:
+        """As `send`, of messages that are packed already; at least one."""
+        self.connection.send_soon(self._numbering.pack_encoded(messages))
+
     async def receive_arrays(self) -> list[list[Any]]:
         """The next batch that isn't empty, not yet checked; raises as `receive`."""
         while True:

@@ -2,32 +2,60 @@
 
 Owns: the connections, the event loop's thread, the lock around the core, waiting. Must not know:
 OpenCL objects (`vcl.opencl`), or how a cluster is started (`vcl.local`).
+
+Once Python begins to end, threads like the session's can't run any more, but the program's
+destructors still do, and may use the cluster. So when the exit handlers are called the session's
+thread ends, and whoever waits afterwards runs the event loop meanwhile (`lead_to_end`).
+
+Long because one lock, one loop and one core hold sending, waiting and ending together.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
-from vcl.client_core import COMPLETE, Answered, ClientCore, Effect, Ended, EventState
-from vcl.errors import DEVICE_NOT_AVAILABLE, OperatingError
+from vcl import transport
+from vcl.client_core import (
+    COMPLETE,
+    Answered,
+    ClientCore,
+    Destination,
+    Effect,
+    Ended,
+    EventState,
+)
+from vcl.errors import DEVICE_NOT_AVAILABLE, INVALID_VALUE, OperatingError
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
 from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
-from vcl.wire.frame import Bytes
+from vcl.wire import codec
+from vcl.wire.frame import Bytes, Encoder
 from vcl.wire.limits import close_timeout_s, handshake_timeout_s, staging_bytes_max
 from vcl.wire.messages import session
 from vcl.wire.messages.handshake import Hello, RemoteDevice
 
 connect_timeout_s = 3 * handshake_timeout_s
+
+idle_at_exit_timeout_s = 5.0
+"""How long the end of Python may be put off by commands that nobody has waited for."""
+
+
+class _Encoded(NamedTuple):
+    """A message as it travels. event: of the command that it is, else 0."""
+
+    event: int
+    data: bytes
 
 
 class Runtime:
@@ -47,10 +75,12 @@ class Runtime:
         self.dead: str | None = None
         """Why the session is over, or None."""
         self._changed = threading.Condition(self.lock)
+        self._encoder = Encoder()
         self._released: deque[int] = deque()
         self._answers: dict[int, Future[Any]] = {}
         self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
         self._flushing = False
+        self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vcl", daemon=True)
         self._thread.start()
@@ -78,8 +108,8 @@ class Runtime:
             ),
         )
         self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
-        self._readers = asyncio.gather(self._read_control(), self._read_bulk())
-        self._readers.add_done_callback(self._ended)
+        self._read()
+        self._loop.call_soon(transport.prepare_to_adopt)
 
     async def _read_control(self) -> None:
         while True:
@@ -107,14 +137,13 @@ class Runtime:
             for answer in self._answers.values():
                 answer.set_exception(OperatingError(DEVICE_NOT_AVAILABLE, self.dead))
             self._answers.clear()
-            self._changed.notify_all()
+            self._tell_waiting()
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
         """On the loop's thread, with the lock held."""
         for effect in effects:
             if isinstance(effect, Ended):
                 self._run_callbacks(effect.events)
-                self._changed.notify_all()
             elif isinstance(effect, Stream):
                 self._bulk.stream(effect)
             elif isinstance(effect, GrantCredit):
@@ -122,7 +151,74 @@ class Runtime:
             elif isinstance(effect, Answered):
                 for message in effect.messages:
                     self._answers.pop(message.request).set_result(message)
+        self._tell_waiting()
+
+    # ---- waiting
+
+    def _tell_waiting(self) -> None:
         self._changed.notify_all()
+        if self._leader is not None:
+            self._loop.stop()
+
+    def _wait_until(self, reached: Callable[[], bool]) -> None:
+        """Wait, with the lock held once, until the core is as wanted."""
+        if self._leader != threading.get_ident():
+            self._changed.wait_for(reached)
+            return
+        while not reached():
+            self._loop.run_forever()  # until something has changed
+
+    def lead_to_end(self) -> bool:
+        """Python is ending: from now on this thread runs the event loop while it waits.
+
+        The links are handed on while nothing is under way. False if that doesn't come to be
+        within a while (a user event isn't set, a kernel runs on), or if they can't be.
+        """
+        if os.getpid() != self.pid or self._loop.is_closed():
+            return False
+        if self._leader is not None:
+            return True
+        with self.lock:
+            self.flush()
+            idle = self._changed.wait_for(self._is_idle, idle_at_exit_timeout_s)
+            if not idle or self.dead is not None:
+                return False
+        detached = asyncio.run_coroutine_threadsafe(self._detach(), self._loop).result()
+        if detached is None:
+            return False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._leader = threading.get_ident()
+        self._loop.run_until_complete(self._adopt(*detached))
+        return True
+
+    def _is_idle(self) -> bool:
+        """Whether the master has nothing left to say (or the session is over)."""
+        ended = all(e.status <= COMPLETE for e in self.core.events.values())
+        return self.dead is not None or (ended and not self._flushing and not self._answers)
+
+    async def _detach(self) -> tuple[socket.socket, socket.socket] | None:
+        assert self._readers is not None
+        self._readers.remove_done_callback(self._ended)
+        self._readers.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._readers
+        control, bulk = self._control.connection.detach(), self._bulk.connection.detach()
+        if control is not None and bulk is not None:
+            return control, bulk
+        for detached in (control, bulk):
+            if detached is not None:
+                detached.close()
+        return None
+
+    async def _adopt(self, control: socket.socket, bulk: socket.socket) -> None:
+        self._control.connection = await transport.adopt(self.url, control)
+        self._bulk.connection = await transport.adopt(self.url, bulk)
+        self._read()
+
+    def _read(self) -> None:
+        self._readers = asyncio.gather(self._read_control(), self._read_bulk())
+        self._readers.add_done_callback(self._ended)
 
     # ---- sending
 
@@ -137,20 +233,42 @@ class Runtime:
         if self.dead is not None:
             raise OperatingError(DEVICE_NOT_AVAILABLE, self.dead)
 
-    def say(self, message: Any, inline_bytes: int = 0) -> None:
-        """Put a message into the batch."""
+    def new_id(self) -> int:
+        """An id for a new object or request."""
+        with self.lock:
+            return self.core.new_id()
+
+    def say(self, message: Any) -> None:
+        """Put a message into the batch.
+
+        Raises OperatingError if it can't be encoded: nothing was said then.
+        """
         self.check()
         with self.lock:
-            if self.core.say(message, inline_bytes):
-                self.flush()
+            self._say(message, 0)
 
-    def enqueue(self, queue: int, make: Callable[[int], Any], inline_bytes: int = 0) -> int:
-        """Put a command into the batch; `make(event)` makes its message. Answers the event."""
+    def _say(self, message: Any, event: int) -> None:
+        try:
+            data = self._encoder.pack(codec.pack(message))
+        except ValueError as error:
+            text = f"a value can't be sent to the cluster: {error}"
+            raise OperatingError(INVALID_VALUE, text) from error
+        if self.core.say(_Encoded(event, data), len(data)):
+            self.flush()
+
+    def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
+        """Put a command into the batch; `make(event)` makes its message. Answers the event.
+
+        Raises OperatingError if it can't be encoded: nothing was enqueued then.
+        """
         self.check()
         with self.lock:
             event = self.core.begin(queue, time.time_ns())
-            if self.core.say(make(event), inline_bytes):
-                self.flush()
+            try:
+                self._say(make(event), event)
+            except BaseException:
+                self.core.withdraw(event)
+                raise
             return event
 
     def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
@@ -160,14 +278,16 @@ class Runtime:
             core = self.core
             if not core.may_stage(len(data)):
                 self.flush()
-                self._changed.wait_for(
-                    lambda: self.dead is not None or core.may_stage(len(data))
-                )
+                self._wait_until(lambda: self.dead is not None or core.may_stage(len(data)))
                 self.check()
             staging = core.stage(data)
-            return self.enqueue(queue, lambda event: make(event, staging))
+            try:
+                return self.enqueue(queue, lambda event: make(event, staging))
+            except BaseException:
+                core.unstage(staging)
+                raise
 
-    def read(self, queue: int, destination: memoryview, make: Callable[[int], Any]) -> int:
+    def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
         """As `enqueue`, for a Read into `destination`, which must live until it's complete."""
         self.check()
         with self.lock:
@@ -200,21 +320,22 @@ class Runtime:
             batch = self.core.take_batch(released, time.time_ns())
             if batch and self.dead is None:
                 try:
-                    self._control.send(batch)
+                    self._control.send_encoded(
+                        [m.data if type(m) is _Encoded else self._encoder.pack(codec.pack(m))
+                         for m in batch]
+                    )
                 except ConnectionClosed:
                     return  # the reading side is about to end the session with the reason
-                except Exception as error:  # nobody may wait for what was never sent
-                    self.dead = f"the session with {self.url} is over: can't send {error!r}"
-                    self._carry_out(self.core.abandon(DEVICE_NOT_AVAILABLE, self.dead))
 
-    def ask(self, request: int, message: Any, inline_bytes: int = 0) -> Any:
+    def ask(self, request: int, message: Any) -> Any:
         """Send a request and wait for its answer."""
         self.check()
         answer: Future[Any] = Future()
         with self.lock:
+            self.say(message)
             self._answers[request] = answer
-            self.say(message, inline_bytes)
             self.flush()
+            self._wait_until(answer.done)
         return answer.result()
 
     # ---- events
@@ -228,11 +349,39 @@ class Runtime:
         """Wait until an event has ended."""
         with self.lock:
             state = self.core.events[event]
-            if state.status > COMPLETE:
-                self.check()
-                self.flush()
-                self._changed.wait_for(lambda: state.status <= COMPLETE)
+            self._wait_for_state(state)
             return state
+
+    def _wait_for_state(self, state: EventState) -> None:
+        if state.status > COMPLETE:
+            self.check()
+            self.flush()
+            self._wait_until(lambda: state.status <= COMPLETE)
+
+    def wait_for_queue(self, queue: int) -> None:
+        """Wait until the command that was enqueued last in an in-order queue has ended."""
+        with self.lock:
+            state = self.core.last.get(queue)
+            if state is not None:
+                self._wait_for_state(state)
+
+    def wait_for_last_words(self, event: int) -> None:
+        """As `wait`, for a destructor: it must neither raise nor stand in its own way.
+
+        The garbage collector may call it anywhere: on the session's own thread, which would wait
+        for itself, and while this thread holds the lock, in the middle of something. It collects
+        only what was unreachable before, so that nobody can have counted on the moment.
+        """
+        if (
+            os.getpid() != self.pid
+            or threading.current_thread() is self._thread
+            or self.lock._is_owned()  # type: ignore[attr-defined]
+        ):
+            return
+        with self.lock:
+            state = self.core.events.get(event)
+            if state is not None and self.dead is None:
+                self._wait_for_state(state)
 
     def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
         """Call callback(status) once the event has ended, on a thread of its own."""
@@ -248,6 +397,9 @@ class Runtime:
             waiting = self._callbacks.pop(event, None)
             if waiting is not None:
                 state, callbacks = waiting
+                if self._leader is not None:  # no thread can be started any more
+                    self._loop.call_soon(_call, callbacks, state.status)
+                    continue
                 # A thread of its own: a callback may enqueue, or wait.
                 called = threading.Thread(target=_call, args=(callbacks, state.status), daemon=True)
                 called.start()
@@ -261,6 +413,11 @@ class Runtime:
         with self.lock:
             if self.dead is None:
                 self.dead = f"the session with {self.url} was closed by the program"
+        if self._leader is not None:
+            self._leader = None  # nobody waits any more
+            self._loop.run_until_complete(asyncio.wait_for(self._close(), 2 * close_timeout_s))
+            self._loop.close()
+            return
         closing = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
         try:
             closing.result(2 * close_timeout_s)

@@ -46,9 +46,18 @@ class Numbering:
         """The next frame; an empty one only acknowledges and has no number of its own."""
         if messages:
             self.sent += 1
-        self._acknowledged_to_peer = self.received
         data = frame.pack_control(self.sent if messages else 0, self.received, messages)
-        if messages:
+        return self._keep(data, bool(messages))
+
+    def pack_encoded(self, messages: Sequence[bytes]) -> bytes:
+        """The next frame, of messages that are packed already; at least one."""
+        assert messages
+        self.sent += 1
+        return self._keep(frame.pack_encoded_control(self.sent, self.received, messages), True)
+
+    def _keep(self, data: bytes, numbered: bool) -> bytes:
+        self._acknowledged_to_peer = self.received
+        if numbered:
             self._kept.append((self.sent, data))
         return data
 

@@ -119,8 +119,6 @@ ARGUMENTS: dict[str, Case] = {
     ),
 }
 SIZES: dict[str, Case] = {
-    "empty": ("INVALID_GLOBAL_WORK_SIZE", "empty", lambda t: t.simple((0,))),
-    "negative": ("INVALID_GLOBAL_WORK_SIZE", "negative", lambda t: t.simple((-8,))),
     "no dimensions": ("INVALID_WORK_DIMENSION", "0 dimensions", lambda t: t.simple(())),
     "four dimensions": ("INVALID_WORK_DIMENSION", "4 dimensions", lambda t: t.simple((1, 1, 1, 1))),
     "local does not divide": (
@@ -134,7 +132,6 @@ SIZES: dict[str, Case] = {
         lambda t: t.simple((8,), (16,)),
     ),
     "local of 0": ("INVALID_WORK_GROUP_SIZE", "empty", lambda t: t.simple((8,), (0,))),
-    "local negative": ("INVALID_WORK_GROUP_SIZE", "negative", lambda t: t.simple((8,), (-1,))),
     "local too large": (
         "INVALID_WORK_GROUP_SIZE",
         "at most",
@@ -150,36 +147,19 @@ SIZES: dict[str, Case] = {
         "2 dimensions",
         lambda t: t.simple((8,), None, (0, 0)),
     ),
-    "global beyond 64 bits": (
-        "INVALID_GLOBAL_WORK_SIZE",
-        "too large",
-        lambda t: t.simple((1 << 70,)),
-    ),
-    "offset beyond 64 bits": (
-        "INVALID_GLOBAL_OFFSET",
-        "exceed",
-        lambda t: t.simple((8,), None, (1 << 64,)),
-    ),
     "offset and size beyond 64 bits": (
         "INVALID_GLOBAL_OFFSET",
         "exceed",
         lambda t: t.simple((8,), None, ((1 << 64) - 4,)),
-    ),
-    "local memory beyond 64 bits": (
-        "INVALID_ARG_SIZE",
-        "bytes",
-        lambda t: t.mixed(2, cl.LocalMemory(1 << 70)),
     ),
     "status beyond 32 bits": (
         "INVALID_VALUE",
         "clSetUserEventStatus",
         lambda t: cl.UserEvent(t.ctx).set_status(-(1 << 70)),
     ),
-    "offset negative": ("INVALID_GLOBAL_OFFSET", "negative", lambda t: t.simple((8,), None, (-1,))),
 }
 BUFFERS: dict[str, Case] = {
     "of no bytes": ("INVALID_BUFFER_SIZE", "0 bytes", lambda t: cl.Buffer(t.ctx, 0, 0)),
-    "of negative size": ("INVALID_BUFFER_SIZE", "-4", lambda t: cl.Buffer(t.ctx, 0, -4)),
     "larger than any device": (
         "INVALID_BUFFER_SIZE",
         "MAX_MEM_ALLOC_SIZE",
@@ -189,11 +169,6 @@ BUFFERS: dict[str, Case] = {
         "INVALID_VALUE",
         "256",
         lambda t: cl.enqueue_copy(t.queue, t.buffer, t.host, dst_offset=4),
-    ),
-    "write before the start": (
-        "INVALID_VALUE",
-        "outside",
-        lambda t: cl.enqueue_copy(t.queue, t.buffer, t.host[:1], dst_offset=-4),
     ),
     "read past the end": (
         "INVALID_VALUE",
@@ -229,16 +204,6 @@ BUFFERS: dict[str, Case] = {
         "INVALID_VALUE",
         "multiple",
         lambda t: cl.enqueue_fill_buffer(t.queue, t.buffer, np.int32(1), 2, 8),
-    ),
-    "write of nothing": (
-        "INVALID_VALUE",
-        "nothing",
-        lambda t: cl.enqueue_copy(t.queue, t.buffer, np.zeros(0)),
-    ),
-    "read of nothing": (
-        "INVALID_VALUE",
-        "nothing",
-        lambda t: cl.enqueue_copy(t.queue, np.zeros(0), t.buffer),
     ),
     "released, to write": (
         "INVALID_MEM_OBJECT",
@@ -305,6 +270,14 @@ def test_wrong_calls(things: Any, case: Case) -> None:
         lambda t: t.kernel("simple").set_args(),
         lambda t: t.kernel("simple")(t.queue, "eight", None, t.buffer),
         lambda t: t.kernel("simple")(t.queue, 8, None, t.buffer),
+        lambda t: t.simple((-8,)),
+        lambda t: t.simple((8,), (-1,)),
+        lambda t: t.simple((1 << 70,)),
+        lambda t: t.simple((8,), None, (1 << 64,)),
+        lambda t: t.simple((8,), None, (-1,)),
+        lambda t: t.mixed(2, cl.LocalMemory(1 << 70)),
+        lambda t: cl.Buffer(t.ctx, 0, -4),
+        lambda t: cl.enqueue_copy(t.queue, t.buffer, t.host[:1], dst_offset=-4),
         lambda t: cl.enqueue_copy(t.queue, t.host, t.host),
         lambda t: cl.enqueue_fill_buffer(t.queue, "buffer", np.uint8(1), 0, 4),
         lambda t: cl.Buffer(t.ctx, 0, "large"),

@@ -74,10 +74,12 @@ def test_memory_that_is_not_contiguous_is_refused(ctx: Any) -> None:
         cl.Buffer(ctx, MF.COPY_HOST_PTR, hostbuf=np.arange(10)[::2])
 
 
-def test_host_memory_without_a_use_warns(ctx: Any) -> None:
+def test_host_memory_without_a_use_warns_and_is_refused(ctx: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cl.Buffer(ctx, MF.READ_WRITE, hostbuf=np.arange(4))
+        with pytest.raises(cl.LogicError) as raised:
+            cl.Buffer(ctx, MF.READ_WRITE, hostbuf=np.arange(4))
+    assert raised.value.code == cl.status_code.INVALID_HOST_PTR
     assert "hostbuf" in str(caught[0].message)
 
 

@@ -61,6 +61,7 @@ class Steps:
         self.unset: list[Any] = []
         self.users: list[Any] = []
         self.reads: list[tuple[np.ndarray, np.ndarray]] = []
+        self.arriving: list[Any] = []
         self.story: list[tuple[Any, ...]] = []
 
     def region(self) -> tuple[int, int, int]:
@@ -144,6 +145,7 @@ class Steps:
             is_blocking=not self.unset and self.random.random() < 0.5,
             wait_for=wait_for,
         )
+        self.arriving.append(self.event)  # as pyopencl: an event that dies is waited for first
         self.reads.append((found, self.arrays[one][start : start + count].copy()))
 
     def user(self, one: int, two: int, queue: Any, wait_for: Any) -> None:

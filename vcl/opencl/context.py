@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vcl.constants import CLASSES
 from vcl.opencl.errors import fail, fail_code, translated
 from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.integers import size as size_t
+from vcl.opencl.integers import sizes
 from vcl.opencl.platform import Device
-from vcl.opencl.session import current_platform
+from vcl.opencl.session import context_gone, context_made, current_platform
 from vcl.wire.messages import session
 
 _CONTEXT = CLASSES["context_info"]
@@ -23,6 +25,18 @@ _PROPERTIES = CLASSES["command_queue_properties"]
 OUT_OF_ORDER = _PROPERTIES["OUT_OF_ORDER_EXEC_MODE_ENABLE"]
 PROFILING = _PROPERTIES["PROFILING_ENABLE"]
 _ON_DEVICE = _PROPERTIES["ON_DEVICE"] | _PROPERTIES["ON_DEVICE_DEFAULT"]
+
+
+class _Freed:
+    """Says that a context has gone, when the context's own memory is freed.
+
+    A collection of garbage calls all destructors before it frees anything, in any order: those of
+    contexts before those of objects that still use them in theirs. What a destructor makes and
+    hangs on its object goes after all of these.
+    """
+
+    def __del__(self) -> None:
+        context_gone()
 
 
 class Context(Handle):
@@ -59,9 +73,27 @@ class Context(Handle):
             ids = [d.device for d in self._runtime.devices]
         else:
             ids = [d._id for d in devices]
-        self._id = self._runtime.core.new_id()
+        self._id = self._runtime.new_id()
         self._runtime.say(session.CreateContext(self._id, ids, split))
-        weakref.finalize(self, self._runtime.release, self._id).atexit = False
+        self._initial: int | None = None
+        context_made()
+
+    def __del__(self) -> None:
+        # Not by weakref.finalize, which does nothing any more once Python ends.
+        if hasattr(self, "_initial"):
+            self._runtime.release(self._id)
+            self._freed = _Freed()
+
+    def _initial_queue(self) -> int:
+        """A queue of our own, for the initial contents of memory objects."""
+        with self._runtime.lock:
+            if self._initial is None:
+                number = self._runtime.new_id()
+                device = self._devices[0]._id
+                message = session.CreateQueue(number, self._id, device, OUT_OF_ORDER)
+                self._runtime.say(message)
+                self._initial = number
+            return self._initial
 
     def get_info(self, param: int) -> Any:
         """Answer a context query."""
@@ -128,8 +160,7 @@ class CommandQueue(Handle):
         self._flags = flags
         self._runtime = context._runtime
         self._finalized = False
-        self._id = self._runtime.core.new_id()
-        self._last: Any = None  # the last event, so that its state isn't forgotten
+        self._id = self._runtime.new_id()
         message = session.CreateQueue(self._id, context._id, device._id, flags)
         self._runtime.say(message)
         weakref.finalize(self, self._runtime.release, self._id).atexit = False
@@ -181,13 +212,13 @@ class CommandQueue(Handle):
         self._check("clFinish")
         self._runtime.check()
         if self._in_order:
-            last = self._last
-            if last is not None:
-                self._runtime.wait(last._id)
+            self._runtime.wait_for_queue(self._id)
         else:
-            from vcl.opencl.enqueue import enqueue_marker_with_wait_list
-
-            self._runtime.wait(enqueue_marker_with_wait_list(self)._id)
+            marker = self._runtime.enqueue(
+                self._id, lambda event: session.Marker(event, self._id, [], False)
+            )
+            self._runtime.wait(marker)
+            self._runtime.release(marker)
         self._raise_failure("clFinish")
 
     def _raise_failure(self, routine: str) -> None:
@@ -202,9 +233,9 @@ def _flags(properties: Any) -> int:
     """command_queue_properties from an int, None, or a list of properties."""
     if properties is None:
         return 0
-    if isinstance(properties, int):
-        return properties
-    items = list(properties)
+    if not isinstance(properties, Iterable):
+        return size_t(properties, "properties")
+    items = sizes(properties, "properties")
     flags = 0
     for name, value in zip(items[::2], items[1::2], strict=False):
         if name == _QUEUE["PROPERTIES"]:

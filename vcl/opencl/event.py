@@ -14,6 +14,7 @@ from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
 from vcl.opencl.context import PROFILING, CommandQueue, Context
 from vcl.opencl.errors import STATUS, fail, fail_code, translated
 from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.integers import integer
 from vcl.wire.messages import session
 
 _INFO = CLASSES["event_info"]
@@ -104,13 +105,23 @@ class Event(Handle):
 
 
 class NannyEvent(Event):
-    """An event that keeps the host memory of its command alive."""
+    """An event that keeps the host memory of its command alive.
+
+    arriving: the command writes the host memory, so that it must be waited for.
+    """
 
     def __init__(
-        self, queue: CommandQueue, context: Context, event: int, kind: str, ward: Any
+        self,
+        queue: CommandQueue,
+        context: Context,
+        event: int,
+        kind: str,
+        ward: Any,
+        arriving: bool,
     ) -> None:
         super().__init__(queue, context, event, kind)
         self._ward = ward
+        self._arriving = arriving
 
     def get_ward(self) -> Any:
         """The host memory, until the command is complete."""
@@ -121,6 +132,13 @@ class NannyEvent(Event):
         super().wait()
         self._ward = None
 
+    def __del__(self) -> None:
+        # As pyopencl: once the event is gone, what was read is in the host memory. (What is
+        # written was copied when it was enqueued.)
+        if getattr(self, "_arriving", False):
+            self._runtime.wait_for_last_words(self._id)
+        super().__del__()
+
 
 class UserEvent(Event):
     """An event that the program completes."""
@@ -129,7 +147,7 @@ class UserEvent(Event):
     def __init__(self, context: Context) -> None:
         runtime = context._runtime
         with runtime.lock:
-            event = runtime.core.new_id()
+            event = runtime.new_id()
             runtime.core.events[event] = EventState(0, SUBMITTED)
             runtime.say(session.CreateUserEvent(event, context._id))
         super().__init__(None, context, event, "USER")
@@ -140,6 +158,7 @@ class UserEvent(Event):
         """Complete it (0), or fail it (negative); once."""
         if self._set:
             fail("clSetUserEventStatus", "INVALID_OPERATION", "its status was set already")
+        status = integer(status, "status")
         if status > 0 or status < -(2**31):
             fail("clSetUserEventStatus", "INVALID_VALUE")
         self._set = True

@@ -21,6 +21,8 @@ from vcl.opencl import rectangles
 from vcl.opencl.context import Context
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.integers import size as size_t
+from vcl.opencl.integers import sizes
 from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
 from vcl.opencl.platform import INFO, Device
 
@@ -107,7 +109,7 @@ class ImageDescriptor:
 
     @shape.setter
     def shape(self, shape: Sequence[int]) -> None:
-        numbers = [int(n) for n in shape]
+        numbers = sizes(shape, "shape")
         if not 1 <= len(numbers) <= 3:
             fail("transfer", "INVALID_VALUE", "shape has one to three components")
         self._shape = (*numbers, 1, 1)[:3]
@@ -135,6 +137,7 @@ class Image(Buffer):
         routine = "create_image"
         if not isinstance(descriptor, ImageDescriptor):
             raise TypeError("an image is described by an ImageDescriptor")
+        flags = size_t(flags, "flags")
         extent = _extent(descriptor, context, routine)
         _check_format(context, flags, format, descriptor.image_type, routine)
         size = math.prod(extent) * format.itemsize

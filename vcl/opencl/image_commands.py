@@ -14,10 +14,11 @@ import numpy as np
 
 from vcl.opencl import mapping, rectangles
 from vcl.opencl.context import CommandQueue
-from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer
+from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event
 from vcl.opencl.image import ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
+from vcl.opencl.integers import size
 from vcl.opencl.memory import FLAGS, Buffer
 
 _FILL_DTYPES = {
@@ -69,13 +70,15 @@ def enqueue_read_image(
     slice_pitch: int = 0,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
+    *,
+    kind: str = "READ_IMAGE",
 ) -> Event:
-    """Read a box of an image into host memory."""
+    """Enqueue a read of a box of an image into host memory."""
     image = _image(queue, mem, "clEnqueueReadImage")
     start, extent, pitches = _pixels(image, origin, region, "clEnqueueReadImage")
     return rectangles.enqueue_read_buffer_rect(
         queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
-        wait_for, is_blocking,
+        wait_for, is_blocking, kind=kind,
     )  # fmt: skip
 
 
@@ -89,13 +92,15 @@ def enqueue_write_image(
     slice_pitch: int = 0,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
+    *,
+    kind: str = "WRITE_IMAGE",
 ) -> Event:
     """Enqueue a write of a box of an image."""
     image = _image(queue, mem, "clEnqueueWriteImage")
     start, extent, pitches = _pixels(image, origin, region, "clEnqueueWriteImage")
     return rectangles.enqueue_write_buffer_rect(
         queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
-        wait_for, is_blocking,
+        wait_for, is_blocking, kind=kind,
     )  # fmt: skip
 
 
@@ -117,13 +122,15 @@ def enqueue_copy_image(
     start, extent, pitches = _pixels(source, src_origin, region, routine)
     to, _, to_pitches = _pixels(target, dest_origin, region, routine)
     return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
-    )
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
+        kind="COPY_IMAGE",
+    )  # fmt: skip
 
 
 def _linear(buffer: Buffer, offset: int, extent: Sequence[int], routine: str) -> Any:
     """(origin, pitches) of a packed box at a byte offset of a buffer."""
-    if offset < 0 or offset + math.prod(extent) > buffer._size:
+    offset = size(offset, "offset")
+    if offset + math.prod(extent) > buffer._size:
         fail(routine, "INVALID_VALUE", f"offset {offset} is outside the buffer")
     row, slice_ = extent[0], extent[0] * extent[1]
     slices, rest = divmod(offset, slice_)
@@ -146,8 +153,9 @@ def enqueue_copy_image_to_buffer(
     start, extent, pitches = _pixels(source, origin, region, routine)
     to, to_pitches = _linear(target, offset, extent, routine)
     return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
-    )
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
+        kind="COPY_IMAGE_TO_BUFFER",
+    )  # fmt: skip
 
 
 def enqueue_copy_buffer_to_image(
@@ -165,8 +173,9 @@ def enqueue_copy_buffer_to_image(
     to, extent, to_pitches = _pixels(target, origin, region, routine)
     start, pitches = _linear(source, offset, extent, routine)
     return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for
-    )
+        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
+        kind="COPY_BUFFER_TO_IMAGE",
+    )  # fmt: skip
 
 
 def enqueue_fill_image(
@@ -188,8 +197,9 @@ def enqueue_fill_image(
     fill = enqueue_fill_buffer(queue, packed, np.frombuffer(pixel, np.uint8), 0, packed._size)
     start, pitches = _linear(packed, 0, extent, routine)
     return rectangles.enqueue_copy_buffer_rect(
-        queue, packed, image, start, to, extent, pitches, to_pitches, [*(wait_for or ()), fill]
-    )
+        queue, packed, image, start, to, extent, pitches, to_pitches,
+        [*(wait_for or ()), fill], kind="FILL_IMAGE",
+    )  # fmt: skip
 
 
 def _pixel(format: ImageFormat, color: Any, routine: str) -> bytes:
@@ -229,14 +239,21 @@ def enqueue_map_image(
     routine = "clEnqueueMapImage"
     image = _image(queue, img, routine)
     _, extent, _ = _pixels(image, origin, region, routine)
-    _, writes = mapping.map_flags(flags, routine)
+    reads, writes = mapping.map_flags(flags, routine)
     storage = np.empty(math.prod(extent), np.uint8)
-    event = enqueue_read_image(queue, image, origin, region, storage, wait_for=wait_for)
+    if reads:
+        event = enqueue_read_image(
+            queue, image, origin, region, storage,
+            wait_for=wait_for, is_blocking=is_blocking, kind="MAP_IMAGE",
+        )  # fmt: skip
+    else:
+        event = marker(queue, wait_for, False, routine, "MAP_IMAGE")
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
         return enqueue_write_image(
-            target, image, origin, region, storage, wait_for=wait_for, is_blocking=False
-        )
+            target, image, origin, region, storage,
+            wait_for=wait_for, is_blocking=False, kind="UNMAP_MEM_OBJECT",
+        )  # fmt: skip
 
     array = mapping.make_array(
         storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None

@@ -16,6 +16,7 @@ from vcl.opencl.context import CommandQueue
 from vcl.opencl.errors import fail, not_built
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.image import Image, Sampler
+from vcl.opencl.integers import size as size_t
 from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
 from vcl.opencl.platform import Device
 from vcl.opencl.program import KernelFacts, _Program
@@ -52,14 +53,7 @@ class Kernel(Handle):
 
     def set_arg_types_default(self) -> None:
         """Until `set_arg_types` is called, arguments say their types themselves."""
-        self._enqueue: Any = None
-        self._set_args: Any = None
-
-    def _set_enqueue_and_set_args(self, enqueue: Any, set_args: Any) -> None:
-        """What `pyopencl.invoker` generated for this kernel's argument types."""
-        self._enqueue, self._set_args = enqueue, set_args
-
-    def _generate(self) -> None:
+        # pyopencl can't be imported with this module.
         from pyopencl.invoker import generate_enqueue_and_set_args
 
         count = len(self._facts.arguments)
@@ -75,18 +69,19 @@ class Kernel(Handle):
             )
         )
 
+    def _set_enqueue_and_set_args(self, enqueue: Any, set_args: Any) -> None:
+        """What `pyopencl.invoker` generated for this kernel's argument types."""
+        self._enqueue: Any = enqueue
+        self._set_args: Any = set_args
+
     def __call__(
         self, queue: CommandQueue, global_size: Any, local_size: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """Set the arguments and enqueue a launch; answers its event."""
-        if self._enqueue is None:
-            self._generate()
         return self._enqueue(self, queue, global_size, local_size, *args, **kwargs)
 
     def set_args(self, *args: Any) -> None:
         """Set all arguments."""
-        if self._set_args is None:
-            self._generate()
         self._set_args(self, *args)
 
     def clone(self) -> Kernel:
@@ -100,7 +95,7 @@ class Kernel(Handle):
 
     def set_arg(self, index: int, value: Any) -> None:
         """Set one argument: a memory object, None, LocalMemory, or by-value bytes."""
-        self._check_index(index)
+        index = self._check_index(index)
         if value is None:
             if not self._may_be(index, self._facts.pointers[index] or self._facts.locals[index]):
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
@@ -177,14 +172,16 @@ class Kernel(Handle):
         self._arguments[index] = wire
         self._kept[index] = kept
 
-    def _check_index(self, index: int) -> None:
-        if not 0 <= index < len(self._arguments):
+    def _check_index(self, index: int) -> int:
+        index = size_t(index, "index of the argument")
+        if index >= len(self._arguments):
             fail(
                 "clSetKernelArg",
                 "INVALID_ARG_INDEX",
                 f"kernel {self._facts.name!r} has {len(self._arguments)} arguments, not "
                 f"{index + 1}",
             )
+        return index
 
     def _describe(self, index: int, got: str) -> str:
         type_name, name = self._facts.arguments[index][1], self._facts.arguments[index][4]

@@ -7,7 +7,7 @@ much to be relied upon), and an unmap is a write of what the program may have ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from vcl.opencl.enqueue import (
     WaitFor,
     _memory,
     _region,
-    enqueue_marker_with_wait_list,
+    marker,
     read_memory,
     write_memory,
 )
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event, wait_list
+from vcl.opencl.integers import size as size_t
+from vcl.opencl.integers import sizes
 from vcl.opencl.memory import FLAGS, MemoryObjectHolder
 
 _MAP = CLASSES["map_flags"]
@@ -51,7 +53,7 @@ class MemoryMap:
         target = queue or self._queue
         self._queue = None
         if self._write_back is None:
-            return enqueue_marker_with_wait_list(target, wait_for)
+            return marker(target, wait_for, False, "clEnqueueUnmapMemObject", "UNMAP_MEM_OBJECT")
         return self._write_back(target, wait_for)
 
     def __del__(self) -> None:
@@ -62,6 +64,7 @@ class MemoryMap:
 
 def map_flags(flags: int, routine: str) -> tuple[bool, bool]:
     """(whether the contents are read, whether they're written back); raises for bad flags."""
+    flags = size_t(flags, "map flags")
     if flags & ~(_READS | _WRITES) or (flags & _MAP["WRITE_INVALIDATE_REGION"] and flags & _READS):
         fail(routine, "INVALID_VALUE", f"map_flags {flags:#x}")
     return bool(flags & _READS), bool(flags & _WRITES)
@@ -106,7 +109,8 @@ def enqueue_map_buffer(
     if memory._flags & (denied | FLAGS["HOST_READ_ONLY"]) and writes:
         fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
     wait_list(wait_for, queue._context, routine)
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    shape = tuple(sizes(shape if isinstance(shape, Iterable) else (shape,), "shape"))
+    offset = size_t(offset, "offset")
     dtype = np.dtype(dtype)
     size = _extent(shape, dtype, strides)
     _region(memory, offset, size, routine)
@@ -114,12 +118,16 @@ def enqueue_map_buffer(
         fail(routine, "INVALID_VALUE", "nothing to map")
     storage = np.empty(size, np.uint8)
     if reads:
-        event = read_memory(queue, memory, storage, offset, wait_for, is_blocking, routine)
+        event = read_memory(
+            queue, memory, storage, offset, wait_for, is_blocking, routine, "MAP_BUFFER"
+        )
     else:
-        event = enqueue_marker_with_wait_list(queue, wait_for)
+        event = marker(queue, wait_for, False, routine, "MAP_BUFFER")
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
-        return write_memory(target, memory, storage, offset, wait_for, False, routine)
+        return write_memory(
+            target, memory, storage, offset, wait_for, False, routine, "UNMAP_MEM_OBJECT"
+        )
 
     array = make_array(
         storage, queue, shape, dtype, order, strides, write_back if writes else None

@@ -6,6 +6,7 @@ sizes (OpenCL 3.0 API, 5.2). Must not know: commands.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from typing import Any
 
@@ -15,6 +16,7 @@ from vcl.constants import CLASSES
 from vcl.opencl.context import Context
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.handles import Handle, reference_count
+from vcl.opencl.integers import size as size_t
 from vcl.opencl.platform import INFO
 from vcl.runtime import Runtime
 from vcl.wire.messages import session
@@ -138,24 +140,25 @@ class Buffer(MemoryObject):
     ) -> None:
         super().__init__()
         routine = "create_buffer"
+        flags, size = size_t(flags, "flags"), size_t(size, "size")
         _check_flags(flags, routine)
         data = None
         if hostbuf is not None:
             if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
-                import warnings
-
                 warnings.warn(
                     "'hostbuf' was passed, but no memory flags to make use of it.",
                     stacklevel=3,
                 )
+                text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
+                fail(routine, "INVALID_HOST_PTR", text)
             data = contiguous_bytes(hostbuf, writable=bool(flags & FLAGS["USE_HOST_PTR"]))
             if size > data.nbytes:
                 fail("Buffer", "INVALID_VALUE", "Specified size is greater than host buffer size")
             size = size or data.nbytes
         elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
             fail(routine, "INVALID_HOST_PTR")
-        if size <= 0:
-            fail(routine, "INVALID_BUFFER_SIZE", f"a buffer of {size} bytes")
+        if size == 0:
+            fail(routine, "INVALID_BUFFER_SIZE", "a buffer of 0 bytes")
         if flags & FLAGS["USE_HOST_PTR"] and self._share(context, flags, size, data):
             return
         limit = min(d.get_info(INFO["MAX_MEM_ALLOC_SIZE"]) for d in context._devices)
@@ -168,9 +171,9 @@ class Buffer(MemoryObject):
             )
         self._context = context
         self._flags = flags if flags & _ACCESS else flags | FLAGS["READ_WRITE"]
-        self._size = int(size)
+        self._size = size
         self._runtime = context._runtime
-        self._root_id = self._runtime.core.new_id()
+        self._root_id = self._runtime.new_id()
         self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
         # A shadow of shared memory counts as the host's: launches that use it aren't split.
         said = self._flags | FLAGS["USE_HOST_PTR"] if _shadow else self._flags
@@ -188,22 +191,14 @@ class Buffer(MemoryObject):
             return False
         shadow = found[0]._shadow
         self._context, self._runtime = context, context._runtime
-        self._flags, self._size = flags, int(size)
+        self._flags, self._size = flags, size
         self._origin, self._parent = found[1], shadow
         self._root_id, self._root = shadow._root_id, shadow._root
         return True
 
     def _fill_from(self, data: memoryview) -> None:
         """The initial contents: a write that nothing waits for, on no queue of the program's."""
-        queue = self._context.__dict__.get("_initial_queue")
-        if queue is None:
-            queue = self._runtime.core.new_id()
-            first = self._context._devices[0]._id
-            out_of_order = CLASSES["command_queue_properties"]["OUT_OF_ORDER_EXEC_MODE_ENABLE"]
-            self._runtime.say(
-                session.CreateQueue(queue, self._context._id, first, out_of_order)
-            )
-            self._context.__dict__["_initial_queue"] = queue
+        queue = self._context._initial_queue()
         size = self._size
         event = self._runtime.write(
             queue,
@@ -227,6 +222,8 @@ class Buffer(MemoryObject):
         """A sub-buffer of [origin, origin + size) bytes."""
         routine = "clCreateSubBuffer"
         self._memory(routine)
+        origin, size = size_t(origin, "origin"), size_t(size, "size")
+        flags = size_t(flags, "flags")
         if self._parent is not None:
             fail(routine, "INVALID_MEM_OBJECT", "a sub-buffer of a sub-buffer")
         if flags & (_HOST_PTR | ~(_ACCESS | _HOST_ACCESS | _HOST_PTR)):
@@ -234,7 +231,7 @@ class Buffer(MemoryObject):
         _check_flags(flags, routine)
         if size == 0:
             fail(routine, "INVALID_BUFFER_SIZE")
-        if origin < 0 or size < 0 or origin + size > self._size:
+        if origin + size > self._size:
             fail(routine, "INVALID_VALUE", f"{origin}+{size} is outside {self._size} bytes")
         align = max(d.get_info(INFO["MEM_BASE_ADDR_ALIGN"]) for d in self._context._devices)
         if origin % (align // 8):
@@ -249,8 +246,8 @@ class Buffer(MemoryObject):
         sub._context = self._context
         sub._runtime = self._runtime
         sub._flags = access
-        sub._size = int(size)
-        sub._origin = int(origin)
+        sub._size = size
+        sub._origin = origin
         sub._parent = self  # keeps the root alive, as OpenCL does
         sub._root_id = self._root_id
         sub._root = self._root
@@ -280,9 +277,7 @@ class LocalMemory:
     """A kernel argument: that many bytes of local memory."""
 
     def __init__(self, size: int) -> None:
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-            raise TypeError("the size of local memory is a number of bytes")
-        self._size = int(size)
+        self._size = size_t(size, "size of local memory in bytes")
 
     @property
     def size(self) -> int:
@@ -304,21 +299,30 @@ def _check_flags(flags: int, routine: str) -> None:
 def contiguous_bytes(data: Any, writable: bool = False) -> memoryview:
     """A flat view of the bytes of anything with the buffer protocol.
 
-    C- or Fortran-contiguous memory is taken as it lies. Raises BufferError or TypeError for the
-    rest.
+    C- or Fortran-contiguous memory is taken as it lies. Raises what NumPy's and Python's own
+    buffers raise for the rest: ValueError or BufferError for memory that is read-only or isn't
+    contiguous, TypeError for what has no memory.
     """
     if not isinstance(data, (np.ndarray, np.generic)):
-        view = memoryview(data)
+        try:
+            view = memoryview(data)
+        except TypeError:
+            hint = ""
+            if isinstance(getattr(data, "data", None), MemoryObjectHolder):
+                hint = "; perhaps you meant to pass array.data"
+            raise TypeError(
+                f"a bytes-like object is required, not {type(data).__name__!r}{hint}"
+            ) from None
         if not view.contiguous:
-            raise BufferError("underlying buffer is not contiguous")
+            raise BufferError("memoryview: underlying buffer is not C-contiguous")
         if writable and view.readonly:
             raise BufferError("Object is not writable.")
         data = np.asarray(view)
     array = np.asarray(data)
     if writable and not array.flags.writeable:
-        raise BufferError("Object is not writable.")
+        raise ValueError("buffer source array is read-only")
     if not array.flags.forc:
-        raise BufferError("ndarray is not contiguous")
+        raise ValueError("ndarray is not contiguous")
     if not array.flags.c_contiguous:
         array = array.T  # the same bytes, in the order in which they lie
     return array.reshape(-1).view(np.uint8).data

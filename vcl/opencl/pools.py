@@ -13,6 +13,7 @@ from vcl.constants import CLASSES
 from vcl.opencl.context import CommandQueue, Context
 from vcl.opencl.errors import Error, fail
 from vcl.opencl.handles import Handle
+from vcl.opencl.integers import size as size_t
 from vcl.opencl.memory import Buffer, MemoryObjectHolder
 
 _FLAGS = CLASSES["mem_flags"]
@@ -34,6 +35,7 @@ class AllocatorBase:
 
     def __call__(self, size: int) -> Buffer | None:
         """A buffer of that many bytes; None for 0."""
+        size = size_t(size, "size")
         if size == 0:
             return None
         return Buffer(self._context, self._flags, size)
@@ -200,7 +202,7 @@ class MemoryPool(_Pool):
 
     def allocate(self, size: int) -> PooledBuffer:
         """A block of at least that many bytes, back in the pool when it is let go of."""
-        return PooledBuffer(self, int(size))
+        return PooledBuffer(self, size_t(size, "size"))
 
     __call__ = allocate
 

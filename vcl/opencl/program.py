@@ -101,14 +101,12 @@ class _Program(Handle):
         if length > source_bytes_max:
             fail(routine, "INVALID_VALUE", f"{length} bytes of source; {source_bytes_max} at most")
         runtime = self._runtime
-        with runtime.lock:
-            # Every build has a new id: kernels of an earlier one live on.
-            number = runtime.core.new_id()
-            request = runtime.core.new_id()
+        # Every build has a new id: kernels of an earlier one live on.
+        number, request = runtime.new_id(), runtime.new_id()
         message = session.BuildProgram(
             number, self._context._id, request, step, self._units, link_options
         )
-        built = runtime.ask(request, message, length)
+        built = runtime.ask(request, message)
         owner = _Made(runtime, number)
         self._logs = {device: (status, log) for device, status, log in built.logs}
         self._kernels = None

@@ -4,7 +4,8 @@ Owns: the `*_buffer_rect` functions of `_cl` and their checks (OpenCL 3.0 API, 5
 know: how a copy of a box is carried out.
 
 A read or write of a box goes through a buffer that holds the box packed, so that only its own
-bytes travel; the host's side is gathered or scattered here.
+bytes travel; the host's side is gathered here when a write is enqueued, and scattered as the bytes
+of a read arrive.
 """
 
 from __future__ import annotations
@@ -20,21 +21,20 @@ from vcl.opencl.enqueue import (
     WaitFor,
     _finish_enqueue,
     _memory,
-    enqueue_read_buffer,
     enqueue_write_buffer,
+    read_into,
 )
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event, wait_list
+from vcl.opencl.integers import sizes
 from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.wire.messages import session
 
 
 def _triple(values: Any, missing: int, what: str, routine: str) -> list[int]:
-    numbers = [int(v) for v in values]
+    numbers = sizes(values, what)
     if len(numbers) > 3:
         fail(routine, "INVALID_VALUE", f"{what} has more than three components")
-    if any(n < 0 for n in numbers):
-        fail(routine, "INVALID_VALUE", f"{what} {tuple(numbers)} has a negative component")
     return numbers + [missing] * (3 - len(numbers))
 
 
@@ -54,7 +54,7 @@ class _Box:
 
 def _box(origin: Any, region: Sequence[int], pitches: Any, what: str, routine: str) -> _Box:
     start = _triple(origin, 0, f"{what} origin", routine)
-    given = [int(p) for p in pitches or ()]
+    given = sizes(pitches or (), f"{what} pitches")
     if len(given) > 2:
         fail(routine, "INVALID_VALUE", f"{what} pitches has more than two components")
     row, slice_ = [*given, 0, 0][:2]
@@ -120,6 +120,35 @@ def _host_view(host: memoryview, box: _Box, region: Sequence[int]) -> Any:
     )
 
 
+class _Scattered:
+    """A box in host memory (slices, rows, bytes) as a flat destination of its bytes."""
+
+    def __init__(self, box: Any) -> None:
+        self._box = box
+
+    def __len__(self) -> int:
+        return int(self._box.size)
+
+    def __setitem__(self, where: slice, data: Any) -> None:
+        """Store packed bytes; a run may begin and end inside a row."""
+        _, rows, width = self._box.shape
+        flat = np.frombuffer(data, np.uint8)
+        at, taken = where.start, 0
+        while taken < flat.size:
+            row, column = divmod(at, width)
+            slice_, row = divmod(row, rows)
+            whole = min(rows - row, (flat.size - taken) // width) if column == 0 else 0
+            if whole:  # as many whole rows of this slice as there are
+                count = whole * width
+                self._box[slice_, row : row + whole] = flat[taken : taken + count].reshape(
+                    whole, width
+                )
+            else:
+                count = min(width - column, flat.size - taken)
+                self._box[slice_, row, column : column + count] = flat[taken : taken + count]
+            at, taken = at + count, taken + count
+
+
 @translated("clEnqueueWriteBufferRect")
 def enqueue_write_buffer_rect(
     queue: CommandQueue,
@@ -132,6 +161,8 @@ def enqueue_write_buffer_rect(
     host_pitches: Any = None,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
+    *,
+    kind: str = "WRITE_BUFFER_RECT",
 ) -> Event:
     """Enqueue a write of a box. The bytes are copied at once."""
     routine = "clEnqueueWriteBufferRect"
@@ -148,10 +179,9 @@ def enqueue_write_buffer_rect(
     _inside(from_box, extent, host.nbytes, "host memory", routine)
     data = np.ascontiguousarray(_host_view(host, from_box, extent))
     packed = Buffer(queue._context, FLAGS["READ_WRITE"], data.nbytes)
-    enqueue_write_buffer(queue, packed, data, is_blocking=False)
-    before = [queue._last._id]
-    event = _copy(queue, packed, memory, _packed(extent), to_box, extent, [*waits, *before])
-    made = _finish_enqueue(queue, event, "WRITE_BUFFER_RECT", hostbuf)
+    written = enqueue_write_buffer(queue, packed, data, is_blocking=False)
+    event = _copy(queue, packed, memory, _packed(extent), to_box, extent, [*waits, written._id])
+    made = _finish_enqueue(queue, event, kind, hostbuf)
     if is_blocking and waits:
         made.wait()
     return made
@@ -169,8 +199,10 @@ def enqueue_read_buffer_rect(
     host_pitches: Any = None,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
+    *,
+    kind: str = "READ_BUFFER_RECT",
 ) -> Event:
-    """Read a box into host memory. Always blocks: the host's rows are scattered here."""
+    """Enqueue a read of a box into host memory, which must live until it's complete."""
     routine = "clEnqueueReadBufferRect"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
@@ -183,13 +215,14 @@ def enqueue_read_buffer_rect(
     to_box = _box(host_origin, extent, host_pitches, "host", routine)
     _inside(from_box, extent, memory._size, "buffer", routine)
     _inside(to_box, extent, host.nbytes, "host memory", routine)
-    data = np.empty((extent[2], extent[1], extent[0]), np.uint8)
-    packed = Buffer(queue._context, FLAGS["READ_WRITE"], data.nbytes)
-    event = _copy(queue, memory, packed, from_box, _packed(extent), extent, waits)
-    after = [_finish_enqueue(queue, event, "READ_BUFFER_RECT")]
-    made = enqueue_read_buffer(queue, packed, data, wait_for=after)
-    _host_view(host, to_box, extent)[...] = data
-    return made
+    destination = _Scattered(_host_view(host, to_box, extent))
+    packed = Buffer(queue._context, FLAGS["READ_WRITE"], len(destination))
+    copied = _finish_enqueue(
+        queue, _copy(queue, memory, packed, from_box, _packed(extent), extent, waits), kind
+    )
+    return read_into(
+        queue, packed, 0, destination, [copied._id], hostbuf, is_blocking, routine, kind
+    )
 
 
 @translated("clEnqueueCopyBufferRect")
@@ -203,6 +236,8 @@ def enqueue_copy_buffer_rect(
     src_pitches: Any = None,
     dst_pitches: Any = None,
     wait_for: WaitFor = None,
+    *,
+    kind: str = "COPY_BUFFER_RECT",
 ) -> Event:
     """Enqueue a copy of a box between buffers."""
     routine = "clEnqueueCopyBufferRect"
@@ -219,7 +254,7 @@ def enqueue_copy_buffer_rect(
     ):
         fail(routine, "MEM_COPY_OVERLAP", "source and destination overlap")
     event = _copy(queue, source, destination, from_box, to_box, extent, waits)
-    return _finish_enqueue(queue, event, "COPY_BUFFER_RECT")
+    return _finish_enqueue(queue, event, kind)
 
 
 def _overlap(a: _Box, b: _Box, region: Sequence[int], origin_a: int, origin_b: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from typing import Any
 
 from vcl.errors import ConnectionProblem
@@ -18,8 +19,15 @@ from vcl.settings import Environment, find_token, master_url
 
 
 class _Current:
-    """runtime, platform: of the process's session. local: the embedded cluster, if one was made."""
+    """runtime, platform: of the process's session. local: the embedded cluster, if one was made.
 
+    lock: held while these change, so that threads which need them at once find the same.
+    contexts: how many of the program's are alive. ending: Python's exit handlers were called.
+    """
+
+    lock = threading.RLock()
+    contexts = 0
+    ending = False
     runtime: Runtime | None = None
     platform: Platform | None = None
     local: Any = None
@@ -30,6 +38,11 @@ def connect(url: str | None = None, *, token: str | None = None) -> Platform:
 
     Raises ConnectionProblem.
     """
+    with _Current.lock:
+        return _connect(url, token)
+
+
+def _connect(url: str | None, token: str | None) -> Platform:
     if _Current.runtime is not None and _Current.runtime.dead is None:
         _Current.runtime.close()
     environment = Environment()
@@ -53,6 +66,11 @@ def connect(url: str | None = None, *, token: str | None = None) -> Platform:
 
 def current_platform() -> Platform:
     """The platform, connecting first if need be; pyopencl's exception if that fails."""
+    with _Current.lock:
+        return _current_platform()
+
+
+def _current_platform() -> Platform:
     if _Current.platform is None or _Current.runtime is None or _Current.runtime.dead:
         try:
             connect()
@@ -81,6 +99,11 @@ def get_platforms() -> list[Platform]:
 
 def disconnect() -> None:
     """End the session and the embedded cluster, if this process has them. Idempotent."""
+    with _Current.lock:
+        _disconnect()
+
+
+def _disconnect() -> None:
     runtime, local = _Current.runtime, _Current.local
     _Current.runtime = _Current.platform = _Current.local = None
     if runtime is not None:
@@ -96,7 +119,35 @@ def _forked() -> None:
     new connection, which an inherited embedded cluster can't give: it ends with the parent.
     """
     _Current.local = None
+    _Current.lock = threading.RLock()  # a thread that held it isn't here to let go of it
+
+
+def context_made() -> None:
+    """The program has one more context."""
+    with _Current.lock:
+        _Current.contexts += 1
+
+
+def context_gone() -> None:
+    """The program has one context less; without any, nothing is left to be done at exit."""
+    with _Current.lock:
+        _Current.contexts -= 1
+        if _Current.ending and not _Current.contexts:
+            _disconnect()
+
+
+def _python_ends() -> None:
+    """Exit handlers are called before the program's last objects go.
+
+    Their destructors may use the cluster, so the session lasts until the last context has gone;
+    one that never goes ends with the process, as do the session and an embedded cluster.
+    """
+    with _Current.lock:
+        _Current.ending = True
+        runtime = _Current.runtime
+        if not _Current.contexts or runtime is None or not runtime.lead_to_end():
+            _disconnect()
 
 
 os.register_at_fork(after_in_child=_forked)
-atexit.register(disconnect)
+atexit.register(_python_ends)

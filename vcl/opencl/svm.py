@@ -22,11 +22,12 @@ from vcl.opencl import pools
 from vcl.opencl.context import CommandQueue, Context
 from vcl.opencl.enqueue import (
     WaitFor,
-    enqueue_marker_with_wait_list,
+    marker,
 )
 from vcl.opencl.errors import fail
 from vcl.opencl.event import Event
 from vcl.opencl.handles import Handle
+from vcl.opencl.integers import size as size_t
 from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
 
 _FLAGS = CLASSES["svm_mem_flags"]
@@ -67,17 +68,19 @@ class SVMAllocation(SVMPointer):
     ) -> None:
         super().__init__()
         routine = "SVMAllocation"
+        size, flags = size_t(size, "size"), size_t(flags, "flags")
+        alignment = size_t(alignment, "alignment")
         if flags & _FINE:
             fail(routine, "INVALID_VALUE", "fine-grain sharing isn't possible across a network")
         if queue is not None:
             _check_in_order(queue, routine)
         self._context = context
-        self._size = int(size)
+        self._size = size
         self._queue = queue
         self._shadow: Buffer | None = None
         self._maps: dict[int, tuple[int, int]] = {}  # offset: (flags, size)
         if size:
-            spare = max(int(alignment), 128)
+            spare = max(alignment, 128)
             raw = np.zeros(self._size + spare, np.uint8)
             start = -raw.ctypes.data % spare
             self._host = raw[start : start + self._size]
@@ -113,7 +116,7 @@ class SVMAllocation(SVMPointer):
         target = queue or self._queue
         if target is None:
             fail("SVMAllocation.enqueue_release", "INVALID_VALUE", "no queue was given")
-        event = enqueue_marker_with_wait_list(target, wait_for)
+        event = marker(target, wait_for, False, "clEnqueueSVMFree", "SVM_FREE")
         self.release()
         return event
 
@@ -223,7 +226,7 @@ class SVMPool(pools._Pool):
 
     def __call__(self, size: int) -> PooledSVM:
         """A block of at least that many bytes."""
-        return PooledSVM(self, int(size))
+        return PooledSVM(self, size_t(size, "size"))
 
 
 class PooledSVM(SVMPointer):

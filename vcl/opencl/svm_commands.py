@@ -15,12 +15,13 @@ from vcl.opencl.enqueue import (
     WaitFor,
     enqueue_copy_buffer,
     enqueue_fill_buffer,
-    enqueue_marker_with_wait_list,
+    marker,
     read_memory,
     write_memory,
 )
 from vcl.opencl.errors import fail
-from vcl.opencl.event import Event, wait_for_events
+from vcl.opencl.event import Event, UserEvent
+from vcl.opencl.integers import size as size_t
 from vcl.opencl.svm import PooledSVM, SVMAllocation, SVMPointer, locate, shared_region
 
 
@@ -43,33 +44,55 @@ def enqueue_svm_memcpy(
     sizes = [s for s in (dst.size, src.size) if s is not None]
     if byte_count is None and len(set(sizes)) > 1:
         fail("_enqueue_svm_memcpy", "INVALID_VALUE", "sizes of source and destination differ")
-    size = min(sizes) if byte_count is None else int(byte_count)
+    size = min(sizes) if byte_count is None else size_t(byte_count, "byte count")
     if any(size > s for s in sizes):
         fail(routine, "INVALID_VALUE", f"{size} bytes are more than source or destination has")
+    kind = "SVM_MEMCPY"
     if size == 0:
-        return enqueue_marker_with_wait_list(queue, wait_for)
+        return marker(queue, wait_for, False, routine, kind)
     target, source = _side(dst, size), _side(src, size)
     if target is not None and source is not None:
         first, second = source[0]._shadow, target[0]._shadow
         if first is None or second is None:
             fail(routine, "INVALID_VALUE", "the memory was released")
-        event = enqueue_copy_buffer(queue, first, second, size, source[1], target[1], wait_for)
+        event = enqueue_copy_buffer(
+            queue, first, second, size, source[1], target[1], wait_for, kind=kind
+        )
         if is_blocking:
             event.wait()
         return event
     if target is not None and target[0]._shadow is not None:
         host = src.buf[:size]
         return write_memory(
-            queue, target[0]._shadow, host, target[1], wait_for, bool(is_blocking), routine
+            queue, target[0]._shadow, host, target[1], wait_for, bool(is_blocking), routine, kind
         )
     if source is not None and source[0]._shadow is not None:
         host = dst.buf[:size]
         return read_memory(
-            queue, source[0]._shadow, host, source[1], wait_for, bool(is_blocking), routine
+            queue, source[0]._shadow, host, source[1], wait_for, bool(is_blocking), routine, kind
         )
-    wait_for_events(list(wait_for or ()))
-    dst.buf[:size] = src.buf[:size]
-    return enqueue_marker_with_wait_list(queue, wait_for)
+    event = _copy_on_host(queue, dst.buf[:size], src.buf[:size], wait_for, routine, kind)
+    if is_blocking:
+        event.wait()
+    return event
+
+
+def _copy_on_host(
+    queue: CommandQueue, target: Any, source: Any, wait_for: WaitFor, routine: str, kind: str
+) -> Event:
+    """Enqueue a copy that happens here, in its turn among the queue's commands."""
+    copied = UserEvent(queue._context)
+    turn = marker(queue, wait_for, False, routine, kind)
+    made = marker(queue, [turn, copied], False, routine, kind, ward=(target, source))
+
+    def copy(status: int) -> None:
+        if status == 0:
+            target[:] = source
+        copied.set_status(min(status, 0))
+
+    turn._runtime.when_ended(turn._id, copy)
+    queue.flush()
+    return made
 
 
 def enqueue_svm_memfill(
@@ -81,8 +104,10 @@ def enqueue_svm_memfill(
 ) -> Event:
     """Enqueue a fill of shared memory."""
     shadow, offset, size = shared_region(dst, "clEnqueueSVMMemFill")
-    count = size if byte_count is None else int(byte_count)
-    return enqueue_fill_buffer(queue, shadow, pattern, offset, count, wait_for)
+    count = size if byte_count is None else size_t(byte_count, "byte count")
+    return enqueue_fill_buffer(
+        queue, shadow, pattern, offset, count, wait_for, kind="SVM_MEMFILL"
+    )
 
 
 def enqueue_svm_map(
@@ -97,14 +122,16 @@ def enqueue_svm_map(
     routine = "clEnqueueSVMMap"
     reads, _ = mapping.map_flags(flags, routine)
     shadow, offset, whole = shared_region(svm, routine)
-    count = whole if size is None else int(size)
+    count = whole if size is None else size_t(size, "size")
     found = locate(svm.svm_ptr, whole)
     assert found is not None
     found[0]._maps[offset] = (flags, count)
     if not reads:
-        return enqueue_marker_with_wait_list(queue, wait_for)
+        return marker(queue, wait_for, False, routine, "SVM_MAP")
     host = found[0]._host[offset : offset + count]
-    return read_memory(queue, shadow, host, offset, wait_for, bool(is_blocking), routine)
+    return read_memory(
+        queue, shadow, host, offset, wait_for, bool(is_blocking), routine, "SVM_MAP"
+    )
 
 
 def enqueue_svm_unmap(
@@ -120,9 +147,9 @@ def enqueue_svm_unmap(
         fail(routine, "INVALID_VALUE", "the memory isn't mapped")
     flags, count = mapped
     if not mapping.map_flags(flags, routine)[1]:
-        return enqueue_marker_with_wait_list(queue, wait_for)
+        return marker(queue, wait_for, False, routine, "SVM_UNMAP")
     host = found[0]._host[offset : offset + count]
-    return write_memory(queue, shadow, host, offset, wait_for, False, routine)
+    return write_memory(queue, shadow, host, offset, wait_for, False, routine, "SVM_UNMAP")
 
 
 def enqueue_svm_migrate_mem(
@@ -134,4 +161,4 @@ def enqueue_svm_migrate_mem(
     """A hint that changes no contents."""
     if not svms:
         fail("clEnqueueSVMMigrateMem", "INVALID_VALUE", "no memory")
-    return enqueue_marker_with_wait_list(queue, wait_for)
+    return marker(queue, wait_for, False, "clEnqueueSVMMigrateMem", "SVM_MIGRATE_MEM")

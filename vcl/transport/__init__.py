@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import ssl as tls
 from types import ModuleType
 from typing import cast
@@ -34,7 +35,9 @@ __all__ = [
     "HttpAnswer",
     "Server",
     "Settings",
+    "adopt",
     "connect",
+    "prepare_to_adopt",
     "serve",
 ]
 
@@ -64,6 +67,27 @@ async def connect(
     if ssl is not None and target.scheme != "wss":
         raise ConnectFailed(url, "a TLS context was given, but the URL is not wss://")
     return cast(Connection, await _module(library).connect(url, settings or Settings(), ssl))
+
+
+async def adopt(
+    url: str, open_socket: socket.socket, settings: Settings | None = None
+) -> Connection:
+    """Go on with a client's connection that was detached, on the running loop.
+
+    Always by `websockets`: the other library keeps to the thread that connected. Call
+    `prepare_to_adopt` before, while modules can be imported.
+    """
+    module = _module("websockets")
+    return cast(Connection, await module.adopt(url, open_socket, settings or Settings()))
+
+
+def prepare_to_adopt() -> None:
+    """Import what `adopt` needs.
+
+    At exit that would be too late: modules that make classes from strings have Python forget that
+    it ends by Ctrl-C (run_eval_code_obj resets it), and so the exit status.
+    """
+    _module("websockets")
 
 
 async def serve(

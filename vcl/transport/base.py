@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from abc import ABC, abstractmethod
 from collections import deque
 
@@ -110,6 +111,10 @@ class BaseConnection(ABC):
     def _abort(self) -> None:
         """Drop the link at once; `link_lost` follows."""
 
+    def _link(self) -> asyncio.Transport | None:
+        """Return the transport below the library, if there is one with a socket."""
+        return None
+
     # The port.
 
     @property
@@ -164,6 +169,19 @@ class BaseConnection(ABC):
         # Room was made: what the peer sent before its close frame must get past.
         self._resume_reading()
         await asyncio.shield(self._lost)
+
+    def detach(self) -> socket.socket | None:
+        """See Connection.detach."""
+        link = self._link()
+        if link is None or link.get_extra_info("ssl_object") is not None:
+            return None
+        if self._messages or self._end is not None:
+            return None
+        link.pause_reading()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+        own: socket.socket = link.get_extra_info("socket")
+        return own.dup()
 
     # What an adapter reports.
 

@@ -19,6 +19,7 @@ The contract, the same for every implementation:
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -121,6 +122,14 @@ class Connection(Protocol):
 
     async def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """Close with the closing handshake, within `close_timeout_s`. Idempotent; never raises."""
+        ...
+
+    def detach(self) -> socket.socket | None:
+        """Stop using the link, and answer its socket, on which `adopt` can go on elsewhere.
+
+        The peer must have nothing to say meanwhile: what has arrived in part is lost. None if
+        the link can't be handed on (TLS), or something has arrived that wasn't received.
+        """
         ...
 
 

@@ -88,6 +88,9 @@ class PicowsConnection(base.BaseConnection):
     def _unsent_bytes(self) -> int:
         return self._socket.get_write_buffer_size()
 
+    def _link(self) -> asyncio.Transport:
+        return self._socket
+
     def _abort(self) -> None:
         self._library.disconnect(graceful=False)
 

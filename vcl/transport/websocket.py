@@ -9,17 +9,20 @@ through the subclasses that its `create_connection` argument is for.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl as tls
 from http import HTTPStatus
 from typing import Any, cast
 
 from websockets.asyncio import client, server
 from websockets.asyncio.connection import Connection as LibraryConnection
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Event
+from websockets.uri import parse_uri
 
 from vcl.transport import base, failure
 from vcl.transport.connection import (
@@ -70,6 +73,9 @@ class WebSocketConnection(base.BaseConnection):
 
     def _unsent_bytes(self) -> int:
         return self._library.transport.get_write_buffer_size()
+
+    def _link(self) -> asyncio.Transport:
+        return self._library.transport
 
     def _abort(self) -> None:
         self._library.transport.abort()
@@ -131,6 +137,24 @@ class _ClientConnection(_Reporting, client.ClientConnection):
 
 class _ServerConnection(_Reporting, server.ServerConnection):
     pass
+
+
+async def adopt(url: str, open_socket: socket.socket, settings: Settings) -> Connection:
+    """Go on with a connection on the running loop; see `vcl.transport.adopt`."""
+
+    class Adopting(_ClientConnection):
+        pass
+
+    Adopting.settings = settings
+    protocol = ClientProtocol(parse_uri(url), state=OPEN, max_size=settings.message_bytes_max)
+    _, library = await asyncio.get_running_loop().create_connection(
+        lambda: Adopting(
+            protocol, ping_interval=None, max_queue=None, close_timeout=settings.close_timeout_s
+        ),
+        sock=open_socket,
+    )
+    library.link.opened()
+    return library.link
 
 
 class _Connect(client.connect):

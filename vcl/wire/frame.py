@@ -81,6 +81,32 @@ def pack_control(sequence: int, acknowledged: int, messages: Sequence[Sequence[A
     return packed
 
 
+def pack_encoded_control(sequence: int, acknowledged: int, messages: Sequence[bytes]) -> bytes:
+    """As `pack_control`, of messages that an Encoder has packed."""
+    packer = msgpack.Packer(autoreset=False)
+    packer.pack_array_header(3)
+    packer.pack(sequence)
+    packer.pack(acknowledged)
+    packer.pack_array_header(len(messages))
+    return b"".join((packer.bytes(), *messages))
+
+
+class Encoder:
+    """Packs values one by one; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer()
+
+    def pack(self, value: Any) -> bytes:
+        """One msgpack value; raises ValueError if it can't be one, and can go on afterwards."""
+        try:
+            packed: bytes = self._packer.pack(value)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self._packer = msgpack.Packer()  # what it had begun would be left inside
+            raise ValueError(str(error)) from error
+        return packed
+
+
 def unpack_control(data: Bytes) -> tuple[int, int, list[list[Any]]]:
     """Take a control frame apart and check its outermost shape.
 

@@ -1,0 +1,38 @@
+"""Integers as programs give them: Python's, NumPy's, and whatever else has `__index__`.
+
+Owns: turning them into plain ints that fit C's types, at every entry of `_cl`. Must not know: what
+they count. Nothing but plain ints goes into a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+_SIZE_MAX = 2**64 - 1
+
+
+def size(value: Any, what: str) -> int:
+    """A size_t or bit field; raises TypeError, as pyopencl does, for what isn't one."""
+    number = integer(value, what)
+    if not 0 <= number <= _SIZE_MAX:
+        raise TypeError(f"the {what} is {number}; it must be from 0 to 2**64 - 1")
+    return number
+
+
+def integer(value: Any, what: str) -> int:
+    """An integer of any sign and size; raises TypeError for what isn't one."""
+    if type(value) is int:
+        return value
+    try:
+        return int(index(value))
+    except TypeError:
+        raise TypeError(
+            f"the {what} must be an integer, not {type(value).__name__} ({value!r:.40})"
+        ) from None
+
+
+def sizes(values: Iterable[Any], what: str) -> list[int]:
+    """As `size`, for each of a sequence; raises TypeError if it isn't a sequence either."""
+    return [size(value, what) for value in values]
