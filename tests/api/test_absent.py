@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,20 +39,3 @@ def test_absent_functions_name_themselves(platform: Any, name: str) -> None:
 
     with pytest.raises(NotImplementedError, match=name.lstrip("_")):
         getattr(_cl, name)()
-
-
-def test_no_name_of_the_layer_above_is_missing(platform: Any) -> None:
-    """Every `_cl.name` that pyopencl's Python layer mentions is there, but for OpenGL's."""
-    import pyopencl
-    from pyopencl import _cl
-
-    missing = set()
-    assert pyopencl.__file__ is not None
-    for path in Path(pyopencl.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                if node.value.id == "_cl" and not hasattr(_cl, node.attr):
-                    missing.add(node.attr)
-            elif isinstance(node, ast.ImportFrom) and node.module == "pyopencl._cl":
-                missing |= {a.name for a in node.names if not hasattr(_cl, a.name)}
-    assert {name for name in missing if "gl" not in name.lower()} == set()
