@@ -127,7 +127,9 @@ def fetch(version: str) -> Path:
             pip("download", *options, f"pyopencl=={version}")
             (archive,) = Path(name).glob("*.tar.gz")
             with tarfile.open(archive) as tar:
-                tar.extractall(name, filter="data")
+                # Python before 3.11.4 has no filters.
+                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+                tar.extractall(name)
             (unpacked,) = (path for path in Path(name).iterdir() if path.is_dir())
             try:
                 unpacked.rename(kept)
@@ -195,10 +197,13 @@ class FileRun:
                 start_new_session=True,
             )
             os.close(writer)
-            running, hangs = self._listen(reader)
-            if hangs:
-                os.killpg(process.pid, signal.SIGKILL)
-            status = process.wait()
+            hangs = True
+            try:
+                running, hangs = self._listen(reader)
+            finally:
+                if hangs:  # or is interrupted
+                    os.killpg(process.pid, signal.SIGKILL)
+                status = process.wait()
         if running:
             self._note(running, Outcome("hang" if hangs else "crash", _end(status)))
             return False

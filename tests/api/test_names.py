@@ -7,6 +7,7 @@ A pyopencl that takes a new name makes this say which.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from importlib.metadata import distribution, version
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import vcl  # noqa: F401  # makes pyopencl mean the cluster
+from tests.api import run_pyopencl_suite as suite
 from tests.api.suite_outcomes import version_key
 from vcl.opencl import module
 
@@ -117,11 +119,15 @@ def taken(source: str) -> set[str]:
     return found
 
 
-def _taken_by_pyopencl() -> set[str]:
-    folder = Path(str(distribution("pyopencl").locate_file("pyopencl")))
+def _taken_by(folder: Path) -> set[str]:
     files = sorted(folder.rglob("*.py"))
     assert files
     return set().union(*(taken(path.read_text(encoding="utf-8")) for path in files))
+
+
+def _taken_by_pyopencl() -> set[str]:
+    """By the installed one, found without importing it."""
+    return _taken_by(Path(str(distribution("pyopencl").locate_file("pyopencl"))))
 
 
 def test_every_name_is_supplied() -> None:
@@ -145,6 +151,20 @@ def test_no_listed_name_is_dropped() -> None:
         pytest.skip(f"{PINNED} takes names that an older pyopencl doesn't know")
     dropped = NAMES - DROPPED - _taken_by_pyopencl()
     assert not dropped, f"pyopencl {version('pyopencl')} takes no longer: {sorted(dropped)}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("option", ["--oldest", "--newest"])
+def test_the_oldest_and_the_newest_take_no_other_names(option: str) -> None:
+    try:
+        supported = suite.chosen(suite.parse([option]))
+        sources = suite.fetch(supported).parent / "pyopencl"
+    except suite.Unreachable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    new = _taken_by(sources) - NAMES
+    assert not new, f"pyopencl {supported} takes other names from _cl: {sorted(new)}"
 
 
 @pytest.mark.parametrize(

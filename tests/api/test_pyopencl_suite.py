@@ -79,6 +79,25 @@ def test_a_crash_costs_one_test(tmp_path: Path) -> None:
     assert "at the end" in outcomes["test_e"].text
 
 
+def test_a_hang_costs_one_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "test_timeout_s", 3.0)
+    hangs_once = (
+        "import json, os, signal\n"
+        "if not json.load(open(os.environ['SUITE_RECORDER_DONE'])):\n"
+        "    out = int(os.environ['SUITE_RECORDER_FD'])\n"
+        "    os.write(out, b'{\"started\": \"t.py::test_f\"}\\n')\n"
+        "    signal.pause()\n"
+    )
+    run = suite.FileRun(
+        tmp_path / "t.py", [sys.executable, "-c", hangs_once], processes.environment()
+    )
+    run.run(tmp_path / "log")
+    assert run.outcomes == {
+        "t.py::test_f": Outcome("hang", "ended by SIGKILL"),
+        PROCESS: Outcome("passed"),
+    }
+
+
 @pytest.mark.parametrize(
     ("source", "outcome"),
     [
