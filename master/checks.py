@@ -10,6 +10,7 @@ from typing import Any
 from vcl.errors import RemoteProtocolError
 from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
+from vcl.wire.units import check_unit, unit_bytes
 
 SIZE_MAX = 2**64 - 1
 
@@ -17,10 +18,12 @@ SIZE_MAX = 2**64 - 1
 def check_build(m: session.BuildProgram) -> None:
     """Raise RemoteProtocolError unless units and step fit each other."""
     single = m.step in (session.BUILD, session.COMPILE)
-    if sum(len(source) for unit in m.units for source in unit) > source_bytes_max:
-        raise RemoteProtocolError("the program's sources are too long")
-    if not m.units or any(len(u) != 2 for u in m.units) or (single and len(m.units) != 1):
-        raise RemoteProtocolError("a program is made of [source, options] units")
+    if not m.units or (single and len(m.units) != 1):
+        raise RemoteProtocolError("a program is made of one unit, a linked one of at least one")
+    for unit in m.units:
+        check_unit(unit)
+    if sum(map(unit_bytes, m.units)) > source_bytes_max:
+        raise RemoteProtocolError(f"a program is longer than {source_bytes_max} bytes")
     if not single and m.step != session.LINK:
         raise RemoteProtocolError(f"there is no build step {m.step}")
 

@@ -61,7 +61,7 @@ class Program:
     id: int
     context: Context
     step: int
-    units: list[list[str]]
+    units: list[list[Any]]
     link_options: str
     verdict: Verdict | None = None
     kernels: dict[str, KernelFacts] = field(default_factory=dict)

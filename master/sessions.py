@@ -114,7 +114,7 @@ class Session:
         context = self._find(self.contexts, m.context, "context")
         check_build(m)
         program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
-        verdicts = [judge(source, options) for source, options in m.units]
+        verdicts = [judge(u[0], u[1]) for u in m.units]
         program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
         self.programs[m.program] = program
         self._builds.start(program, m.request)

@@ -25,6 +25,7 @@ import numpy as np
 
 from node_agent import merge
 from node_agent.effects import StartMerge, Store
+from node_agent.includes import Includes
 from node_agent.inputs import BuildEnded, BytesReady, Ended
 from vcl.errors import (
     BUILD_PROGRAM_FAILURE,
@@ -537,6 +538,8 @@ class Driver:
             self._build(m)
         except Exception as error:  # told to the user as the build's failure, with its text
             code, text = _failure(error)
+            if isinstance(error, OSError):
+                text = f"the node can't keep the files that the program includes: {error}"
             self._post([BuildEnded(part.BuildDone(m.request, code, text, [], []))])
 
     def _build(self, m: part.Build) -> None:
@@ -544,13 +547,16 @@ class Driver:
         status, message = 0, ""
         logs: list[list[Any]] = []
         kernels: dict[str, list[Any]] = {}
+        units = [Includes(unit) for unit in m.units]
         for number in m.devices:
             device = self._device(number)
-            program, failure = self._make_program(device, m)
+            program, failure = self._make_program(device, m, units)
+            log = program.get_build_info(device.device, cl.program_build_info.LOG) or ""
             if failure is not None:
                 status, message = failure
-            log = program.get_build_info(device.device, cl.program_build_info.LOG)
-            logs.append([number, status, log or ""])
+            for unit in units:
+                log, message = unit.users_own(log), unit.users_own(message)
+            logs.append([number, status, log])
             if status < 0 or m.step == session.COMPILE:
                 continue
             self._programs[m.program, number] = program
@@ -564,16 +570,16 @@ class Driver:
         self._post([BuildEnded(done)])
 
     def _make_program(
-        self, device: _Device, m: part.Build
+        self, device: _Device, m: part.Build, units: Sequence[Includes]
     ) -> tuple[Any, tuple[int, str] | None]:
         """(the program, or the one whose log says why; why it failed, or None)."""
         # Argument info decides how large an element of a merge is, so it's always asked for.
         made = []
         create = self._cl._cl._Program
-        for source, options in m.units:
-            program = create(device.context, source)
+        for unit in units:
+            program = create(device.context, unit.source)
             made.append(program)
-            complete = f"{options} -cl-kernel-arg-info".encode()
+            complete = f"{unit.options} -cl-kernel-arg-info".encode()
             try:
                 if m.step == session.BUILD:
                     program._build(complete, [device.device])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import vcl as cl
+from vcl.opencl import headers, program
+from vcl.opencl.headers import make_unit
 
 Read = Callable[..., np.ndarray]
 # OpenCL 3.0 API, cl_build_status; pyopencl has no names for them.
@@ -19,9 +21,9 @@ STORE = "__kernel void store(__global int *a) { a[get_global_id(0)] = VALUE; }"
 
 def stored(ctx: Any, queue: Any, read: Read, source: str, options: Any = None) -> int:
     """What the kernel `store` of a program writes."""
-    program = cl.Program(ctx, source).build(options=options)
+    built = cl.Program(ctx, source).build(options=options)
     buffer = cl.Buffer(ctx, 0, 64)
-    program.store(queue, (16,), (4,), buffer)
+    built.store(queue, (16,), (4,), buffer)
     (value,) = set(read(queue, buffer).tolist())
     return value
 
@@ -208,9 +210,98 @@ def test_line_numbers_of_the_log_are_the_user_s(ctx: Any, tmp_path: Path) -> Non
 
 def test_a_header_that_includes_itself_without_end(ctx: Any, tmp_path: Path) -> None:
     (tmp_path / "endless.h").write_text('#include "endless.h"\n')
-    with pytest.raises(cl.RuntimeError, match=r"endless\.h") as raised:
+    with pytest.raises(cl.RuntimeError, match=rf"{tmp_path}/endless\.h:1:.*nested") as raised:
         cl.Program(ctx, '#include "endless.h"\n').build(["-I", str(tmp_path)])
     assert raised.value.code == cl.status_code.BUILD_PROGRAM_FAILURE
+
+
+@pytest.fixture
+def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is gone once the client has read it: the agents' hosts don't have it."""
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+
+    def make_and_hide(*arguments: Any) -> Any:
+        unit = make_unit(*arguments)
+        folder.rename(tmp_path / "moved")
+        return unit
+
+    monkeypatch.setattr(program, "make_unit", make_and_hide)
+    return folder
+
+
+ONCE = "#pragma once\n/* doc */\ntypedef int real;\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '#ifdef FAST\n#include "t.h"\n#else\n#include "t.h"\n#endif\n',
+        '/* was:\n#include "none.h"\n*/\n#include "t.h"\n',
+        '#include "t.h" /* two\nlines */\n',
+        '#define H "t.h"\n#include H\n',
+        "#define STR(x) #x\n#include STR(t.h)\n",
+        '#include \\\n"t.h"\n',
+        '#if __has_include("t.h")\n#include <t.h>\n#endif\n',
+        '#include "deep/../t.h"\n#include "deep/u.h"\n',
+        '#include "HIDDEN/t.h"\n',
+        '#include "t.h"\n#include "link.h"\n#include "crlf.h"\n#include "empty.h"\n',
+        '#include "odd.h"\n',
+    ],
+)
+def test_includes_as_one_host_reads_them(
+    ctx: Any, queue: Any, read: Read, hidden: Path, source: str
+) -> None:
+    (hidden / "deep").mkdir()
+    (hidden / "t.h").write_text(ONCE)
+    (hidden / "deep" / "u.h").write_text('#include "../t.h"\n')
+    (hidden / "link.h").symlink_to("t.h")
+    (hidden / "crlf.h").write_bytes(b'#include "t.h"\r\n#define \\\r\n OTHER 1\r\n')
+    (hidden / "empty.h").write_bytes(b"")
+    (hidden / "odd.h").write_bytes(b"// \xff\xe9\n" + ONCE.encode())
+    source = source.replace("HIDDEN", str(hidden)) + STORE.replace("VALUE", "(real)7")
+    assert stored(ctx, queue, read, source, ["-I", str(hidden)]) == 7
+    assert not hidden.exists()
+
+
+def test_a_missing_header_is_the_compiler_s_error(ctx: Any, hidden: Path) -> None:
+    (hidden / "t.h").write_text('\n#include "none.h"\n')
+    with pytest.raises(cl.RuntimeError) as raised:
+        cl.Program(ctx, '#include "t.h"\n' + STORE).build(["-I", str(hidden)])
+    assert f"{hidden}/t.h:2:10: 'none.h' file not found" in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore:Pre-build attribute")
+def test_headers_that_are_programs(ctx: Any, queue: Any, read: Read, hidden: Path) -> None:
+    (hidden / "t.h").write_text(ONCE)
+    given = cl.Program(ctx, '#include "t.h"\n#define VALUE (real)6\n')
+    unit = cl.Program(ctx, '#include "sub/given.h"\n' + STORE)
+    unit.compile(["-I", str(hidden)], headers=[("sub/given.h", given)])
+    buffer = cl.Buffer(ctx, 0, 64)
+    linked = cl.link_program(ctx, [unit])
+    linked.store(queue, (16,), (4,), buffer)
+    assert read(queue, buffer).tolist() == [6] * 16
+
+
+def test_a_binary_has_its_headers_with_it(
+    ctx: Any, queue: Any, read: Read, hidden: Path
+) -> None:
+    (hidden / "t.h").write_text("#define VALUE 9\n")
+    built = cl.Program(ctx, '#include "t.h"\n' + STORE).build(["-I", str(hidden)])
+    again = cl.Program(ctx, ctx.devices, built.get_info(cl.program_info.BINARIES)).build()
+    buffer = cl.Buffer(ctx, 0, 64)
+    again.store(queue, (16,), (4,), buffer)
+    assert read(queue, buffer).tolist() == [9] * 16
+
+
+def test_more_headers_than_can_be_sent(
+    ctx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.h").write_text("int a;")
+    monkeypatch.setattr(headers, "source_bytes_max", 3)
+    with pytest.raises(cl.Error, match=r"t\.h among them") as raised:
+        cl.Program(ctx, '#include "t.h"\n' + STORE).build(["-I", str(tmp_path)])
+    assert raised.value.code == cl.status_code.INVALID_VALUE
 
 
 def test_many_programs_come_and_go(ctx: Any, queue: Any, read: Read) -> None:
@@ -247,7 +338,7 @@ def test_binaries_are_a_program_again(ctx: Any, queue: Any, read: Read) -> None:
 
 
 def test_a_binary_that_is_none(ctx: Any) -> None:
-    for wrong in (b"", b"nothing"):
+    for wrong in (b"", b"nothing", b"VCL program 1\n", b"VCL program 2\n\x93\0\0\x91\xc0"):
         with pytest.raises(cl.LogicError) as raised:
             cl.Program(ctx, ctx.devices, [wrong]).build()
         codes = (cl.status_code.INVALID_BINARY, cl.status_code.INVALID_VALUE)

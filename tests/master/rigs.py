@@ -103,7 +103,7 @@ class SessionRig:
 
     def build(self, program: int, *kernels: list[Any], source: str = ADD) -> None:
         """Create and build a program everywhere; kernels as `kernel` makes them."""
-        units = [[source, ""]]
+        units = [[source, "", [], []]]
         self.say(session.BuildProgram(program, 1, program, session.BUILD, units, ""))
         for number in sorted({p.node for p in self.places}):
             self.answer(number, part.BuildDone(program, 0, "", [], list(kernels)))

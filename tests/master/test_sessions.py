@@ -58,12 +58,12 @@ def launch(event: int, waits: tuple[int, ...] = (), queue: int = 2) -> Launch:
         CreateBuffer(10, 1, 4, 1),
         CreateBuffer(90, 9, 4, 1),
         CreateBuffer(90, 1, 0, 1),
-        BuildProgram(5, 1, 90, BUILD, [["", ""]], ""),
-        BuildProgram(90, 9, 90, BUILD, [["", ""]], ""),
+        BuildProgram(5, 1, 90, BUILD, [["", "", [], []]], ""),
+        BuildProgram(90, 9, 90, BUILD, [["", "", [], []]], ""),
         BuildProgram(90, 1, 90, BUILD, [], ""),
-        BuildProgram(90, 1, 90, BUILD, [["", ""], ["", ""]], ""),
+        BuildProgram(90, 1, 90, BUILD, [["", "", [], []], ["", "", [], []]], ""),
         BuildProgram(90, 1, 90, LINK, [[""]], ""),
-        BuildProgram(90, 1, 90, 77, [["", ""]], ""),
+        BuildProgram(90, 1, 90, 77, [["", "", [], []]], ""),
         CreateUserEvent(90, 9),
         CreateUserEvent(10, 1),
         SetUserEvent(90, 0),
@@ -379,7 +379,7 @@ def test_a_sender_is_told_that_its_receiver_is_lost() -> None:
 
 def test_a_build_goes_on_without_a_lost_node() -> None:
     r = rig()
-    r.say(BuildProgram(7, 1, 6, BUILD, [["", ""]], ""))
+    r.say(BuildProgram(7, 1, 6, BUILD, [["", "", [], []]], ""))
     r.answer(1, part.BuildDone(6, 0, "", [], [kernel("k")]))
     r.lose(2)
     assert [m.status for m in r.told(Built)] == [0]

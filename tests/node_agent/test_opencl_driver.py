@@ -83,9 +83,10 @@ class Rig:
         return self.do(part.Run, program, kernel, [offset], [size], local, list(arguments))
 
     def build(self, source: str, program: int | None = None, step: int = session.BUILD,
-              options: str = "", request: int = 7) -> Any:  # fmt: skip
+              options: str = "", request: int = 7, folders: Any = None,
+              files: Any = None) -> Any:  # fmt: skip
         number = self.new() if program is None else program
-        units = [[source, options]]
+        units = [[source, options, folders or [], files or []]]
         self.host.start(part.Build(number, request, [1], step, units, ""))
         return self.host.built()
 

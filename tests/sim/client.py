@@ -92,7 +92,7 @@ class ClientShell:
             number = core.new_id()
             self._programs.append(number)
             request = self._blocked_on = core.new_id()
-            units = [[source_of(names), ""]]
+            units = [[source_of(names), "", [], []]]
             core.say(
                 session.BuildProgram(number, self._context, request, session.BUILD, units, "")
             )

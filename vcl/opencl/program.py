@@ -3,8 +3,8 @@
 Owns: `_Program`, which pyopencl's `Program` wraps, and what a build tells of kernels. Must not
 know: kernels' arguments (`kernel`).
 
-A program is made of units, each a source with the headers it includes in place and its options.
-Its binary is those units: every device of the cluster can build it, and the analysis that decides
+A program is made of units, each a source with its options and the files that it may include. Its
+binary is those units: every device of the cluster can build it, and the analysis that decides
 about splitting can read it.
 """
 
@@ -19,19 +19,21 @@ from vcl.errors import RemoteProtocolError
 from vcl.opencl.context import Context
 from vcl.opencl.errors import fail, fail_code, not_built, translated
 from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.headers import travelling_source
+from vcl.opencl.headers import make_unit
 from vcl.opencl.platform import Device
 from vcl.scalars import value_bytes
 from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
+from vcl.wire.units import check_unit, unit_bytes
 
 _INFO = CLASSES["program_info"]
 _BUILD = CLASSES["program_build_info"]
 _TYPES = CLASSES["program_binary_type"]
 _ADDRESS = CLASSES["kernel_arg_address_qualifier"]
 _STATUS = CLASSES.get("build_status", {"SUCCESS": 0, "NONE": -1, "ERROR": -2})
-_MAGIC = b"VCL program 1\n"
+_ANY_MAGIC = b"VCL program "
+_MAGIC = _ANY_MAGIC + b"2\n"
 
 
 class _Program(Handle):
@@ -45,7 +47,7 @@ class _Program(Handle):
         self._context = context
         self._runtime = context._runtime
         self._source = ""
-        self._units: list[list[str]] = []
+        self._units: list[list[Any]] = []
         self._step = session.BUILD
         self._type = _TYPES["NONE"]
         self._from_binary = binaries is not None
@@ -68,10 +70,14 @@ class _Program(Handle):
                 fail(routine, "INVALID_DEVICE", "a device isn't of the context")
         blob = bytes(binaries[0])
         text = "only binaries that vcl made can be loaded: they can be built on every device"
+        if blob.startswith(_ANY_MAGIC) and not blob.startswith(_MAGIC):
+            text = "the binary is of another version of vcl: make it again from the source"
         if not blob.startswith(_MAGIC) or any(bytes(b) != blob for b in binaries):
             fail(routine, "INVALID_BINARY", text)
         try:
             self._step, self._type, self._units = unpack_value(blob[len(_MAGIC) :])
+            for unit in self._units:
+                check_unit(unit)
         except (RemoteProtocolError, ValueError, TypeError):
             fail(routine, "INVALID_BINARY", text)
 
@@ -97,9 +103,10 @@ class _Program(Handle):
         for device in devices or ():
             if device not in self._context._devices:
                 fail(routine, "INVALID_DEVICE", "the device isn't of the context")
-        length = sum(len(source) for source, _ in self._units)
+        length = sum(map(unit_bytes, self._units))
         if length > source_bytes_max:
-            fail(routine, "INVALID_VALUE", f"{length} bytes of source; {source_bytes_max} at most")
+            text = f"{length} bytes of source and headers; {source_bytes_max} at most"
+            fail(routine, "INVALID_VALUE", text)
         runtime = self._runtime
         # Every build has a new id: kernels of an earlier one live on.
         number, request = runtime.new_id(), runtime.new_id()
@@ -125,7 +132,7 @@ class _Program(Handle):
         text = options.decode() if isinstance(options, bytes) else str(options)
         self._options = text
         if not self._from_binary:
-            self._units = [[travelling_source(self._source, text), text]]
+            self._units = [make_unit("clBuildProgram", self._source, text)]
             self._step = session.BUILD
         elif self._type == _TYPES["COMPILED_OBJECT"]:
             self._step = session.LINK
@@ -140,7 +147,7 @@ class _Program(Handle):
         text = options.decode() if isinstance(options, bytes) else str(options)
         self._options = text
         given = {name: program._source for name, program in headers}
-        self._units = [[travelling_source(self._source, text, given), text]]
+        self._units = [make_unit("clCompileProgram", self._source, text, given)]
         self._make("clCompileProgram", session.COMPILE, "", devices)
         self._type = _TYPES["COMPILED_OBJECT"]
 

@@ -31,7 +31,16 @@ staging_bytes_max = 2 * 2**30
 """Host bytes that a client keeps for writes that no node has yet taken."""
 
 source_bytes_max = 32 * 2**20
-"""Largest program source."""
+"""Largest program: its sources and the files that they may include."""
+
+source_files_max = 4096
+"""Files, folders and links that may travel with one source."""
+
+source_folders_max = 1024
+"""Folders in which one source's includes are searched."""
+
+path_bytes_max = 4000
+"""Longest path of a file that travels with a source."""
 
 unacknowledged_batches_max = 64
 """Batches after which the receiver acknowledges even when it has nothing to say."""

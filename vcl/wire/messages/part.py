@@ -37,7 +37,7 @@ class Build(NamedTuple):
     request: int
     devices: list[int]
     step: int
-    units: list[list[str]]
+    units: list[list[Any]]
     link_options: str
 
 

@@ -66,15 +66,15 @@ LINK = 2
 class BuildProgram(NamedTuple):
     """Make a program for all devices of the context; answered by Built with the same request.
 
-    units: [source, options] each, sources with their headers in place. step: BUILD one unit;
-    COMPILE one unit, for its log only; LINK: compile all units, and link them with link_options.
+    units: as vcl.wire.units says. step: BUILD one unit; COMPILE one unit, for its log only; LINK:
+    compile all units, and link them with link_options.
     """
 
     program: int
     context: int
     request: int
     step: int
-    units: list[list[str]]
+    units: list[list[Any]]
     link_options: str
 
 

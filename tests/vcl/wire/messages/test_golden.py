@@ -38,7 +38,10 @@ ARGUMENTS: list[Any] = [
     [3, 7, 0, 4096, 0x10F1, 0x10B5, 0x10DA, 32, 32, 1],
     [4, 0, 0x1132, 0x1140],
 ]
-UNITS = [["kernel void f() {}", "-cl-mad-enable"], ["", ""]]
+UNITS: list[list[Any]] = [
+    ["kernel void f() {}", "-cl-mad-enable", [], []],
+    ["", "", ["/a b"], [["file", "/a b/x.h", b"\xff"], ["folder", "/c", b""]]],
+]
 KERNELS: list[Any] = [
     ["square", {1: [256, [0, 0, 0], 0, 8, 0]}, [[0x119B, "float*", 0x11A3, 0, "data"]]]
 ]
