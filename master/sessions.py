@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from master.access.files import Files
 from master.access.guard import judge
 from master.builds import Builds
 from master.checks import check_build, check_launch, check_rect, regions
@@ -114,7 +115,7 @@ class Session:
         context = self._find(self.contexts, m.context, "context")
         check_build(m)
         program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
-        verdicts = [judge(u[0], u[1]) for u in m.units]
+        verdicts = [judge(u[0], u[1], Files(u[2], u[3])) for u in m.units]
         program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
         self.programs[m.program] = program
         self._builds.start(program, m.request)

@@ -12,8 +12,11 @@ preprocessor does, each identifier that the compiler gets is one seen here. The 
   ``$`` and non-ASCII letters are refused. Line splices are undone first, inside names too.
 * Text that compilers lex differently is refused: lone CR, control characters, splices with blanks
   in comments, literals and before #, prefixed (raw) literals, open quotes and comments, #warning.
-* Text from elsewhere: #include, unknown directives, pragmas and options are refused; -D bodies are
-  tokens, also with their quotes removed (drivers don't agree on quoting), and hold no comments.
+* Text from elsewhere: unknown directives, pragmas and options are refused, and #include but of a
+  literal name of a file that came along. Its tokens are read where it stands, though a condition
+  or its own guard may leave none of them: so it must stand where a call can't have begun, and what
+  is read only once, or includes itself, must leave nothing open at its end. -D bodies are tokens,
+  also with their quotes removed (drivers don't agree on quoting), and hold no comments.
 * Symbols from elsewhere: ``extern`` and calls of functions without a body here are refused, as a
   prototype could name a mangled builtin or a function of the host; so are reserved names.
 * Strings that become code: asm, _Pragma and attributes outside a short list are refused; macros
@@ -27,6 +30,8 @@ Builtins that no list here knows (vendors') are refused where they are called, a
 object-like macro or in parentheses. What stays open is an unknown builtin with a harmless name
 whose call is assembled by several macros, or whose name the source defines as well.
 
+Long because the rules stand or fall together.
+
 The caller answers for: joining source strings exactly as the driver does, judging every program
 that is linked in, options that a node adds by itself, and devices that agree on tested macros.
 """
@@ -38,6 +43,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from master.access.files import Files
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -47,14 +54,17 @@ class Verdict:
     reason: str
 
 
-def judge(source: str | None, options: str) -> Verdict:
-    """Judge all kernels of one program; raises nothing. `source` None: binaries, IL, built-ins."""
+def judge(source: str | None, options: str, files: Files | None = None) -> Verdict:
+    """Judge all kernels of one program; raises nothing. `source` None: binaries, IL, built-ins.
+
+    files: that came with it.
+    """
     names = _Names()
     try:
         if source is None:
             raise _Refused("no source to read", "a binary, intermediate language or built-in")
         _read_options(options, names)
-        _read_source(source, names)
+        _Reading(names, files or Files()).read_all(source)
         for tokens, uncallable in names.runs:
             _check_run(tokens, uncallable, names)
     except _Refused as refused:
@@ -158,6 +168,11 @@ class _Names:
     runs: list[tuple[list[_Token], set[str]]] = field(default_factory=list)
 
 
+_OPENING, _CLOSING = frozenset("({["), frozenset(")}]")
+_NESTED_MAX = 100
+_AGAIN_MAX = 2**20
+"""Characters of files that are read more than once."""
+
 _SPLICE = re.compile(r"\\([ \t\f\v]*)\n")
 _UNREADABLE = re.compile(r"[^\t\n\f\v\x20-\x7e\x80-\U0010ffff]|\?\?")
 _LEXEME = re.compile(
@@ -179,12 +194,13 @@ _REFUSED_PAIRS = {
 class _Text:
     """Source with its line splices undone, which still knows the lines of the original."""
 
-    def __init__(self, source: str, where: str | None) -> None:
+    def __init__(self, source: str, where: str | None, file: str) -> None:
         source = source.replace("\r\n", "\n")
+        self._where = where
+        self._file = file
         if bad := _UNREADABLE.search(source):
             line = source.count("\n", 0, bad.start()) + 1
-            raise _Refused(where or f"line {line}", f"{bad[0]!r} is not read")
-        self._where = where
+            raise _Refused(where or f"{file}line {line}", f"{bad[0]!r} is not read")
         splices = list(_SPLICE.finditer(source))
         removed = [0, *accumulate(len(splice[0]) for splice in splices)]
         self._splices = [at.start() - n for at, n in zip(splices, removed, strict=False)]
@@ -196,15 +212,15 @@ class _Text:
         if self._where:
             return self._where
         before = bisect_left(self._newlines, offset) + bisect_right(self._splices, offset)
-        return f"line {before + 1}"
+        return f"{self._file}line {before + 1}"
 
     def has_loose_splice(self, start: int, end: int) -> bool:
         """True if a backslash and newline with blanks between them stood past `start`."""
         return bisect_right(self._loose, start) < bisect_right(self._loose, end)
 
 
-def _lex(source: str, where: str | None = None) -> Iterator[_Token]:
-    text = _Text(source, where)
+def _lex(source: str, where: str | None = None, file: str = "") -> Iterator[_Token]:
+    text = _Text(source, where, file)
     offset, token_end, starts_line = 0, 0, True
     while offset < len(text.text):
         match = _LEXEME.match(text.text, offset)
@@ -268,22 +284,92 @@ def _read_definition(value: str, where: str, names: _Names) -> None:
     _read_define(list(_lex(f"{name} {body}", where)), names)
 
 
-def _read_source(source: str, names: _Names) -> None:
-    code: list[_Token] = []
-    directive: list[_Token] = []
-    for token in _lex(source):
-        if token.starts_line:
-            _read_directive(directive, names)
-            directive = []
-        if directive or (token.starts_line and token.text == "#"):
-            directive.append(token)
-        elif token.text == "#":
-            raise _Refused(token.where, "# outside a directive")
-        else:
-            code.append(token)
-    _read_directive(directive, names)
-    names.runs.append((code, set()))
-    _find_definitions(code, names)
+class _Reading:
+    """Reads a source, and each file that it includes where that is included."""
+
+    def __init__(self, names: _Names, files: Files) -> None:
+        self._names = names
+        self._files = files
+        self._code: list[_Token] = []
+        self._depth = 0
+        """Of brackets of any kind around what is read."""
+        self._closed: dict[str, bool] = {}
+        """Whether what was read of a file left nothing open: it may be left out, or come again."""
+        self._within: list[str] = []
+        self._within_itself: set[str] = set()
+        self._again = 0
+
+    def read_all(self, source: str) -> None:
+        """Add to the names what the program defines, and its code as a run."""
+        self._read(source, "", None)
+        self._names.runs.append((self._code, set()))
+        _find_definitions(self._code, self._names)
+
+    def _read(self, text: str, file: str, folder: str | None) -> None:
+        directive: list[_Token] = []
+        for token in _lex(text, file=file):
+            if token.starts_line:
+                self._end_directive(directive, folder)
+                directive = []
+            if directive or (token.starts_line and token.text == "#"):
+                directive.append(token)
+            elif token.text == "#":
+                raise _Refused(token.where, "# outside a directive")
+            else:
+                self._code.append(token)
+                self._depth += (token.text in _OPENING) - (token.text in _CLOSING)
+        self._end_directive(directive, folder)
+
+    def _end_directive(self, tokens: list[_Token], folder: str | None) -> None:
+        texts = [token.text for token in tokens[1:3]]
+        if texts[:1] == ["include"]:
+            self._include(tokens, folder)
+        elif not (self._within and texts == ["pragma", "once"] and len(tokens) == 3):
+            _read_directive(tokens, self._names)
+
+    def _include(self, tokens: list[_Token], folder: str | None) -> None:
+        where, name = tokens[0].where, _included_name(tokens[2:])
+        beside = folder if tokens[2:] and tokens[2].kind == "literal" else None
+        found = self._files.find(name, beside) if name else None
+        if not found:
+            text = " ".join(token.text for token in tokens[1:])
+            raise _Refused(where, f"#{text:.60} is not read")
+        path, folder = found
+        previous = self._code[-1] if self._code else _NO_TOKEN
+        if previous.text not in ("", ";", "}", "{", ","):
+            raise _Refused(where, f"what {name:.60} has may go on with what stands before it")
+        if path in self._within:
+            self._within_itself.add(path)
+            return
+        text = self._files.text(path)
+        if path in self._closed:
+            if self._closed[path] and not self._depth and previous.text not in ("{", ","):
+                return  # nothing that hasn't been read
+            self._again += len(text)
+        if len(self._within) >= _NESTED_MAX or self._again > _AGAIN_MAX:
+            raise _Refused(where, f"{name:.60} is included too often")
+        self._within.append(path)
+        start, depth = len(self._code), self._depth
+        self._read(text, f"{path}, ", folder)
+        self._within.pop()
+        own = self._code[start:]
+        balance = accumulate((t.text in _OPENING) - (t.text in _CLOSING) for t in own)
+        closed = self._depth == depth and min(balance, default=0) >= 0
+        self._closed[path] = closed and (not own or own[-1].text in (";", "}"))
+        if path in self._within_itself and not self._closed[path]:
+            raise _Refused(where, f"{name:.60} includes itself, and its end is open")
+
+
+def _included_name(tokens: list[_Token]) -> str:
+    """What #include says literally, or ""."""
+    texts = [token.text for token in tokens]
+    if len(tokens) == 1 and tokens[0].kind == "literal":
+        name = texts[0][1:-1]
+        return "" if texts[0][0] == "'" or "\\" in name else name
+    ends = [token.offset + len(token.text) for token in tokens]
+    adjacent = all(token.offset == end for token, end in zip(tokens[1:], ends, strict=False))
+    bracketed = len(tokens) > 2 and texts[0] == "<" and texts[-1] == ">" and texts.count(">") == 1
+    return "".join(texts[1:-1]) if bracketed and adjacent else ""
 
 
 def _read_directive(tokens: list[_Token], names: _Names) -> None:

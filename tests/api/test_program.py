@@ -304,6 +304,17 @@ def test_more_headers_than_can_be_sent(
     assert raised.value.code == cl.status_code.INVALID_VALUE
 
 
+def test_a_launch_with_headers_is_split(
+    cluster_ctx: Any, cluster_queue: Any, hidden: Path
+) -> None:
+    (hidden / "t.h").write_text(ONCE)
+    source = '#include "t.h"\n__kernel void f(__global real *a) { a[get_global_id(0)] = 1; }'
+    built = cl.Program(cluster_ctx, source).build(["-I", str(hidden)])
+    event = built.f(cluster_queue, (4096,), None, cl.Buffer(cluster_ctx, 0, 4 * 4096))
+    event.wait()
+    assert cl.launch_report(event).mode == "merge", cl.launch_report(event).reason
+
+
 def test_many_programs_come_and_go(ctx: Any, queue: Any, read: Read) -> None:
     for value in range(6):
         assert stored(ctx, queue, read, STORE, [f"-DVALUE={value % 2}"]) == value % 2
