@@ -3,7 +3,8 @@
 `import vcl as cl` gives everything that pyopencl exports, on the cluster; besides that `connect`,
 `LocalCluster`, `launch_report`. Owns: the lazy face. Must not know: anything at import time;
 agents, the master and the wire import parts of this package without meaning pyopencl at all, so
-pyopencl is loaded at the first use of one of its names.
+pyopencl is loaded at the first use of one of its names. One thing can't wait: a program that has
+loaded the real driver is stopped.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__spec__ = module.__spec__.loader_state
 
 
+swap.check()
 swap.install()
 sys.meta_path.append(_Submodules())
 

@@ -45,8 +45,8 @@ def install() -> None:
         sys.meta_path.insert(0, Finder())
 
 
-def load_pyopencl() -> ModuleType:
-    """pyopencl on the cluster; raises ImportError if the real driver is in this process already."""
+def check() -> None:
+    """Raise ImportError if the real driver is in this process already."""
     loaded = sys.modules.get(SWAPPED)
     if loaded is not None and getattr(loaded, "__spec__", None) is not None:
         spec: Any = loaded.__spec__
@@ -56,6 +56,11 @@ def load_pyopencl() -> ModuleType:
                 "Put `import vcl` before the first `import pyopencl`, or run the program by "
                 "`vcl run`"
             )
+
+
+def load_pyopencl() -> ModuleType:
+    """pyopencl on the cluster; raises ImportError as `check` does."""
+    check()
     install()
     import pyopencl
 
