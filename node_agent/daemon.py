@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from node_agent.executor import Assignment
+from vcl import family
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.release import VERSION
@@ -50,8 +51,8 @@ def child_environment(cores: tuple[int, ...]) -> dict[str, str]:
     Without what a program that started this cluster may have set for itself; with PoCL told to
     use as many threads as there are cores, since it counts those of the machine.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("VCL_SWAP")}
-    for name in ("VCL_MASTER", "VCL_TOKEN", "PYOPENCL_CTX", "PYOPENCL_TEST"):
+    environment = family.outside(os.environ)
+    for name in ("PYOPENCL_CTX", "PYOPENCL_TEST"):
         environment.pop(name, None)
     environment["PYOPENCL_NO_CACHE"] = "1"  # the driver's own cache serves; ours would be stale
     if cores:

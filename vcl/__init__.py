@@ -3,8 +3,8 @@
 `import vcl as cl` gives everything that pyopencl exports, on the cluster; besides that `connect`,
 `LocalCluster`, `launch_report`. Owns: the lazy face. Must not know: anything at import time;
 agents, the master and the wire import parts of this package without meaning pyopencl at all, so
-pyopencl is loaded at the first use of one of its names. One thing can't wait: a program that has
-loaded the real driver is stopped.
+pyopencl is loaded at the first use of one of its names. Two things can't wait: a program that has
+loaded the real driver is stopped, and children are told which family they are of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vcl import swap
+from vcl import family, swap
 from vcl.release import VERSION as __vcl_version__
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 swap.check()
 swap.install()
+family.begin()
 sys.meta_path.append(_Submodules())
 
 

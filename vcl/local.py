@@ -1,6 +1,7 @@
-"""A cluster of processes on this host: `LocalCluster`, also the embedded one.
+"""A cluster of processes on this host: `LocalCluster`, also inside the embedded one.
 
-Owns: starting a master and agents by subprocess and ending them. Must not know: sessions.
+Owns: starting a master and agents by subprocess and ending them. Must not know: sessions, or which
+processes share an embedded one (`vcl.embedded`).
 
 Programs have no `__main__` guard, so nothing here uses multiprocessing. The processes watch the
 one that started them and end with it, whatever ends it.
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vcl import family
 from vcl.errors import ConnectionProblem
 from vcl.wire.limits import close_timeout_s
 
@@ -60,6 +62,7 @@ class LocalCluster:
         self._state: tempfile.TemporaryDirectory[str] | None = None
         self._log_path: Path | None = None
         self._pid = os.getpid()
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -128,12 +131,14 @@ class LocalCluster:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=_environment(),
+                env=process_environment(),
                 # Its own group: Ctrl-C in the terminal is the program's to handle, and the
                 # cluster ends when the program does.
                 process_group=0,
             )
         self._processes.append(process)
+        if self._interrupted:
+            process.kill()
         return process
 
     def _await_ready(self, process: subprocess.Popen[str], what: str) -> Any:
@@ -164,6 +169,12 @@ class LocalCluster:
         lines = logs[0].read_text().strip().splitlines() if logs else []
         return lines[-1] if lines else "it said nothing"
 
+    def interrupt(self) -> None:
+        """Let a `start` under way on another thread fail soon; `close` is to follow."""
+        self._interrupted = True
+        for process in list(self._processes):
+            process.kill()
+
     def close(self) -> None:
         """End all processes. Idempotent; does nothing in a forked child."""
         if os.getpid() != self._pid:
@@ -184,11 +195,10 @@ class LocalCluster:
             self._state = None
 
 
-def _environment() -> dict[str, str]:
-    """The processes must find vcl where this one did, and not think themselves its clients."""
-    environment = dict(os.environ)
-    for name in ("VCL_MASTER", "VCL_TOKEN"):
-        environment.pop(name, None)
+def process_environment() -> dict[str, str]:
+    """For the processes: they must find vcl where this one did, and not think themselves its
+    clients."""
+    environment = family.outside(os.environ)
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)

@@ -227,8 +227,9 @@ class Runtime:
         if os.getpid() != self.pid:
             raise OperatingError(
                 DEVICE_NOT_AVAILABLE,
-                "this process was forked from the one that is connected to the cluster; connect "
-                "anew in the child (start it with the spawn method, or exec)",
+                "this process was forked from one that is connected to the cluster, and can't use "
+                "its connection; start children by spawn or forkserver, as with "
+                "multiprocessing.set_start_method('spawn'): they reach the same cluster",
             )
         if self.dead is not None:
             raise OperatingError(DEVICE_NOT_AVAILABLE, self.dead)

@@ -7,7 +7,9 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import textwrap
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,8 +159,60 @@ def test_run_looks_like_python(cli: Run, tmp_path: Path) -> None:
     done = cli("run", "place/program.py", *arguments)
     first, second = done.stdout.splitlines()
     expected = ["place/program.py", *arguments]
-    assert first == f"__main__ place/program.py {expected} {path.parent} 5", done.stderr
+    assert first == f"__main__ {path} {expected} {path.parent} 5", done.stderr
     assert second == "True True"
+
+
+LOOK = """
+    import json, sys
+    print(json.dumps([
+        __name__, globals().get("__file__"), sys.argv, sys.path[0], __package__,
+        __spec__ and __spec__.name, type(__loader__).__name__, type(__builtins__).__name__,
+    ]))
+    """
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["program.py", "a", "-c"],
+        ["./inner/program.py"],
+        ["-m", "inner.program", "a"],
+        ["-m", "inner"],
+        ["inner", "a"],
+        ["."],
+        ["packed.zip", "a"],
+        ["-c", textwrap.dedent(LOOK), "-m", "a"],
+        ["-", "a"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:1]),
+)
+def test_run_is_as_python(cli: Run, tmp_path: Path, arguments: list[str]) -> None:
+    for name in ("program.py", "__main__.py", "inner/program.py", "inner/__main__.py"):
+        script(tmp_path, LOOK, name)
+    script(tmp_path, "", "inner/__init__.py")
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.write(tmp_path / "__main__.py", "__main__.py")
+    both = [
+        subprocess.run(
+            [sys.executable, *start, *arguments],
+            env=environment(),
+            cwd=tmp_path,
+            input=textwrap.dedent(LOOK),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for start in ([], [*VCL, "run"])
+    ]
+    by_python, by_us = map(json.loads, both)
+    if arguments[0] in ("-c", "-"):
+        by_python[6] = by_us[6] = ""  # said to be built in by Python, which has no meaning
+    assert by_us == by_python
+
+
+def test_run_of_two_forms(cli: Run) -> None:
+    fails_in_one_line(cli("run", "-m", "-c", "x"), 2, "-m and -c")
 
 
 def test_run_pickles_and_spawns_what_main_defines(cli: Run, tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ have modules of their own.
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vcl.errors import ConnectionProblem
 from vcl.release import VERSION
+
+if TYPE_CHECKING:
+    from vcl.cli.run import Form, Program
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
@@ -71,23 +75,38 @@ def run(
     module: Annotated[
         bool, typer.Option("-m", help="The first argument names a module, as in python -m.")
     ] = False,
+    code: Annotated[
+        bool, typer.Option("-c", help="The first argument is the program, as in python -c.")
+    ] = False,
     master: Master = None,
 ) -> None:
-    """Run a pyopencl program unchanged: vcl run SCRIPT [ARGS], or vcl run -m MODULE [ARGS]."""
+    """Run a pyopencl program, and its Python children, unchanged: vcl run SCRIPT [ARGS],
+    vcl run -m MODULE [ARGS], or vcl run -c CODE [ARGS]. SCRIPT may be a folder or archive with a
+    __main__.py, or - for standard input."""
     from vcl.cli import run as command
 
     if not context.args:
         typer.echo("vcl run: which program? vcl run SCRIPT [ARGS]", err=True)
         raise typer.Exit(2)
+    if module and code:
+        typer.echo("vcl run: -m and -c exclude each other", err=True)
+        raise typer.Exit(2)
+    if sys.flags.ignore_environment or sys.flags.no_site:
+        typer.echo(
+            "vcl run: Python was started with -E, -I or -S, so children of the program that are "
+            "too find no OpenCL device",
+            err=True,
+        )
+    form: Form = "module" if module else "code" if code else "script"
     try:
-        command.prepare(context.args[0], module=module, master=master)
+        program = command.prepare(list(context.args), form, master)
     except command.NoProgram as error:
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None
-    _program.append((list(context.args), module))
+    _program.append(program)
 
 
-_program: list[tuple[list[str], bool]] = []  # what `run` was asked for, with -m or not
+_program: list[Program] = []  # what `run` was asked for
 
 
 def main() -> None:
@@ -100,8 +119,7 @@ def main() -> None:
     # Outside of typer, which would take the program's exceptions for its own.
     from vcl.cli.run import run_program
 
-    arguments, module = _program.pop()
-    run_program(arguments, module=module)
+    run_program(_program.pop())
 
 
 if __name__ == "__main__":

@@ -35,8 +35,11 @@ class _Freed:
     hangs on its object goes after all of these.
     """
 
+    def __init__(self, number: int) -> None:
+        self._number = number
+
     def __del__(self) -> None:
-        context_gone()
+        context_gone(self._number)
 
 
 class Context(Handle):
@@ -76,13 +79,13 @@ class Context(Handle):
         self._id = self._runtime.new_id()
         self._runtime.say(session.CreateContext(self._id, ids, split))
         self._initial: int | None = None
-        context_made()
+        context_made(self._handle)
 
     def __del__(self) -> None:
         # Not by weakref.finalize, which does nothing any more once Python ends.
         if hasattr(self, "_initial"):
             self._runtime.release(self._id)
-            self._freed = _Freed()
+            self._freed = _Freed(self._handle)
 
     def _initial_queue(self) -> int:
         """A queue of our own, for the initial contents of memory objects."""

@@ -1,7 +1,7 @@
 """The process's session: how `get_platforms` finds the cluster.
 
-Owns: the current runtime and platform of the process, connecting on first use, ending at exit, and
-what a fork means. Must not know: commands.
+Owns: the current runtime and platform of the process, connecting on first use, and ending at exit.
+Must not know: commands, or who else uses an embedded cluster (`vcl.embedded`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import Any
 
 from vcl.errors import ConnectionProblem
 from vcl.opencl.errors import fail
@@ -19,18 +18,17 @@ from vcl.settings import Environment, find_token, master_url
 
 
 class _Current:
-    """runtime, platform: of the process's session. local: the embedded cluster, if one was made.
+    """runtime, platform: of the process's session.
 
     lock: held while these change, so that threads which need them at once find the same.
-    contexts: how many of the program's are alive. ending: Python's exit handlers were called.
+    contexts: handles of the program's that are alive. ending: Python's exit handlers were called.
     """
 
     lock = threading.RLock()
-    contexts = 0
+    contexts: set[int] = set()  # noqa: RUF012  there is one instance, the class
     ending = False
     runtime: Runtime | None = None
     platform: Platform | None = None
-    local: Any = None
 
 
 def connect(url: str | None = None, *, token: str | None = None) -> Platform:
@@ -48,12 +46,9 @@ def _connect(url: str | None, token: str | None) -> Platform:
     environment = Environment()
     given = url or environment.master
     if given is None:
-        from vcl.local import LocalCluster
+        from vcl import embedded
 
-        if _Current.local is None:
-            _Current.local = LocalCluster(nodes=environment.local_nodes)
-            _Current.local.start()
-        given, token = _Current.local.url, _Current.local.token
+        given, token = embedded.join(environment.local_nodes)
     try:
         address = master_url(given)
     except ValueError as error:
@@ -98,56 +93,54 @@ def get_platforms() -> list[Platform]:
 
 
 def disconnect() -> None:
-    """End the session and the embedded cluster, if this process has them. Idempotent."""
+    """End the session, if this process has one. Idempotent."""
     with _Current.lock:
         _disconnect()
 
 
 def _disconnect() -> None:
-    runtime, local = _Current.runtime, _Current.local
-    _Current.runtime = _Current.platform = _Current.local = None
+    runtime = _Current.runtime
+    _Current.runtime = _Current.platform = None
     if runtime is not None:
         runtime.close()
-    if local is not None:
-        local.close()
 
 
 def _forked() -> None:
-    """In a forked child nothing of the parent's is used or ended.
-
-    Objects that the child inherited answer with an error (`Runtime.check`); new ones would need a
-    new connection, which an inherited embedded cluster can't give: it ends with the parent.
-    """
-    _Current.local = None
-    _Current.lock = threading.RLock()  # a thread that held it isn't here to let go of it
+    """In a forked child, a thread that held the lock isn't here to let go of it."""
+    _Current.lock = threading.RLock()
 
 
-def context_made() -> None:
+def context_made(number: int) -> None:
     """The program has one more context."""
-    with _Current.lock:
-        _Current.contexts += 1
+    _Current.contexts.add(number)
 
 
-def context_gone() -> None:
-    """The program has one context less; without any, nothing is left to be done at exit."""
-    with _Current.lock:
-        _Current.contexts -= 1
-        if _Current.ending and not _Current.contexts:
-            _disconnect()
+def context_gone(number: int) -> None:
+    """The program has one context less; without any, nothing is left to be done at exit.
+
+    For destructors, which may run on any thread at any time: so it takes no lock. At exit there
+    is only one thread left.
+    """
+    _Current.contexts.discard(number)
+    if _Current.ending and not _Current.contexts:
+        _disconnect()
 
 
-def _python_ends() -> None:
-    """Exit handlers are called before the program's last objects go.
+def outlasts_exit() -> bool:
+    """Python's exit handlers are called; whether the session goes on.
 
-    Their destructors may use the cluster, so the session lasts until the last context has gone;
-    one that never goes ends with the process, as do the session and an embedded cluster.
+    They are called before the program's last objects go, whose destructors may use the cluster. So
+    the session lasts until the last context has gone; one that never goes ends with the process,
+    as do the session and an embedded cluster. Idempotent.
     """
     with _Current.lock:
-        _Current.ending = True
-        runtime = _Current.runtime
-        if not _Current.contexts or runtime is None or not runtime.lead_to_end():
-            _disconnect()
+        if not _Current.ending:
+            _Current.ending = True
+            runtime = _Current.runtime
+            if not _Current.contexts or runtime is None or not runtime.lead_to_end():
+                _disconnect()
+        return _Current.runtime is not None
 
 
 os.register_at_fork(after_in_child=_forked)
-atexit.register(_python_ends)
+atexit.register(outlasts_exit)

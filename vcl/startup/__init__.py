@@ -1,0 +1,1 @@
+"""A folder for PYTHONPATH: what is in it runs at the start of the children of `vcl run`."""
