@@ -15,6 +15,9 @@ from master.planner import Place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
 
+ARGUMENT_CONST = 1
+"""Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
+
 
 def build_message(program: Program, request: int, devices: list[int]) -> part.Build:
     """What tells a node to make a program."""
@@ -33,7 +36,10 @@ def _is_kernel(entry: Any) -> bool:
         and bool(entry[1])
         and all(type(g) is list and g and type(g[0]) is int for g in entry[1].values())
         and type(entry[2]) is list
-        and all(type(a) is list and len(a) > 1 and type(a[1]) is str for a in entry[2])
+        and all(
+            type(a) is list and len(a) == 5 and type(a[1]) is str and type(a[3]) is int
+            for a in entry[2]
+        )
     )
 
 
@@ -112,7 +118,7 @@ class Builds:
             building.program.kernels = {
                 name: KernelFacts(
                     name,
-                    [(a[0], a[1]) for a in arguments],
+                    [(a[0], a[1], bool(a[3] & ARGUMENT_CONST)) for a in arguments],
                     min(group[0] for group in groups.values()),
                 )
                 for name, groups, arguments in building.kernels

@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from master.access.elements import element_bytes
 from master.builds import build_message
 from master.commands import Command
-from master.objects import Program, Queue
+from master.objects import KernelFacts, Program, Queue
 from master.planner import Place, Planner
 from master.reports import LaunchRecord, PartRecord
 from master.residency import Buffer
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import part, session
 
-MEM_READ_ONLY = 1 << 2
 MEM_USE_HOST_PTR = 1 << 3
 ADDRESS_CONSTANT = 0x119C
 
@@ -66,10 +65,10 @@ class LaunchPlanner:
             None if message.local_size is None else tuple(message.local_size),
         )
         images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
-        why_whole = self._why_whole(queue, places, program, ndrange, uses, images)
+        kernel = program.kernels[message.kernel]
+        why_whole = self._why_whole(queue, places, program, kernel, ndrange, uses, images)
         if why_whole is None and ndrange.local_size is None:
             # Chosen once for all parts, so that every part sees the same local size.
-            kernel = program.kernels[message.kernel]
             limits = zip(*(p.item_sizes_max for p in places), strict=True)
             local = choose_local_size(
                 ndrange.global_size,
@@ -87,7 +86,10 @@ class LaunchPlanner:
             self._run_whole(command, message, ndrange, uses, place)
         else:
             command.record = LaunchRecord(
-                "merge", "changed bytes of whole buffers are merged; trusted to be free of races"
+                "merge",
+                "changed bytes of whole buffers are merged; trusted to be free of races",
+                kernel=kernel,
+                message=message,
             )
             self._run_parts(command, message, pieces, uses, places[: len(pieces)], ndrange)
 
@@ -105,8 +107,9 @@ class LaunchPlanner:
                 continue
             buffer_id, offset, size = region
             buffer = self._planner.buffers[buffer_id]
-            address, type_name = facts.arguments[index]
-            may_write = not buffer.flags & MEM_READ_ONLY and address != ADDRESS_CONSTANT
+            address, type_name, const = facts.arguments[index]
+            # What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
+            may_write = address != ADDRESS_CONSTANT and not (const and program.keeps_const)
             element = element_bytes(type_name)
             use = uses.get(buffer_id)
             if use is None:
@@ -122,6 +125,7 @@ class LaunchPlanner:
         queue: Queue,
         places: Sequence[Place],
         program: Program,
+        kernel: KernelFacts,
         ndrange: NDRange,
         uses: Sequence[Use],
         images: bool,
@@ -134,6 +138,8 @@ class LaunchPlanner:
             return "the cluster has one device, or none that is like it"
         if not program.verdict.may_split:
             return program.verdict.reason
+        if kernel.conflicts is not None:
+            return kernel.conflicts
         if images:
             return "it uses images"
         if any(u.buffer.flags & MEM_USE_HOST_PTR for u in uses):

@@ -42,19 +42,22 @@ class Queue:
 class KernelFacts:
     """What a build told of a kernel.
 
-    arguments: (address qualifier, type name) each. group_items_max: work-items that a work-group
-    of it may have on every device.
+    arguments: (address qualifier, type name, whether it points to const) each. group_items_max:
+    work-items that a work-group of it may have on every device.
     """
 
     name: str
-    arguments: list[tuple[int, str]]
+    arguments: list[tuple[int, str, bool]]
     group_items_max: int
+    conflicts: str | None = None
+    """Why its launches aren't split any more: two parts contradicted each other once."""
 
 
 @dataclass(slots=True)
 class Program:
     """step, units, link_options: how it is made. verdict: of the guard on all its units.
 
+    keeps_const: whether what its kernels declare const stays unwritten.
     nodes: that have a build of it. users: commands not yet planned that refer to it.
     """
 
@@ -64,6 +67,7 @@ class Program:
     units: list[list[Any]]
     link_options: str
     verdict: Verdict | None = None
+    keeps_const: bool = False
     kernels: dict[str, KernelFacts] = field(default_factory=dict)
     nodes: set[int] = field(default_factory=set)
     operations: set[int] = field(default_factory=set)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.ledger import Operation
+from master.objects import KernelFacts
+from vcl.wire.messages import session
 
 
 @dataclass(slots=True)
@@ -33,6 +35,9 @@ class LaunchRecord:
     reason: str
     parts: list[PartRecord] = field(default_factory=list)
     bytes_moved: int = 0
+    kernel: KernelFacts | None = None
+    """Of a launch in parts: learns if they contradict each other."""
+    message: session.Launch | None = None
 
 
 def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
@@ -40,13 +45,27 @@ def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra
     if operation.part is not None:
         record.parts[operation.part].start, record.parts[operation.part].end = start, end
     elif type(extra) is list and extra and extra[0] == "conflict":
+        where = _argument(record, extra[1])
         record.mode = "whole"
         record.reason = (
-            "two parts changed one element to different values (first in buffer "
-            f"{extra[1]} at byte {extra[2]}), so the launch was run again on one device"
+            f"two parts changed one element to different values (first in {where} at byte "
+            f"{extra[2]} of its buffer), so the launch was run again on one device"
         )
+        if record.kernel is not None:
+            record.kernel.conflicts = (
+                f"an earlier launch of this kernel in parts wrote different values to {where}"
+            )
     elif type(extra) is int:
         record.bytes_moved += extra
+
+
+def _argument(record: LaunchRecord, buffer: int) -> str:
+    """The kernel's argument that a buffer was given for."""
+    for index, argument in enumerate(record.message.arguments if record.message else ()):
+        region = session.argument_region(argument)
+        if region is not None and region[0] == buffer:
+            return f"argument {index + 1}"
+    return "a buffer"
 
 
 def as_message(record: LaunchRecord) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from master.access.constness import keeps_const
 from master.access.files import Files
 from master.access.guard import judge
 from master.builds import Builds
@@ -117,6 +118,10 @@ class Session:
         program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
         verdicts = [judge(u[0], u[1], Files(u[2], u[3])) for u in m.units]
         program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
+        program.keeps_const = all(
+            keeps_const([u[0], *(data.decode("latin-1") for _, _, data in u[3])], u[1])
+            for u in m.units
+        )
         self.programs[m.program] = program
         self._builds.start(program, m.request)
 

@@ -6,7 +6,7 @@ Must not know: what the right answers are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.core import MasterCore
@@ -33,10 +33,11 @@ def place(device: int, node: int | None = None) -> Place:
 
 
 def kernel(name: str, *arguments: tuple[int, str], devices: Sequence[int] = ()) -> list[Any]:
-    """A kernel as BuildDone tells it."""
+    """A kernel as BuildDone tells it; a type name may begin with const."""
     facts = [[address, 0, 0, 0, f"a{i}"] for i, (address, _) in enumerate(arguments)]
     for fact, (_, type_name) in zip(facts, arguments, strict=True):
-        fact[1] = type_name
+        fact[1] = type_name.removeprefix("const ")
+        fact[3] = int(fact[1] != type_name)
     return [name, {device: [1024, [0, 0, 0], 0, 1, 0] for device in devices or [1]}, facts]
 
 
@@ -88,11 +89,15 @@ class SessionRig:
         entry = [operation.operation, status, 10, 20, text, extra]
         self.answer(number, part.Done([entry]))
 
-    def run(self) -> None:
-        """All operations under way end well, in the order in which they were said."""
+    def run(self, extra: Mapping[int, Any] | None = None) -> None:
+        """All operations under way end well, in the order in which they were said.
+
+        extra: what some of them report besides.
+        """
         while self.session.ledger.live:
             number, operation = next(iter(self.session.ledger.live.items()))
-            self.answer(operation.node, part.Done([[number, 0, 10, 20, None, None]]))
+            told = (extra or {}).get(number)
+            self.answer(operation.node, part.Done([[number, 0, 10, 20, None, told]]))
 
     def lose(self, number: int, with_node: bool = True) -> None:
         """The executor on a node is gone, and the node, too."""

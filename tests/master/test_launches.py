@@ -28,10 +28,11 @@ ATOMIC = "__kernel void k(__global int *x, __global int *y) { atomic_inc(x); }"
 
 def rig(devices: int = 2, source: str | None = None, flags: int = 1) -> SessionRig:
     made = SessionRig(*(place(d) for d in range(1, devices + 1)))
-    facts = kernel("k", (GLOBAL, "int*"), (GLOBAL, "float4*"), devices=[1])
-    table = kernel("table", (CONSTANT, "int*"), (GLOBAL, "int*"))
+    facts = kernel("k", (GLOBAL, "int*"), (GLOBAL, "const float4*"), devices=[1])
+    reader = kernel("reader", (GLOBAL, "const int*"), (GLOBAL, "const int*"))
+    table = kernel("table", (CONSTANT, "int*"), (GLOBAL, "const int*"))
     scale = kernel("scale", (GLOBAL, "int*"), (PRIVATE, "int"))
-    made.build(5, facts, table, scale, **({} if source is None else {"source": source}))
+    made.build(5, facts, reader, table, scale, **({} if source is None else {"source": source}))
     made.say(CreateBuffer(10, 1, SIZE, flags), CreateBuffer(11, 1, SIZE, READ_ONLY))
     return made
 
@@ -105,17 +106,49 @@ def test_the_home_is_where_most_bytes_are() -> None:
 
 
 def test_a_launch_that_writes_nothing_needs_no_merge() -> None:
-    r = rig(flags=READ_ONLY)
-    r.say(launch(22, whole(10), whole(11)))
+    r = rig()
+    r.say(launch(22, whole(10), whole(11), name="reader"))
     assert len(r.said(part.Run)) == 2
     assert not r.said(part.Snapshot) and not r.said(part.Merge)
     r.run()
     assert r.ended() == {22: 0}
 
 
+def test_a_buffer_s_flag_proves_nothing() -> None:
+    """A kernel may write into a READ_ONLY buffer, whatever OpenCL thinks of that."""
+    r = rig(flags=READ_ONLY)
+    r.say(launch(22, whole(10), whole(11)))
+    (merge,) = r.said(part.Merge)
+    assert merge.regions == [[10, 0, SIZE, 4]]
+
+
+def test_const_is_trusted_only_in_a_program_that_keeps_it() -> None:
+    source = "__kernel void k(__global int *o, __global const int *a) { ((__global int *)a)[0]=1; }"
+    r = rig(source=source)
+    r.say(launch(22, whole(10), whole(11)))
+    (merge,) = r.said(part.Merge)
+    assert merge.regions == [[10, 0, SIZE, 4], [11, 0, SIZE, 4]]
+
+
+def test_a_kernel_whose_parts_contradicted_each_other_runs_whole_from_then_on() -> None:
+    r = rig()
+    r.say(launch(22, whole(10), whole(11)))
+    (merge,) = r.said(part.Merge)
+    r.run(extra={merge.operation: ["conflict", 10, 8]})
+    assert "argument 1 at byte 8" in report(r, 22)["reason"]
+    r.clear()
+    r.say(launch(23, whole(10), whole(11)))
+    (run,) = r.said(part.Run)
+    assert run.global_size == [64]
+    r.run()
+    found = report(r, 23)
+    assert found["mode"] == "whole"
+    assert "argument 1" in found["reason"]
+
+
 def test_a_constant_argument_is_not_written() -> None:
     r = rig()
-    r.say(launch(22, whole(10), [1, 10, 0, 64], name="table"))
+    r.say(launch(22, whole(10), whole(10)))
     (merge,) = r.said(part.Merge)
     assert merge.regions == [[10, 0, SIZE, 4]], "the same buffer, as global, is"
     r = rig(flags=1)
@@ -242,8 +275,8 @@ def test_launches_that_no_honest_client_makes(fields: dict[str, Any]) -> None:
 def test_a_rewritten_input_is_not_overwritten_while_an_older_launch_has_yet_to_read_it() -> None:
     # 24 still waits for buffer 12 to arrive when 25, which has all that it needs, has ended.
     r = SessionRig(place(1))
-    r.build(5, kernel("k", (GLOBAL, "int*"), (GLOBAL, "int*")))
-    r.say(*(CreateBuffer(number, 1, SIZE, READ_ONLY) for number in (10, 11, 12)))
+    r.build(5, kernel("k", (GLOBAL, "const int*"), (GLOBAL, "const int*")))
+    r.say(*(CreateBuffer(number, 1, SIZE, 1) for number in (10, 11, 12)))
     r.say(*(Write(n + 10, 2, [], n, 0, SIZE, n + 90) for n in (10, 11)))
     r.say(launch(22, whole(10), whole(11)))
     r.run()

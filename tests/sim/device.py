@@ -22,7 +22,7 @@ from node_agent import merge
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BuildEnded, BytesReady, Ended
 from tests.sim.heap import Heap, Violation
-from tests.sim.kernels import KERNELS, kernels_in
+from tests.sim.kernels import GLOBAL, KERNELS, kernels_in
 from tests.sim.reference import copy_box, views_of
 from vcl.wire.messages import part
 
@@ -438,7 +438,10 @@ class Driver:
         for device in m.devices:
             for kernel in kernels_in(m.units[0][0]):
                 self.programs.add((m.program, device, kernel.name))
-                arguments = [[a, t, 0, 0, "p"] for a, t in kernel.arguments]
+                arguments = [
+                    [a, t, 0, int(i not in kernel.writes and a == GLOBAL), "p"]
+                    for i, (a, t) in enumerate(kernel.arguments)
+                ]
                 entry = kernels.setdefault(kernel.name, [kernel.name, {}, arguments])
                 entry[1][device] = [64, [0, 0, 0], 0, 1, 0]
         logs = [[device, 0, ""] for device in m.devices]

@@ -173,10 +173,8 @@ class Generator:
         end = self._rng.choice((size, size, self._rng.randint(start + 1, size)))
         return buffer, start * align, end * align
 
-    def _buffer(self, writable: bool = False) -> int | None:
-        usable = [
-            b for b in sorted(self._usable) if not writable or self._buffers[b][1] != READ_ONLY
-        ]
+    def _buffer(self) -> int | None:
+        usable = sorted(self._usable)
         return self._rng.choice(usable) if usable else None
 
     def _write(self) -> None:
@@ -243,11 +241,11 @@ class Generator:
         name = self._rng.choice(self._programs[program])
         kernel = KERNELS[name]
         arguments: list[Any] = []
-        for index, (_, type_name) in enumerate(kernel.arguments):
+        for _, type_name in kernel.arguments:
             if not type_name.endswith("*"):
                 arguments.append(None)
                 continue
-            buffer = self._buffer(writable=index in kernel.writes)
+            buffer = self._buffer()
             if buffer is None:
                 return
             _, start, end = self._region(buffer, 8)
