@@ -28,7 +28,8 @@ class Command:
     message: what the client sent, None for a user event. waits: the commands of its wait list,
     whose failure fails it. unplanned, incomplete: how many that it depends on are not that far.
     operations: of its own that are not done. status: 0 or the first failure. by_program: it isn't
-    carried out because the program failed a user event. released: the client
+    carried out because the program failed a user event. skipped: parts that a driver refused, having
+    changed nothing. released: the client
     holds its event no longer. record: the planner's, for the launch report.
     """
 
@@ -45,6 +46,7 @@ class Command:
     start: int = 0
     end: int = 0
     by_program: bool = False
+    skipped: int = 0
     released: bool = False
     record: Any = None
     queue: Any = None

@@ -353,7 +353,13 @@ class Session:
             raise RemoteProtocolError(f"operation {number} isn't under way on this node")
         command = operation.command
         if status < 0:
-            self._operation_failed(operation, status, str(text))
+            if extra == part.UNTOUCHED and operation.part is not None:
+                # A launch has all its regions whole on its device: they stay what they were.
+                self._part_skipped(operation, status, str(text))
+            else:
+                self._operation_failed(operation, status, str(text))
+        elif command is not None and command.skipped and not operation.main:
+            self._check_skipped(operation, command)
         for gives in operation.gives:
             if status >= 0:
                 gives.buffer.confirm_holder(
@@ -372,6 +378,17 @@ class Session:
         if command.record is not None:
             note(command.record, operation, start, end, extra)
         self.graph.operation_done(command, number)
+
+    def _part_skipped(self, operation: Operation, status: int, text: str) -> None:
+        assert operation.command is not None
+        operation.command.fail(status, text)
+        operation.command.skipped += 1
+
+    def _check_skipped(self, operation: Operation, command: Command) -> None:
+        """A merge in which some parts ran and others didn't: nobody shall take that for bytes."""
+        if command.record is not None and command.skipped < len(command.record.parts):
+            for gives in operation.gives:
+                _take_back(gives, command.failure or "")
 
     def _operation_failed(self, operation: Operation, status: int, text: str) -> None:
         if operation.command is not None:

@@ -220,7 +220,10 @@ class ExecutorCore:
             return True
         if self._readiness.waits(one.operation):
             self._refused[one.operation] = one
-            self._readiness.fail(one.operation, text)
+            if one.extra == part.UNTOUCHED:
+                self._readiness.skip(one.operation)
+            else:
+                self._readiness.fail(one.operation, text)
             return True
         return False
 
@@ -264,7 +267,9 @@ class ExecutorCore:
         refused = self._refused.pop(operation, None)
         if refused is not None:
             status, start, end, text = refused.status, refused.start, refused.end, refused.text
-        failure = None if status >= 0 else text or f"OpenCL status {status}"
+            extra = refused.extra
+        harmless = status >= 0 or extra == part.UNTOUCHED
+        failure = None if harmless else text or f"OpenCL status {status}"
         message = self._readiness.message(operation)
         if isinstance(message, (part.Send, part.SendChanges)):
             self._sends.discard(message.transfer)
@@ -274,6 +279,8 @@ class ExecutorCore:
         doomed = self._readiness.end(operation, failure)
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
+        if doomed is not None and extra == part.UNTOUCHED:
+            extra = None  # by this one, but what it waited for failed
         self._done.append([operation, status, start, end, text, extra])
 
     # ---- starting

@@ -59,6 +59,10 @@ class DriverFailure(Exception):
         self.text = text
 
 
+class _NotEnqueued(DriverFailure):
+    """A kernel couldn't be enqueued: the driver has changed nothing."""
+
+
 def _failure(error: BaseException) -> tuple[int, str]:
     """(status, text) of whatever an operation raised."""
     if isinstance(error, DriverFailure):
@@ -260,10 +264,35 @@ class Driver:
 
     def _run(self, message: part.Run) -> None:
         device = self._device(message.device)
-        event = self._launch(device, message)
-        self._queued(message.operation, device, event)
+        try:
+            event = self._launch(device, message)
+        except _NotEnqueued as error:
+            ended = Ended(message.operation, error.code, 0, 0, error.text, part.UNTOUCHED)
+            self._post([ended])
+        else:
+            self._queued(message.operation, device, event)
 
     def _launch(self, device: _Device, m: part.Run | part.Merge) -> Any:
+        """Enqueue a kernel; raises _NotEnqueued if that can't be done."""
+        try:
+            kernel, images = self._prepare(device, m)
+            event = self._enqueue_kernel(device, kernel, m)
+        except Exception as error:  # drivers raise anything
+            raise _NotEnqueued(*_failure(error)) from error
+        for image, pixels, access in images:
+            if access != self._cl.kernel_arg_access_qualifier.READ_ONLY:
+                event = self._cl.enqueue_copy(
+                    device.compute.queue,
+                    device.buffer(pixels[1]),
+                    image,
+                    origin=(0, 0, 0),
+                    region=tuple(pixels[7:]),
+                    offset=pixels[2],
+                )
+        return event
+
+    def _prepare(self, device: _Device, m: part.Run | part.Merge) -> tuple[Any, list[Any]]:
+        """The kernel with its arguments set, and (image, argument, access) of its images."""
         key = (m.program, m.kernel)
         # A merge runs on the host thread: it must not meet a launch in one kernel's arguments.
         kernel = None if isinstance(m, part.Merge) else device.kernels.get(key)
@@ -289,18 +318,7 @@ class Driver:
                 access = kernel.get_arg_info(index, self._cl.kernel_arg_info.ACCESS_QUALIFIER)
                 images.append((argument, pixels, access))
             kernel.set_arg(index, argument)
-        event = self._enqueue_kernel(device, kernel, m)
-        for image, pixels, access in images:
-            if access != self._cl.kernel_arg_access_qualifier.READ_ONLY:
-                event = self._cl.enqueue_copy(
-                    device.compute.queue,
-                    device.buffer(pixels[1]),
-                    image,
-                    origin=(0, 0, 0),
-                    region=tuple(pixels[7:]),
-                    offset=pixels[2],
-                )
-        return event
+        return kernel, images
 
     def _image(self, device: _Device, pixels: Sequence[int]) -> Any:
         """A real image of pixels that are kept in a buffer, filled behind what is enqueued."""

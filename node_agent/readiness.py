@@ -7,7 +7,8 @@ in order by itself once they are handed to it (`leads`), and lets some kinds be 
 those (`follows`): a following operation may be handed over as soon as all that it waits for is
 done or is a leading one that was handed over. Every other operation starts when all that it
 waits for is done. Whatever waits, directly or not, for an operation that failed fails too,
-without being started if it wasn't.
+without being started if it wasn't. An operation that was skipped, having changed nothing, fails
+alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Node:
     """One operation. undone: how many waits aren't done; unissued: neither done nor issued.
 
     doomed: why it has failed already, though it may still be running. listed: among the failed.
-    regardless: it is started even if what it waits for failed. issued: it leads, and is in the
+    skipped: it won't run, though nothing that it waits for failed. regardless: it is started even if what it waits for failed. issued: it leads, and is in the
     driver's queue, so that others may follow it.
     """
 
@@ -40,6 +41,7 @@ class Node:
     issued: bool = False
     doomed: str | None = None
     regardless: bool = False
+    skipped: bool = False
     dependents: list[Node] = field(default_factory=list)
 
 
@@ -85,7 +87,7 @@ class Readiness:
     def _consider(self, node: Node) -> None:
         if node.started:
             return
-        if node.doomed is not None:
+        if node.doomed is not None or node.skipped:
             self._list_failed(node)
             return
         if (node.unissued if node.follows else node.undone) == 0:
@@ -131,9 +133,9 @@ class Readiness:
 
     def _list_failed(self, node: Node) -> None:
         if node.undone == 0 and not node.listed:
-            assert node.doomed is not None
+            assert node.doomed is not None or node.skipped
             node.listed = True
-            self._failed.append((node.id, node.doomed))
+            self._failed.append((node.id, node.doomed or ""))
 
     def waits(self, operation: int) -> bool:
         """Whether something that the operation waits for hasn't ended."""
@@ -155,6 +157,13 @@ class Readiness:
         """An operation can't succeed any more and isn't with the driver: end it when it may."""
         node = self._nodes[operation]
         self._doom(node, reason)
+        node.started = False
+        self._list_failed(node)
+
+    def skip(self, operation: int) -> None:
+        """An operation won't run, and leaves all as it was: end it when it may, and it alone."""
+        node = self._nodes[operation]
+        node.skipped = True
         node.started = False
         self._list_failed(node)
 

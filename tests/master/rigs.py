@@ -99,6 +99,13 @@ class SessionRig:
             told = (extra or {}).get(number)
             self.answer(operation.node, part.Done([[number, 0, 10, 20, None, told]]))
 
+    def run_but(self, operation: Any, status: int, text: str, extra: Any) -> None:
+        """What was said before it ends well, and it fails."""
+        live = self.session.ledger.live
+        while (first := next(iter(live))) != operation.operation and first in operation.waits:
+            self.answer(live[first].node, part.Done([[first, 0, 10, 20, None, None]]))
+        self.done(operation, status, text, extra)
+
     def lose(self, number: int, with_node: bool = True) -> None:
         """The executor on a node is gone, and the node, too."""
         if with_node:

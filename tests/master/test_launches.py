@@ -146,6 +146,31 @@ def test_a_kernel_whose_parts_contradicted_each_other_runs_whole_from_then_on() 
     assert "argument 1" in found["reason"]
 
 
+def test_a_launch_that_the_driver_refused_leaves_every_byte_as_it_was() -> None:
+    r = rig(devices=1)
+    r.say(Fill(20, 2, [], 10, 0, SIZE, b"x"), launch(22, whole(10), whole(11)))
+    (run,) = r.said(part.Run)
+    r.run_but(run, -52, "no", part.UNTOUCHED)
+    r.say(Read(23, 2, [], 10, 0, SIZE))
+    r.run()
+    assert r.ended() == {20: 0, 22: -52, 23: 0}
+
+
+def test_so_does_a_split_launch_if_every_part_was_refused() -> None:
+    for refused in (2, 1):
+        r = rig()
+        r.say(Fill(20, 2, [], 10, 0, SIZE, b"x"), launch(22, whole(10), whole(11)))
+        runs = r.said(part.Run)
+        assert len(runs) == 2
+        for run in runs[:refused]:
+            r.run_but(run, -52, "no", part.UNTOUCHED)
+        r.run()
+        r.say(Read(23, 2, [], 10, 0, SIZE))
+        r.run()
+        assert r.ended()[22] == -52
+        assert (r.ended()[23] == 0) == (refused == 2), "a mixture isn't taken for bytes"
+
+
 def test_a_constant_argument_is_not_written() -> None:
     r = rig()
     r.say(launch(22, whole(10), whole(10)))

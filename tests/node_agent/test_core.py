@@ -72,6 +72,32 @@ def done(*entries: list[Any]) -> Report:
 # Driver
 
 
+def test_what_the_driver_refused_fails_alone() -> None:
+    """It ends when what it waited for has, and what waits for it goes on with the same bytes."""
+    r = Rig()
+    r.order(run(1), run(2, 1), send(3, 2))
+    refused = Ended(2, -52, 0, 0, "no", part.UNTOUCHED)
+    assert r.feed(refused) == [], "the one before it still runs"
+    ended = r.feed(Ended(1, 0, 5, 6))
+    assert done([1, 0, 5, 6, None, None], [2, -52, 0, 0, "no", part.UNTOUCHED]) in ended
+    bytes_sent = r.feed(BytesReady(3, (b"12345678",), 7))
+    assert [type(one) for one in bytes_sent] == [Stream]
+
+
+def test_what_was_refused_behind_a_failure_isn_t_harmless() -> None:
+    r = Rig()
+    r.order(run(1), run(2, 1), run(3, 2))
+    r.feed(Ended(2, -52, 0, 0, "no", part.UNTOUCHED))
+    (report,) = r.feed(Ended(1, -5, 5, 6, "broken"))
+    assert [row[:2] + row[5:] for row in report.messages[0].operations] == [
+        [1, -5, None],
+        [2, -52, None],
+    ]
+    assert r.core.operations_count == 1, "the third is with the driver, and is doomed"
+    (report,) = r.feed(Ended(3, 0, 8, 9))
+    assert report.messages[0].operations[0][1] == DEPENDENCY_FAILED
+
+
 def test_what_the_drivers_queue_orders_is_handed_over_at_once() -> None:
     r = Rig()
     fill = part.FillRegion(2, [1], 1, 10, 0, 8, b"x")

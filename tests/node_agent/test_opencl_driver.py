@@ -344,7 +344,7 @@ def test_a_launch_that_the_driver_refuses(
 ) -> None:
     buffer = rig.buffer(range(COUNT))
     ended = rig.run("scale", whole(buffer), *arguments, local=local)
-    assert ended.status < 0 and ended.text
+    assert ended.status < 0 and ended.text and ended.extra == part.UNTOUCHED
     assert status is None or ended.status == status
     assert rig.read(buffer) == list(range(COUNT))
     assert rig.run("scale", whole(buffer), scalar(1)).status == 0, "the next one runs"

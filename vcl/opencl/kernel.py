@@ -97,7 +97,7 @@ class Kernel(Handle):
         """Set one argument: a memory object, None, LocalMemory, or by-value bytes."""
         index = self._check_index(index)
         if value is None:
-            if not self._may_be(index, self._facts.pointers[index] or self._facts.locals[index]):
+            if not self._may_be(index, self._facts.pointers[index]):
                 fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
             self._put(index, None, None)
         elif isinstance(value, Image):

@@ -190,6 +190,10 @@ class CancelTransfer(NamedTuple):
     message: str
 
 
+UNTOUCHED = "untouched"
+"""What a failed Run reports besides if the driver refused it, so that no byte was changed."""
+
+
 class Done(NamedTuple):
     """Operations that ended: [operation, status, start, end, message, extra] each.
 
