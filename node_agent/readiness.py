@@ -26,8 +26,9 @@ class Node:
     """One operation. undone: how many waits aren't done; unissued: neither done nor issued.
 
     doomed: why it has failed already, though it may still be running. listed: among the failed.
-    skipped: it won't run, though nothing that it waits for failed. regardless: it is started even if what it waits for failed. issued: it leads, and is in the
-    driver's queue, so that others may follow it.
+    regardless: it is started even if what it waits for failed. skipped: it won't run, though
+    nothing that it waits for failed. issued: it leads, and is in the driver's queue, so that others
+    may follow it.
     """
 
     id: int

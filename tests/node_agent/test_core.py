@@ -1,4 +1,7 @@
-"""The executor's core: operations in, what the driver and the connections are told, reports out."""
+"""The executor's core: operations in, what the driver and the connections are told, reports out.
+
+Long because one core has all kinds of operations in all their orders.
+"""
 
 from __future__ import annotations
 
