@@ -29,7 +29,8 @@ class Command:
     whose failure fails it. unplanned, incomplete: how many that it depends on are not that far.
     operations: of its own that are not done. status: 0 or the first failure. by_program: it isn't
     carried out because the program failed a user event. skipped: parts that a driver refused,
-    having changed nothing. released: the client holds its event no longer. record: the planner's, for the launch report.
+    having changed nothing. released: the client holds its event no longer. record: the planner's,
+    for the launch report.
     """
 
     event: int
