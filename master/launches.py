@@ -26,7 +26,6 @@ from master.residency import Buffer
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import part, session
 
-MEM_USE_HOST_PTR = 1 << 3
 ADDRESS_CONSTANT = 0x119C
 
 
@@ -142,7 +141,7 @@ class LaunchPlanner:
             return kernel.conflicts
         if images:
             return "it uses images"
-        if any(u.buffer.flags & MEM_USE_HOST_PTR for u in uses):
+        if any(u.buffer.shared for u in uses):
             return "a buffer was made with USE_HOST_PTR, or is shared virtual memory"
         if min(ndrange.global_size) == 0:
             return "the NDRange is empty"

@@ -92,7 +92,7 @@ class Planner:
         if place.device not in buffer.touched:
             buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
             buffer.nodes[place.device] = place.node
-            self._tell(place, part.Allocate(place.device, buffer.id, buffer.size))
+            self._tell(place, part.Allocate(place.device, buffer.id, buffer.size, buffer.shared))
 
     def bring(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> int:
         """Plan that the device holds the current contents of a region; answers bytes moved.

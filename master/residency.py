@@ -20,6 +20,8 @@ NONE: frozenset[int] = frozenset()
 
 readers_max = 64
 
+MEM_USE_HOST_PTR = 1 << 3
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -61,8 +63,8 @@ class Buffer:
         """Id of its context."""
         self.size = size
         """Bytes."""
-        self.flags = flags
-        """mem_flags."""
+        self.shared = bool(flags & MEM_USE_HOST_PTR)
+        """Shared virtual memory, or made with USE_HOST_PTR: the host may hold on to it."""
         self.contents: RegionMap[Contents] = RegionMap(size, Contents(0))
         """Versions and holders by range."""
         self.touched: dict[int, RegionMap[Touched]] = {}

@@ -25,6 +25,7 @@ import numpy as np
 
 from node_agent import merge
 from node_agent.effects import StartMerge, Store
+from node_agent.images import LaunchImage
 from node_agent.includes import Includes
 from node_agent.inputs import BuildEnded, BytesReady, Ended
 from vcl.errors import (
@@ -137,6 +138,7 @@ class _Device:
         self.compute = _Queue(cl, self.context, post)
         self.transfer = _Queue(cl, self.context, post)
         self.buffers: dict[int, Any] = {}
+        self.shared: dict[int, Any] = {}  # the memory behind buffers that are shared virtual memory
         self.regions: dict[tuple[int, int, int], Any] = {}
         self.allocation_failures: dict[int, str] = {}
         self.snapshots: dict[int, list[Any]] = {}
@@ -148,6 +150,25 @@ class _Device:
             text = self.allocation_failures.get(number, "the buffer isn't on this device")
             raise DriverFailure(MEM_OBJECT_ALLOCATION_FAILURE, text)
         return found
+
+    def allocate(self, cl: Any, m: part.Allocate) -> Any:
+        """Memory for a buffer; what kernels may be given pointers into, as the device's own."""
+        flags = cl.mem_flags.READ_WRITE
+        coarse = cl.device_svm_capabilities.COARSE_GRAIN_BUFFER
+        if not m.shared or not _capabilities(cl, self.device) & coarse:
+            return cl.Buffer(self.context, flags, m.size)
+        memory = cl.SVMAllocation(self.context, m.size, 0, cl.svm_mem_flags.READ_WRITE)
+        self.shared[m.buffer] = memory
+        host = np.frombuffer(memory.buf, np.uint8)
+        # OpenCL 3.0 API, 5.6.1: the buffer is that memory, not a copy of it.
+        return cl.Buffer(self.context, flags | cl.mem_flags.USE_HOST_PTR, hostbuf=host)
+
+    def argument(self, cl: Any, number: int, offset: int, size: int) -> Any:
+        """A region as a kernel's argument: a sub-buffer, or where it can't be one, a pointer."""
+        memory = self.shared.get(number)
+        if memory is None or offset % (self.device.mem_base_addr_align // 8) == 0:
+            return self.region(number, offset, size)
+        return cl.SVM(np.frombuffer(memory.buf, np.uint8)[offset:])
 
     def region(self, number: int, offset: int, size: int) -> Any:
         whole = self.buffer(number)
@@ -215,6 +236,7 @@ class Driver:
         elif isinstance(message, part.Free):
             device = self._device(message.device)
             device.buffers.pop(message.buffer, None)
+            device.shared.pop(message.buffer, None)
             device.allocation_failures.pop(message.buffer, None)
             for region in [r for r in device.regions if r[0] == message.buffer]:
                 del device.regions[region]
@@ -246,8 +268,7 @@ class Driver:
     def _allocate(self, message: part.Allocate) -> None:
         device = self._device(message.device)
         try:
-            flags = self._cl.mem_flags.READ_WRITE
-            device.buffers[message.buffer] = self._cl.Buffer(device.context, flags, message.size)
+            device.buffers[message.buffer] = device.allocate(self._cl, message)
         except self._cl.Error as error:
             device.allocation_failures[message.buffer] = (
                 f"a buffer of {message.size} bytes can't be allocated: {error}"
@@ -279,20 +300,13 @@ class Driver:
             event = self._enqueue_kernel(device, kernel, m)
         except Exception as error:  # drivers raise anything
             raise _NotEnqueued(*_failure(error)) from error
-        for image, pixels, access in images:
+        for image, access in images:
             if access != self._cl.kernel_arg_access_qualifier.READ_ONLY:
-                event = self._cl.enqueue_copy(
-                    device.compute.queue,
-                    device.buffer(pixels[1]),
-                    image,
-                    origin=(0, 0, 0),
-                    region=tuple(pixels[7:]),
-                    offset=pixels[2],
-                )
+                event = image.store()
         return event
 
     def _prepare(self, device: _Device, m: part.Run | part.Merge) -> tuple[Any, list[Any]]:
-        """The kernel with its arguments set, and (image, argument, access) of its images."""
+        """The kernel with its arguments set, and (image, access qualifier) of its images."""
         key = (m.program, m.kernel)
         # A merge runs on the host thread: it must not meet a launch in one kernel's arguments.
         kernel = None if isinstance(m, part.Merge) else device.kernels.get(key)
@@ -307,52 +321,24 @@ class Driver:
         for index, argument in enumerate(m.arguments):
             kind = argument[0] if type(argument) is list else None
             if kind == ARGUMENT_BUFFER:
-                argument = device.region(argument[1], argument[2], argument[3])
+                argument = device.argument(self._cl, *argument[1:])
             elif kind == ARGUMENT_LOCAL:
                 argument = self._cl.LocalMemory(argument[1])
             elif kind == ARGUMENT_SAMPLER:
                 argument = self._cl.Sampler(device.context, bool(argument[1]), *argument[2:])
             elif kind == ARGUMENT_IMAGE:
-                pixels = argument
-                argument = self._image(device, pixels)
+                image = LaunchImage(
+                    self._cl,
+                    device.context,
+                    device.compute.queue,
+                    device.buffer(argument[1]),
+                    argument,
+                )
                 access = kernel.get_arg_info(index, self._cl.kernel_arg_info.ACCESS_QUALIFIER)
-                images.append((argument, pixels, access))
+                images.append((image, access))
+                argument = image.image
             kernel.set_arg(index, argument)
         return kernel, images
-
-    def _image(self, device: _Device, pixels: Sequence[int]) -> Any:
-        """A real image of pixels that are kept in a buffer, filled behind what is enqueued."""
-        cl = self._cl
-        _, buffer, offset, _, kind, order, channel, *extent = pixels
-        descriptor = cl.ImageDescriptor()
-        descriptor.image_type = kind
-        descriptor.shape = tuple(extent)
-        types = cl.mem_object_type
-        if kind in (types.IMAGE1D, types.IMAGE1D_BUFFER):
-            descriptor.image_type = types.IMAGE1D
-            descriptor.array_size = 0
-        elif kind == types.IMAGE1D_ARRAY:
-            descriptor.array_size = extent[1]
-        elif kind == types.IMAGE2D_ARRAY:
-            descriptor.array_size = extent[2]
-        else:
-            descriptor.array_size = 0
-        descriptor.pitches = (0, 0)
-        image = cl.Image(
-            device.context,
-            cl.mem_flags.READ_WRITE,
-            cl.ImageFormat(order, channel),
-            desc=descriptor,
-        )
-        cl.enqueue_copy(
-            device.compute.queue,
-            image,
-            device.buffer(buffer),
-            offset=offset,
-            origin=(0, 0, 0),
-            region=tuple(extent),
-        )
-        return image
 
     def _enqueue_kernel(self, device: _Device, kernel: Any, m: part.Run | part.Merge) -> Any:
         return self._cl.enqueue_nd_range_kernel(
@@ -578,8 +564,10 @@ class Driver:
             if status < 0 or m.step == session.COMPILE:
                 continue
             self._programs[m.program, number] = program
-            for kernel in program.all_kernels():
-                facts = kernel_facts(cl, kernel, device.device)
+            # Not all_kernels(): its kernels are retained once too often, and never freed.
+            names = program.get_info(cl.program_info.KERNEL_NAMES)
+            for name in filter(None, names.split(";")):
+                facts = kernel_facts(cl, cl.Kernel(program, name), device.device)
                 entry = kernels.setdefault(facts[0], [facts[0], {}, facts[2]])
                 entry[1][number] = facts[1]
         if status < 0:
@@ -619,6 +607,14 @@ class Driver:
         for device in self._devices.values():
             device.compute.close()
             device.transfer.close()
+
+
+def _capabilities(cl: Any, device: Any) -> int:
+    """SVM capabilities; none where the driver doesn't know the question."""
+    try:
+        return int(device.svm_capabilities)
+    except cl.Error:
+        return 0
 
 
 def _origin(offset: int, row_pitch: int, slice_pitch: int) -> tuple[int, int, int]:

@@ -25,8 +25,9 @@ COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
 class EventState:
     """What is known of an event.
 
-    status: QUEUED, SUBMITTED, COMPLETE, or a negative OpenCL status. start, end: ns, 0 if not
-    told. told: the master said that it ended; a read is complete when its bytes are there too.
+    status: QUEUED, SUBMITTED, COMPLETE, or a negative OpenCL status. queued, submitted, start, end:
+    ns of this process's wall clock, 0 until known. told: the master said that it ended; a read is
+    complete when its bytes are there too.
     """
 
     queue: int
@@ -106,6 +107,8 @@ class ClientCore:
         self._outbox_bytes = 0
         self._last_id = 0
         self._before_last: EventState | None = None
+        self._ends: dict[int, int] = {}  # by queue: when its last command ended
+        self._latest_end = 0
 
     @property
     def waits_for_program(self) -> bool:
@@ -182,6 +185,7 @@ class ClientCore:
 
     def _release(self, number: int) -> None:
         self.last.pop(number, None)
+        self._ends.pop(number, None)
         event = self.events.get(number)
         if event is not None:
             event.released = True
@@ -201,14 +205,16 @@ class ClientCore:
 
     # ---- from the master
 
-    def from_master(self, messages: Sequence[Any]) -> list[Effect]:
-        """Take a batch in; raises RemoteProtocolError for what no honest master says."""
+    def from_master(self, messages: Sequence[Any], now: int = 0) -> list[Effect]:
+        """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
+        """
         effects: list[Effect] = []
         ended: list[int] = []
         for m in messages:
             if isinstance(m, session.EventsDone):
                 for event, status, start, end, text in m.events:
-                    self._told(event, status, start, end, text, ended)
+                    self._note_times(event, start, end, now)
+                    self._told(event, status, text, ended)
             elif isinstance(m, session.Push):
                 view = memoryview(self._stagings[m.staging])
                 data = view[m.offset : m.offset + m.size]
@@ -228,13 +234,30 @@ class ClientCore:
             effects.append(Ended(ended))
         return effects
 
-    def _told(
-        self, event: int, status: int, start: int, end: int, text: Any, ended: list[int]
-    ) -> None:
+    def _note_times(self, event: int, start: int, end: int, now: int) -> None:
+        """Move a node's times onto this clock, so that they agree with those of other commands.
+
+        A command runs after it was submitted, after its predecessor in the queue (commands are
+        told in an order that waits allow), and before this is told. One without times of its own
+        (a marker, a write that moved nothing yet) ends when all that was told before it has.
+        """
         state = self.events.get(event)
         if state is None:
             raise RemoteProtocolError(f"event {event} isn't under way")
-        state.told, state.start, state.end, state.failure = status, start, end, text
+        lasted = max(0, end - start)
+        if start == 0:
+            start, lasted = self._latest_end, 0
+        if now:
+            start = min(start, now - lasted)
+        start = max(start, state.submitted, self._ends.get(state.queue, 0))
+        state.start, state.end = start, start + lasted
+        if state.queue in self.last:
+            self._ends[state.queue] = state.end
+        self._latest_end = max(self._latest_end, state.end)
+
+    def _told(self, event: int, status: int, text: Any, ended: list[int]) -> None:
+        state = self.events[event]
+        state.told, state.failure = status, text
         self._to_end.append(event)
         self._end_told(ended)
 

@@ -115,7 +115,7 @@ class Runtime:
         while True:
             messages = await self._control.receive()
             with self.lock:
-                self._carry_out(self.core.from_master(messages))
+                self._carry_out(self.core.from_master(messages, time.time_ns()))
 
     async def _read_bulk(self) -> None:
         while True:

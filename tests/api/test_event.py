@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import queue as queues
 import threading
 from typing import Any
@@ -258,3 +259,34 @@ def test_a_user_event_that_is_set_and_dropped_at_once(variables: dict[str, str])
         **variables,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_times_agree_between_commands(ctx: Any) -> None:
+    """A marker, a barrier and whatever else ends after all that was before it in the queue."""
+    queue = cl.CommandQueue(ctx, properties=cl.command_queue_properties.PROFILING_ENABLE)
+    buffer = cl.Buffer(ctx, cl.mem_flags.READ_WRITE, 16384)
+    kernel = cl.Program(
+        ctx,
+        "__kernel void f(__global float *a) { size_t i = get_global_id(0); float x = a[i];"
+        " for (int j = 0; j < 20000; j++) x = x * .99f + 1; a[i] = x; }",
+    ).build().f
+    host = np.zeros(4096, np.float32)
+    events = [
+        cl.enqueue_marker(queue),
+        cl.enqueue_copy(queue, buffer, host, is_blocking=False),
+        kernel(queue, (4096,), (64,), buffer),
+        cl.enqueue_marker(queue),
+        cl.enqueue_fill_buffer(queue, buffer, np.float32(1), 0, 16384),
+        cl.enqueue_barrier(queue),
+        kernel(queue, (4096,), (64,), buffer),
+        cl.enqueue_copy(queue, host, buffer, is_blocking=False),
+        cl.enqueue_marker(queue),
+    ]
+    queue.finish()
+    for event in events:
+        profile = event.profile
+        times = [profile.queued, profile.submit, profile.start, profile.end]
+        assert times == sorted(times)
+    for before, after in itertools.pairwise(events):
+        assert before.profile.end <= after.profile.start
+    assert events[3].profile.end >= events[2].profile.end > events[2].profile.start

@@ -58,23 +58,21 @@ class Event(Handle):
         fail("clGetEventInfo", "INVALID_VALUE")
 
     def get_profiling_info(self, param: int) -> int:
-        """Times in ns; start and end are the node's, moved between ours of submit and arrival."""
+        """Times in ns of this process's clock; start and end are the node's, moved onto it."""
         routine = "clGetEventProfilingInfo"
         if self._queue is None or not self._queue._flags & PROFILING:
             fail(routine, "PROFILING_INFO_NOT_AVAILABLE", "the queue was made without profiling")
         state = self._runtime.state(self._id)
         if state.status != COMPLETE:
             fail(routine, "PROFILING_INFO_NOT_AVAILABLE", "the command isn't complete")
-        start = max(state.start, state.submitted)
-        end = start + max(0, state.end - state.start)
         if param == _PROFILING["QUEUED"]:
             return state.queued
         if param == _PROFILING["SUBMIT"]:
             return state.submitted
         if param == _PROFILING["START"]:
-            return start
+            return state.start
         if param in (_PROFILING["END"], _PROFILING.get("COMPLETE")):
-            return end
+            return state.end
         fail(routine, "INVALID_VALUE")
 
     @translated("clWaitForEvents")

@@ -122,6 +122,7 @@ class Image(Buffer):
     _invalid = "INVALID_MEM_OBJECT"
     _format: ImageFormat
     _extent: tuple[int, int, int]
+    _host_pitches: tuple[int, ...] = ()
 
     @staticmethod
     @translated("clCreateImage")
@@ -162,7 +163,10 @@ class Image(Buffer):
             copied = 0 if data is None else FLAGS["COPY_HOST_PTR"]
             Buffer.__init__(self, context, plain | copied, 0 if data is not None else size, data)
             self._flags = flags if flags & 7 else flags | FLAGS["READ_WRITE"]
-            self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
+            if flags & FLAGS["USE_HOST_PTR"]:
+                self._hostbuf, self._host = hostbuf, contiguous_bytes(hostbuf, writable=True)
+                given = [p for p in (descriptor.pitches or ()) if p]
+                self._host_pitches = tuple(given or (extent[0] * format.itemsize,))
         self._type = descriptor.image_type
         self._format = format
         self._extent = extent

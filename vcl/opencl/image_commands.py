@@ -238,12 +238,18 @@ def enqueue_map_image(
     """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
     routine = "clEnqueueMapImage"
     image = _image(queue, img, routine)
-    _, extent, _ = _pixels(image, origin, region, routine)
     reads, writes = mapping.map_flags(flags, routine)
-    storage = np.empty(math.prod(extent), np.uint8)
+    start, extent, _ = _pixels(image, origin, region, routine)
+    storage: Any = np.empty(math.prod(extent), np.uint8)
+    row, slice_ = extent[0], extent[0] * extent[1]
+    if image._host is not None:
+        box = rectangles._box(start, extent, image._host_pitches, "host", routine)
+        host = np.frombuffer(image._host, np.uint8)
+        storage = host[box.offset : box.offset + box.size(extent)]
+        row, slice_ = box.row_pitch, box.slice_pitch
     if reads:
         event = enqueue_read_image(
-            queue, image, origin, region, storage,
+            queue, image, origin, region, storage, row, slice_,
             wait_for=wait_for, is_blocking=is_blocking, kind="MAP_IMAGE",
         )  # fmt: skip
     else:
@@ -251,11 +257,11 @@ def enqueue_map_image(
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
         return enqueue_write_image(
-            target, image, origin, region, storage,
+            target, image, origin, region, storage, row, slice_,
             wait_for=wait_for, is_blocking=False, kind="UNMAP_MEM_OBJECT",
         )  # fmt: skip
 
     array = mapping.make_array(
         storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
     )
-    return array, event, extent[0], extent[0] * extent[1]
+    return array, event, row, slice_

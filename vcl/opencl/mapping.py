@@ -2,7 +2,8 @@
 
 Owns: `enqueue_map_buffer` and `MemoryMap`. Must not know: how bytes travel. Memory isn't shared
 across a network, so a map is a read into host memory (OpenCL 3.0 API, 5.2.4 allows exactly that
-much to be relied upon), and an unmap is a write of what the program may have changed.
+much to be relied upon), and an unmap is a write of what the program may have changed. The host
+memory is the program's own if the object was made with USE_HOST_PTR.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ def enqueue_map_buffer(
     _region(memory, offset, size, routine)
     if size == 0:
         fail(routine, "INVALID_VALUE", "nothing to map")
-    storage = np.empty(size, np.uint8)
+    storage: Any = np.empty(size, np.uint8)
+    if memory._host is not None:
+        storage = np.frombuffer(memory._host, np.uint8)[offset : offset + size]
     if reads:
         event = read_memory(
             queue, memory, storage, offset, wait_for, is_blocking, routine, "MAP_BUFFER"

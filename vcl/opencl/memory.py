@@ -40,6 +40,8 @@ class MemoryObjectHolder(Handle):
     _flags = 0
     _context: Context
     _hostbuf: Any = None
+    _host: memoryview | None = None
+    """The program's own memory that the object was made to use (USE_HOST_PTR), as bytes."""
     _type = _TYPES["BUFFER"]
 
     def _memory(self, routine: str) -> Buffer:
@@ -160,6 +162,8 @@ class Buffer(MemoryObject):
         if size == 0:
             fail(routine, "INVALID_BUFFER_SIZE", "a buffer of 0 bytes")
         if flags & FLAGS["USE_HOST_PTR"] and self._share(context, flags, size, data):
+            assert data is not None
+            self._hostbuf, self._host = hostbuf, data[:size]
             return
         limit = min(d.get_info(INFO["MAX_MEM_ALLOC_SIZE"]) for d in context._devices)
         if size > limit:
@@ -174,7 +178,9 @@ class Buffer(MemoryObject):
         self._size = size
         self._runtime = context._runtime
         self._root_id = self._runtime.new_id()
-        self._hostbuf = hostbuf if flags & FLAGS["USE_HOST_PTR"] else None
+        if flags & FLAGS["USE_HOST_PTR"]:
+            assert data is not None
+            self._hostbuf, self._host = hostbuf, data[: self._size]
         # A shadow of shared memory counts as the host's: launches that use it aren't split.
         said = self._flags | FLAGS["USE_HOST_PTR"] if _shadow else self._flags
         self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, said))
@@ -248,6 +254,8 @@ class Buffer(MemoryObject):
         sub._flags = access
         sub._size = size
         sub._origin = origin
+        if self._host is not None:
+            sub._hostbuf, sub._host = self._hostbuf, self._host[origin : origin + size]
         sub._parent = self  # keeps the root alive, as OpenCL does
         sub._root_id = self._root_id
         sub._root = self._root

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from master.access.files import Files
@@ -94,11 +92,9 @@ def test_a_file_that_is_not_included_does_not_matter() -> None:
 
 def test_includes_that_double_at_each_level_end() -> None:
     files = {f"x{i}_h": f'1,\n#include "x{i + 1}.h"\n,\n#include "x{i + 1}.h"\n' for i in range(40)}
-    start = time.monotonic()
     verdict = judge_with('int a[] = {\n#include "x0.h"\n};', **files, x40_h="1")
     assert "too often" in verdict.reason
     chain = {f"x{i}_h": f'#include "x{i + 1}.h"\n' for i in range(300)}
     assert "too often" in judge_with('#include "x0.h"\n', **chain, x300_h="").reason
     diamonds = {f"x{i}_h": f'#include "x{i + 1}.h"\n' * 2 for i in range(40)}
     assert judge_with('#include "x0.h"\n', **diamonds, x40_h=TWO).may_split
-    assert time.monotonic() - start < 20

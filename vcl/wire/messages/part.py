@@ -14,11 +14,15 @@ from vcl.wire.codec import Conversation
 
 
 class Allocate(NamedTuple):
-    """Make the device's copy of a buffer, contents undefined. Failure shows in operations."""
+    """Make the device's copy of a buffer, contents undefined. Failure shows in operations.
+
+    shared: it is shared virtual memory, into which kernels may get pointers of any alignment.
+    """
 
     device: int
     buffer: int
     size: int
+    shared: bool = False
 
 
 class Free(NamedTuple):
