@@ -39,7 +39,7 @@ class Operation:
 
     main: its times are the command's. part: index of the part of a launch that it runs, or None.
     transfer: that it sends, or 0. receives: transfers that it takes in. staging: the client's
-    copy that a Receive takes in, or None.
+    copy that a Receive takes in, or None. printed_bytes: text that it has sent so far.
     """
 
     id: int
@@ -51,6 +51,7 @@ class Operation:
     main: bool = False
     part: int | None = None
     staging: int | None = None
+    printed_bytes: int = 0
 
 
 @dataclass(slots=True)

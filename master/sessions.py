@@ -26,6 +26,7 @@ from master.planner import Place, PlanFailed, Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
+from vcl.wire.limits import printed_bytes_max, printed_message_bytes_max
 from vcl.wire.messages import part, session
 
 reports_kept_max = 1024
@@ -340,10 +341,27 @@ class Session:
                     if len(row) != 6 or not all(type(n) is int for n in row[:4]):
                         raise RemoteProtocolError("malformed row of Done")
                     self._operation_done(node, *row)
+            elif isinstance(message, part.Printed):
+                self._printed(node, message)
             else:
                 assert isinstance(message, part.BuildDone)
                 self._builds.answered(node, message)
         self._advance()
+
+    def _printed(self, node: int, m: part.Printed) -> None:
+        """Pass on what a launch printed."""
+        operation = self.ledger.live.get(m.operation)
+        if operation is None or operation.node != node or operation.part is None:
+            raise RemoteProtocolError(f"launch {m.operation} isn't under way on this node")
+        operation.printed_bytes += len(m.text)
+        if not 0 < len(m.text) <= printed_message_bytes_max:
+            raise RemoteProtocolError(f"{len(m.text)} bytes of printed text in a message")
+        if operation.printed_bytes > printed_bytes_max:
+            raise RemoteProtocolError(f"a launch printed more than {printed_bytes_max} bytes")
+        command = operation.command
+        assert command is not None and command.record is not None
+        name = command.record.parts[operation.part].node
+        self.ledger.for_client.append(session.Printed(command.event, name, m.text))
 
     def _operation_done(
         self, node: int, number: int, status: int, start: int, end: int, text: Any, extra: Any

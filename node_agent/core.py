@@ -19,6 +19,7 @@ from node_agent.inputs import (
     FromEndpoint,
     FromMaster,
     Input,
+    Printed,
     Streamed,
 )
 from node_agent.readiness import Readiness
@@ -29,6 +30,7 @@ from vcl.errors import (
 )
 from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
+from vcl.wire.limits import printed_message_bytes_max
 from vcl.wire.messages import part
 
 QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.CopyBox, part.Snapshot)
@@ -88,6 +90,8 @@ class ExecutorCore:
                 self._bytes_ready(one)
             elif isinstance(one, Streamed):
                 self._streamed(one.transfer)
+            elif isinstance(one, Printed):
+                self._printed(one)
             else:
                 assert isinstance(one, BuildEnded)
                 self._effects.append(Report([one.message]))
@@ -207,6 +211,13 @@ class ExecutorCore:
         if one.status < 0 and self._still_running(one):
             return
         self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
+
+    def _printed(self, one: Printed) -> None:
+        """Tell it at once, in messages of their own: the launch's end comes after them."""
+        if one.operation in self._readiness:
+            for start in range(0, len(one.text), printed_message_bytes_max):
+                text = one.text[start : start + printed_message_bytes_max]
+                self._effects.append(Report([part.Printed(one.operation, text)]))
 
     def _still_running(self, one: Ended) -> bool:
         """Whether what the driver had before this still runs: others must wait for it."""

@@ -61,4 +61,12 @@ class BuildEnded:
     message: BuildDone
 
 
-Input = FromMaster | FromEndpoint | Ended | BytesReady | Streamed | BuildEnded
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A launch that is about to end printed this."""
+
+    operation: int
+    text: bytes
+
+
+Input = FromMaster | FromEndpoint | Ended | BytesReady | Streamed | BuildEnded | Printed

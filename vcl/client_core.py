@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
 from vcl.ids import CLIENT
+from vcl.printed import PrintedText
 from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
 from vcl.wire.frame import CREDIT, BulkFrame, Bytes
 from vcl.wire.limits import batch_bytes_max, batch_count_max
@@ -101,6 +102,7 @@ class ClientCore:
         self._to_end: deque[int] = deque()  # told, behind a read whose bytes are on their way
         self._outgoing = Outgoing()
         self._incoming = Incoming()
+        self._printed = PrintedText()
         self.last: dict[int, EventState] = {}
         """By queue: the command that was enqueued last, for `finish`."""
         self._outbox: list[Any] = []
@@ -205,6 +207,13 @@ class ClientCore:
 
     # ---- from the master
 
+    def printed(self, messages: Sequence[Any]) -> str:
+        """What is to be written to the program's standard output before `from_master`.
+
+        Raises RemoteProtocolError for what no honest master says.
+        """
+        return self._printed.take(messages, self.events)
+
     def from_master(self, messages: Sequence[Any], now: int = 0) -> list[Effect]:
         """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
         """
@@ -228,6 +237,8 @@ class ClientCore:
                 self._outgoing.cancel(m.transfer)
             elif isinstance(m, session.EndpointLost):
                 self._endpoint_lost(m, ended)
+            elif isinstance(m, session.Printed):
+                pass  # `printed` has taken it
             else:
                 effects.append(Answered([m]))
         if ended:

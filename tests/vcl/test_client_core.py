@@ -310,3 +310,20 @@ def test_what_is_not_complete_when_the_session_ends_fails(core: ClientCore) -> N
     assert core.take_failure(QUEUE) == (released, -2, "the master is gone")
     assert core.abandon(-2, "again") == [Ended([])]
     assert is_clean(core)
+
+
+# Printed text
+
+
+def test_printed_text_is_to_be_written_before_the_event_ends(core: ClientCore) -> None:
+    event = core.begin(QUEUE, 0)
+    batch = [session.Printed(event, "n", b"text"), done(event)]
+    assert core.printed(batch[:1]) == "" and core.from_master(batch[:1]) == []
+    assert core.printed(batch[1:]) == "text"
+    assert core.events[event].status == QUEUED
+    assert core.from_master(batch[1:]) == [Ended([event])]
+
+
+def test_text_of_an_unknown_event_is_refused(core: ClientCore) -> None:
+    with pytest.raises(RemoteProtocolError, match="isn't under way"):
+        core.printed([session.Printed(7, "n", b"text")])

@@ -42,6 +42,12 @@ source_folders_max = 1024
 path_bytes_max = 4000
 """Longest path of a file that travels with a source."""
 
+printed_bytes_max = 2**20
+"""Text that one launch may print; more is cut off, and a note says so."""
+
+printed_message_bytes_max = 64 * 2**10
+"""Text in one message."""
+
 unacknowledged_batches_max = 64
 """Batches after which the receiver acknowledges even when it has nothing to say."""
 

@@ -219,6 +219,13 @@ class BuildDone(NamedTuple):
     kernels: list[list[Any]]
 
 
+class Printed(NamedTuple):
+    """Text that a Run printed, in pieces; comes before its Done."""
+
+    operation: int
+    text: bytes
+
+
 TO_EXECUTOR = Conversation(
     "master to executor",
     {
@@ -244,5 +251,6 @@ FROM_EXECUTOR = Conversation(
     {
         40: Done,
         41: BuildDone,
+        42: Printed,
     },
 )

@@ -286,6 +286,14 @@ class EndpointLost(NamedTuple):
     message: str
 
 
+class Printed(NamedTuple):
+    """Text that the launch of an event printed on a node; comes before the event's EventsDone."""
+
+    event: int
+    node_name: str
+    text: bytes
+
+
 TO_MASTER = Conversation(
     "client to master",
     {
@@ -318,6 +326,7 @@ TO_CLIENT = Conversation(
         45: DropStaging,
         47: CancelPush,
         48: EndpointLost,
+        49: Printed,
     },
 )
 
