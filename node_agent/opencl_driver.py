@@ -28,6 +28,7 @@ from node_agent.effects import StartMerge, Store
 from node_agent.images import LaunchImage
 from node_agent.includes import Includes
 from node_agent.inputs import BuildEnded, BytesReady, Ended
+from node_agent.printed import Printer
 from vcl.errors import (
     BUILD_PROGRAM_FAILURE,
     MEM_OBJECT_ALLOCATION_FAILURE,
@@ -201,6 +202,7 @@ class Driver:
         self._devices: dict[int, _Device] = {}
         self._devices_lock = threading.Lock()  # builds begin on the host thread
         self._programs: dict[tuple[int, int], Any] = {}  # by (program, device)
+        self._printer = Printer(self._cl, post)
         self._events: dict[int, Any] = {}  # of queued operations that may be running
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
@@ -242,6 +244,7 @@ class Driver:
                 del device.regions[region]
             self._post([Ended(message.operation, 0, 0, 0)])
         elif isinstance(message, part.ForgetProgram):
+            self._printer.forget(message.program)
             for key in [k for k in self._programs if k[0] == message.program]:
                 del self._programs[key]
                 kernels = self._device(key[1]).kernels
@@ -274,24 +277,29 @@ class Driver:
                 f"a buffer of {message.size} bytes can't be allocated: {error}"
             )
 
-    def _queued(self, operation: int, device: _Device, event: Any) -> None:
+    def _queued(self, operation: int, device: _Device, event: Any, watched: Any = None) -> None:
+        """watched: what is to be waited for in place of the event."""
         self._events[operation] = event
 
         def finish(start: int, end: int) -> Ended:
             self._events.pop(operation, None)
             return Ended(operation, 0, start, end)
 
-        device.compute.watch(event, finish, operation)
+        device.compute.watch(watched or event, finish, operation)
 
     def _run(self, message: part.Run) -> None:
         device = self._device(message.device)
+        prints = self._printer.prints(message.program)
+        if prints:
+            self._printer.wait_for_reading(message.device, device.compute.queue)
         try:
             event = self._launch(device, message)
         except _NotEnqueued as error:
             ended = Ended(message.operation, error.code, 0, 0, error.text, part.UNTOUCHED)
             self._post([ended])
-        else:
-            self._queued(message.operation, device, event)
+            return
+        watched = self._printer.watch(message, event, device.context) if prints else None
+        self._queued(message.operation, device, event, watched)
 
     def _launch(self, device: _Device, m: part.Run | part.Merge) -> Any:
         """Enqueue a kernel; raises _NotEnqueued if that can't be done."""
@@ -563,6 +571,7 @@ class Driver:
             logs.append([number, status, log])
             if status < 0 or m.step == session.COMPILE:
                 continue
+            self._printer.built(m.program, m.units)
             self._programs[m.program, number] = program
             # Not all_kernels(): its kernels are retained once too often, and never freed.
             names = program.get_info(cl.program_info.KERNEL_NAMES)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from node_agent.effects import StartMerge, Store
-from node_agent.inputs import BuildEnded, BytesReady, Ended
+from node_agent.inputs import BuildEnded, BytesReady, Ended, Printed
 
 ROOT = Path(__file__).resolve().parents[2]
 timeout_s = 60.0
@@ -57,7 +57,7 @@ class DriverHost:
         """StartMerge."""
         self.call("start_merge", effect)
 
-    def take(self, operation: int) -> Ended | BytesReady:
+    def take(self, operation: int) -> Ended | BytesReady | Printed:
         """The next input about an operation; what comes about others is kept."""
         while True:
             for one in self._inputs:
