@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.links", SHELL),
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),
+    ("vcl.stdout", SHELL),
     ("master.__main__", FACE),
     ("master.server", SHELL),
     ("node_agent.__main__", FACE),

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from vcl import transport
+from vcl import stdout, transport
 from vcl.client_core import (
     COMPLETE,
     Answered,
@@ -115,7 +115,33 @@ class Runtime:
         while True:
             messages = await self._control.receive()
             with self.lock:
-                self._carry_out(self.core.from_master(messages, time.time_ns()))
+                text = self.core.printed(messages)
+                if not text:
+                    self._carry_out(self.core.from_master(messages, time.time_ns()))
+            if text:
+                await self._print(text)
+                with self.lock:
+                    self._carry_out(self.core.from_master(messages, time.time_ns()))
+
+    async def _print(self, text: str) -> None:
+        """Write what kernels printed, without the lock and beside the loop.
+
+        It may take as long as the reader at the other end likes, or be code of the program's; the
+        connections must be kept alive meanwhile.
+        """
+        written = self._loop.create_future()
+
+        def write() -> None:
+            stdout.write(text)
+            with contextlib.suppress(RuntimeError):  # the session was closed meanwhile
+                self._loop.call_soon_threadsafe(_settle, written)
+
+        if self._leader is None:
+            with contextlib.suppress(RuntimeError):  # Python is ending: no thread can be started
+                threading.Thread(target=write, name="vcl-printed", daemon=True).start()
+                await written
+                return
+        stdout.write(text)
 
     async def _read_bulk(self) -> None:
         while True:
@@ -436,6 +462,11 @@ class Runtime:
         self._thread.join(close_timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def _settle(written: asyncio.Future[None]) -> None:
+    if not written.done():  # whoever waited may have been cancelled
+        written.set_result(None)
 
 
 def _call(callbacks: Sequence[Callable[[int], None]], status: int) -> None:
