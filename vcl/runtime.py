@@ -340,6 +340,7 @@ class Runtime:
     def _drain(self) -> None:
         with self.lock:
             self._flushing = False
+            self._tell_waiting()  # the end of the program may wait for just this
             # Released ids are taken first: whatever refers to them is in the batch already.
             released = []
             while self._released:

@@ -83,6 +83,21 @@ def test_an_embedded_cluster_lasts_as_long() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("used 1\ngone 2\n", "", 0)
 
 
+def test_an_idle_session_does_not_put_the_end_off(cluster: vcl.LocalCluster) -> None:
+    """Whoever waits for it to be idle is told of the last batch that went, too."""
+    source = """
+        import vcl as cl
+        from vcl import runtime
+        runtime.idle_at_exit_timeout_s = 1e6
+        queue = cl.CommandQueue(cl.create_some_context(interactive=False))
+        cl.enqueue_marker(queue)
+        queue.finish()
+        print("the end")
+        """
+    done = run_program(source, VCL_MASTER=cluster.url, VCL_TOKEN=cluster.token)
+    assert (done.stdout, done.stderr, done.returncode) == ("the end\n", "", 0)
+
+
 def test_what_waits_for_ever_does_not_put_the_end_off_for_ever(cluster: vcl.LocalCluster) -> None:
     """A user event that nobody sets: the end isn't silent about a destructor that can't work."""
     source = PROGRAM.format(
