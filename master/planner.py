@@ -21,6 +21,14 @@ from vcl.region import RegionMap
 from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import part, session
 
+LOST = "bytes it needs were lost: "
+
+
+def lost(contents: Contents) -> str:
+    """Why contents are lost; the first cause, however many commands it has passed through."""
+    assert contents.lost is not None
+    return LOST + contents.lost.removeprefix(LOST)
+
 
 class PlanFailed(Exception):
     """A command can't be planned; code is an OpenCL status."""
@@ -105,7 +113,7 @@ class Planner:
             if place.device in contents.holders:
                 continue
             if contents.lost is not None:
-                raise PlanFailed(OUT_OF_RESOURCES, f"bytes it needs were lost: {contents.lost}")
+                raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
             if contents.version == 0:
                 self._zero(command, buffer, low, high, place)
                 continue
@@ -262,7 +270,7 @@ class Planner:
         segments = list(buffer.contents.segments(message.offset, end))
         for _, _, contents in segments:
             if contents.lost is not None:
-                raise PlanFailed(OUT_OF_RESOURCES, f"bytes to read were lost: {contents.lost}")
+                raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
         # Prefer one holder for neighbouring segments: fewer and longer transfers.
         for start, stop, contents in _joined(segments):
             at, size = start - message.offset, stop - start

@@ -652,9 +652,9 @@ def kernel_facts(cl: Any, kernel: Any, device: Any) -> tuple[str, list[Any], lis
     """(name, work-group info on the device, argument info) as session.Built describes them.
 
     Work-group info: [WORK_GROUP_SIZE, COMPILE_WORK_GROUP_SIZE, LOCAL_MEM_SIZE,
-    PREFERRED_WORK_GROUP_SIZE_MULTIPLE, PRIVATE_MEM_SIZE]; argument info per argument: [address
-    qualifier, type name, access qualifier, type qualifier, name], the type name empty where the
-    driver doesn't tell.
+    PREFERRED_WORK_GROUP_SIZE_MULTIPLE, PRIVATE_MEM_SIZE, ATTRIBUTES]; argument info per argument:
+    [address qualifier, type name, access qualifier, type qualifier, name], the type name empty
+    where the driver doesn't tell.
     """
     info = cl.kernel_work_group_info
     group = [
@@ -663,6 +663,7 @@ def kernel_facts(cl: Any, kernel: Any, device: Any) -> tuple[str, list[Any], lis
         kernel.get_work_group_info(info.LOCAL_MEM_SIZE, device),
         kernel.get_work_group_info(info.PREFERRED_WORK_GROUP_SIZE_MULTIPLE, device),
         kernel.get_work_group_info(info.PRIVATE_MEM_SIZE, device),
+        kernel.get_info(cl.kernel_info.ATTRIBUTES),
     ]
     names = ("ADDRESS_QUALIFIER", "TYPE_NAME", "ACCESS_QUALIFIER", "TYPE_QUALIFIER", "NAME")
     try:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from vcl.local import LocalCluster
+
+# How long an example takes says nothing on a busy machine; time is for benchmarks.
+hypothesis.settings.register_profile("vcl", deadline=None)
+hypothesis.settings.load_profile("vcl")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from vcl import stdout, transport
 from vcl.client_core import (
     COMPLETE,
+    SUBMITTED,
     Answered,
     ClientCore,
     Destination,
@@ -78,6 +79,7 @@ class Runtime:
         self._encoder = Encoder()
         self._released: deque[int] = deque()
         self._answers: dict[int, Future[Any]] = {}
+        self._to_submit: list[tuple[int, Callable[[int], None]]] = []
         self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
         self._flushing = False
         self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
@@ -352,6 +354,8 @@ class Runtime:
                         [m.data if type(m) is _Encoded else self._encoder.pack(codec.pack(m))
                          for m in batch]
                     )
+                    if self._to_submit:
+                        self._tell_submitted()
                 except ConnectionClosed:
                     return  # the reading side is about to end the session with the reason
 
@@ -411,6 +415,21 @@ class Runtime:
             if state is not None and self.dead is None:
                 self._wait_for_state(state)
 
+    def when_submitted(self, event: int, callback: Callable[[int], None]) -> None:
+        """Call callback(status) once the event's command was sent, on a thread of its own."""
+        with self.lock:
+            if self.core.events[event].status > SUBMITTED:
+                self._to_submit.append((event, callback))
+                return
+        self._call_apart([callback], SUBMITTED)
+
+    def _tell_submitted(self) -> None:
+        waiting, self._to_submit = self._to_submit, []
+        for event, callback in waiting:
+            state = self.core.events.get(event)
+            status = SUBMITTED if state is None else min(state.status, SUBMITTED)
+            self._call_apart([callback], status)
+
     def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
         """Call callback(status) once the event has ended, on a thread of its own."""
         with self.lock:
@@ -425,12 +444,14 @@ class Runtime:
             waiting = self._callbacks.pop(event, None)
             if waiting is not None:
                 state, callbacks = waiting
-                if self._leader is not None:  # no thread can be started any more
-                    self._loop.call_soon(_call, callbacks, state.status)
-                    continue
-                # A thread of its own: a callback may enqueue, or wait.
-                called = threading.Thread(target=_call, args=(callbacks, state.status), daemon=True)
-                called.start()
+                self._call_apart(callbacks, state.status)
+
+    def _call_apart(self, callbacks: Sequence[Callable[[int], None]], status: int) -> None:
+        """On a thread of its own: a callback may enqueue, or wait."""
+        if self._leader is not None:  # no thread can be started any more
+            self._loop.call_soon(_call, callbacks, status)
+            return
+        threading.Thread(target=_call, args=(callbacks, status), daemon=True).start()
 
     # ---- end
 

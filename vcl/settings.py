@@ -20,9 +20,9 @@ DEFAULT_PORT = 7470
 
 
 class Environment(BaseSettings):
-    """VCL_MASTER, VCL_TOKEN and VCL_LOCAL_NODES as the process has them now."""
+    """VCL_MASTER, VCL_TOKEN and VCL_LOCAL_NODES as the process has them now; empty is unset."""
 
-    model_config = SettingsConfigDict(env_prefix="VCL_")
+    model_config = SettingsConfigDict(env_prefix="VCL_", env_ignore_empty=True)
 
     master: str | None = None
     token: str | None = None

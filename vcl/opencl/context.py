@@ -67,6 +67,13 @@ class Context(Handle):
             fail("clCreateContext", "INVALID_VALUE", "a context needs a device")
         if not all(isinstance(d, Device) for d in devices):
             fail("clCreateContext", "INVALID_DEVICE")
+        if len(devices) > 1 and any(d._id == 0 for d in devices):
+            warnings.warn(
+                "this context has the cluster device and devices that are part of it: a program "
+                "that divides its work among all would load each node twice. Use the first device "
+                "alone, or the others",
+                stacklevel=3,
+            )
         _answer_for_build_cache()
         self._devices = devices
         self._properties = [] if properties is None else list(properties)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vcl.client_core import COMPLETE, SUBMITTED, EventState
+from vcl.client_core import COMPLETE, RUNNING, SUBMITTED, EventState
 from vcl.constants import CLASSES
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
 from vcl.opencl.context import PROFILING, CommandQueue, Context
@@ -94,12 +94,24 @@ class Event(Handle):
 
     @translated("clSetEventCallback")
     def set_callback(self, kind: int, callback: Callable[[int], None]) -> None:
-        """Call callback(status) once the command has ended, on another thread."""
-        if kind not in (0, 1, 2):
+        """Call callback(kind) once the command has got that far, on another thread.
+
+        kind: COMPLETE, RUNNING or SUBMITTED of command_execution_status. A command that failed
+        calls back with its negative status instead. That a command runs is told when it has ended:
+        OpenCL promises no sooner.
+        """
+        kind = integer(kind, "kind")
+        if kind not in (COMPLETE, RUNNING, SUBMITTED):
             fail("clSetEventCallback", "INVALID_VALUE")
         self._runtime.flush()
-        # Submitted and running are told with completion at the latest: OpenCL promises no sooner.
-        self._runtime.when_ended(self._id, lambda status: callback(min(status, kind)))
+
+        def reached(status: int) -> None:
+            callback(kind if status >= 0 else status)
+
+        if kind == SUBMITTED:
+            self._runtime.when_submitted(self._id, reached)
+        else:
+            self._runtime.when_ended(self._id, reached)
 
 
 class NannyEvent(Event):

@@ -24,6 +24,9 @@ _PLATFORM_NAMES = {value: name for name, value in CLASSES["platform_info"].items
 _INVALID_VALUE = CLASSES["status_code"]["INVALID_VALUE"]
 _TYPES = CLASSES["device_type"]
 
+VENDOR_ID = int.from_bytes(b"VCL", "big")
+"""Of the cluster device. No PCI vendor has it: those are of 16 bits."""
+
 # Of the cluster device: the smallest of the devices' answers.
 _SMALLEST = (
     "MAX_WORK_GROUP_SIZE MAX_WORK_ITEM_DIMENSIONS MAX_MEM_ALLOC_SIZE GLOBAL_MEM_SIZE "
@@ -160,10 +163,10 @@ class Device(Handle):
 _NOT_HONOURED: dict[str, Any] = {
     # Coarse-grain sharing is ours to give, by shadow buffers (`svm`); no other kind is possible.
     "SVM_CAPABILITIES": CLASSES["device_svm_capabilities"]["COARSE_GRAIN_BUFFER"],
-    "HOST_UNIFIED_MEMORY": False,
+    "HOST_UNIFIED_MEMORY": 0,
     "PARTITION_PROPERTIES": [],
     "PARTITION_MAX_SUB_DEVICES": 0,
-    "PIPE_SUPPORT": False,
+    "PIPE_SUPPORT": 0,
     "DEVICE_ENQUEUE_CAPABILITIES": 0,
     "MAX_ON_DEVICE_QUEUES": 0,
     "MAX_ON_DEVICE_EVENTS": 0,
@@ -205,7 +208,7 @@ def _cluster_answers(devices: Sequence[RemoteDevice]) -> dict[str, Any]:
     answers.update(
         NAME=f"VCL cluster of {len(devices)} devices on {nodes} nodes",
         VENDOR="VCL",
-        VENDOR_ID=0,
+        VENDOR_ID=VENDOR_ID,
         DRIVER_VERSION=VERSION,
         MAX_COMPUTE_UNITS=sum(i["MAX_COMPUTE_UNITS"] for i in infos),
         REFERENCE_COUNT=1,

@@ -10,6 +10,7 @@ about splitting can read it.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +35,7 @@ _ADDRESS = CLASSES["kernel_arg_address_qualifier"]
 _STATUS = CLASSES.get("build_status", {"SUCCESS": 0, "NONE": -1, "ERROR": -2})
 _ANY_MAGIC = b"VCL program "
 _MAGIC = _ANY_MAGIC + b"2\n"
+_TEMPORARY = re.compile(r"/\S*tempfile\w*|\btempfile_\w+")
 
 
 class _Program(Handle):
@@ -236,7 +238,9 @@ class _Program(Handle):
         if param == _BUILD["OPTIONS"]:
             return self._options
         if param == _BUILD["LOG"]:
-            return "\n".join(dict.fromkeys(log for _, log in found if log.strip()))
+            # Logs that differ in the names of temporary files only are told once.
+            logs = {_TEMPORARY.sub("", log): log for _, log in found if log.strip()}
+            return "\n".join(logs.values())
         if param == _BUILD["BINARY_TYPE"]:
             return self._type
         if param == _BUILD["GLOBAL_VARIABLE_TOTAL_SIZE"]:
@@ -280,6 +284,7 @@ class KernelFacts:
         ]
         self.images = [a[1].startswith("image") and a[1].endswith("_t") for a in arguments]
         self.locals = [a[0] == _ADDRESS["LOCAL"] for a in arguments]
+        self.threes = [argument[1].endswith("3") for argument in arguments]
         self.sizes = [
             None if pointer or local else value_bytes(argument[1])
             for pointer, local, argument in zip(
