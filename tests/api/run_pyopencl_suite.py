@@ -2,9 +2,9 @@
 
     python tests/api/run_pyopencl_suite.py [--all] [--version X | --oldest | --newest] [FILE ...]
 
-Owns: fetching the tests (pyopencl's source distribution) by pip, a virtual environment for another
-pyopencl than the installed one, running each file once per device, and the report. Must not know:
-which differences matter (`suite_outcomes`).
+Owns: a virtual environment for another pyopencl than the installed one, running each file once per
+device, and the report. Must not know: which differences matter (`suite_outcomes`), how tests are
+fetched (`suite_sources`).
 
 Status: 0 all as expected, 1 a regression or an expected difference that has gone, 2 wrong
 arguments, 3 the package index can't be reached, 4 the tests or that pyopencl can't be had.
@@ -20,7 +20,6 @@ import select
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 import tomllib
@@ -35,7 +34,6 @@ if __name__ == "__main__":
     # In place of this script's folder, whose modules have names of their own under tests.
     sys.path[0] = str(ROOT)
 
-import platformdirs  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.markup import escape  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -51,6 +49,7 @@ from tests.api.suite_outcomes import (  # noqa: E402
     name_of,
     summary,
 )
+from tests.api.suite_sources import Unavailable, Unreachable, pip, source  # noqa: E402
 
 QUICK = ("test_wrapper.py", "test_enqueue_copy.py", "test_arrays_in_structs.py")
 ALL = (*QUICK, "test_clrandom.py", "test_clmath.py", "test_algorithm.py", "test_array.py")
@@ -60,42 +59,10 @@ SELECTIONS = {NATIVE: "portable:0", DEVICES[0]: "vcl:0", DEVICES[1]: "vcl:1"}
 
 REGRESSED, UNREACHABLE, UNAVAILABLE = 1, 3, 4
 test_timeout_s = 300.0
-pip_timeout_s = 600.0
 crashes_max = 40
 
 
-class Unreachable(Exception):
-    """The package index can't be reached; the text is what pip said."""
-
-
-class Unavailable(Exception):
-    """What was asked for can't be had; the text says what."""
-
-
 # What pip brings
-
-
-def pip(*arguments: str, python: str = sys.executable) -> str:
-    """Run pip: its standard output. Raises Unreachable or Unavailable."""
-    done = subprocess.run(
-        [python, "-m", "pip", "--retries", "2", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=pip_timeout_s,
-        check=False,
-    )
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        text = f"pip {' '.join(arguments)}: {' '.join(errors)[-600:] or done.stderr[-600:]}"
-        raise Unreachable(text) if is_unreachable(done.stderr) else Unavailable(text)
-    return done.stdout
-
-
-def is_unreachable(errors: str) -> bool:
-    """Whether pip's errors say that no connection to an index came about at all."""
-    broken = re.search(r"after connection broken by '(NewConnection|ConnectTimeout|Name)", errors)
-    return broken is not None and "from versions: none" in errors
 
 
 def oldest_supported(pyproject: str) -> str:
@@ -118,25 +85,7 @@ def newest(oldest: str) -> str:
 
 def fetch(version: str) -> Path:
     """The folder of the tests of this pyopencl; fetched once per user and version."""
-    folder = Path(platformdirs.user_cache_path("vcl")) / "pyopencl-suite"
-    kept = folder / f"pyopencl-{version}"
-    if not kept.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            options = ("--quiet", "--no-deps", "--no-binary", "pyopencl", "--dest", name)
-            pip("download", *options, f"pyopencl=={version}")
-            (archive,) = Path(name).glob("*.tar.gz")
-            with tarfile.open(archive) as tar:
-                # Python before 3.11.4 has no filters.
-                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-                tar.extractall(name)
-            (unpacked,) = (path for path in Path(name).iterdir() if path.is_dir())
-            try:
-                unpacked.rename(kept)
-            except OSError:
-                if not kept.is_dir():  # another run may have been faster
-                    raise
-    return kept / "test"
+    return source("pyopencl", version, "pyopencl-suite") / "test"
 
 
 def run_with(version: str, arguments: Sequence[str]) -> int:
@@ -160,15 +109,23 @@ def run_with(version: str, arguments: Sequence[str]) -> int:
 class FileRun:
     """One file of the suite on one device: `outcomes` by name, and how long it took.
 
-    The process is started again after a crash, for the tests that it left over.
+    The process is started again after a crash, for the tests that it left over. A test that takes
+    longer than the time-out (None: `test_timeout_s`) hangs.
     """
 
-    def __init__(self, path: Path, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        timeout_s: float | None = None,
+    ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds = 0.0
         self._path = path
         self._command = command
         self._env = env
+        self._timeout_s = test_timeout_s if timeout_s is None else timeout_s
         self._done: set[str] = set()
 
     def run(self, log: Path) -> None:
@@ -221,7 +178,7 @@ class FileRun:
         """Note what the recorder says to its end: the test under way then, and whether it hangs."""
         running, rest = "", b""
         with open(reader, "rb", buffering=0) as pipe:
-            while select.select([pipe], [], [], test_timeout_s)[0]:
+            while select.select([pipe], [], [], self._timeout_s)[0]:
                 read = pipe.read(65536)
                 if not read:
                     return running, False
@@ -289,6 +246,11 @@ def report(console: Console, version: str, results: Results, comparison: Compari
         for test, outcome in run.outcomes.items():
             if outcome.outcome in ("crash", "hang"):
                 say(f"native {outcome.outcome}: {test} of {file}, {outcome.text}")
+    report_differences(say, comparison)
+
+
+def report_differences(say: Callable[..., None], comparison: Comparison) -> None:
+    """Say each difference with its reason or text, as say(text, style)."""
     for pair, item in comparison.expected:
         say(f"expected: {_said(pair)}\n    because {item.reason}")
     for device, item in comparison.gone:

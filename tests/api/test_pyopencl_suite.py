@@ -16,6 +16,7 @@ import pytest
 from tests import processes
 from tests.api import run_pyopencl_suite as suite
 from tests.api.suite_outcomes import PROCESS, Outcome
+from tests.api.suite_sources import is_unreachable
 
 suite_timeout_s = 5400.0
 
@@ -123,10 +124,10 @@ def test_a_file_that_can_not_be_collected_is_told(
 def test_only_a_connection_that_never_was_is_no_network() -> None:
     none = "ERROR: Could not find a version that satisfies pyopencl (from versions: none)"
     broken = "WARNING: Retrying after connection broken by 'NewConnectionError('refused')': /p\n"
-    assert suite.is_unreachable(broken + none)
-    assert not suite.is_unreachable(none)
-    assert not suite.is_unreachable(broken + "ERROR: No matching distribution (from versions: 1)")
-    assert not suite.is_unreachable("WARNING: connection broken by 'ReadTimeoutError(...)'\n")
+    assert is_unreachable(broken + none)
+    assert not is_unreachable(none)
+    assert not is_unreachable(broken + "ERROR: No matching distribution (from versions: 1)")
+    assert not is_unreachable("WARNING: connection broken by 'ReadTimeoutError(...)'\n")
 
 
 def test_pip_says_when_there_is_no_network() -> None:
