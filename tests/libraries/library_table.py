@@ -82,7 +82,9 @@ LIBRARIES: tuple[Library, ...] = (
         "tests",
         "import gputools; d = gputools.get_device().device",
         "a GPU before a CPU, then the most global memory, the first of equals",
-        together=True,
+        # The rest takes more than 4 minutes natively.
+        files=("core/test_*.py", "convolve/test_convolve_sep.py", "noise/test_perlin.py"),
+        left_out=(("core/test_resample.py", "PoCL refuses its image natively"),),
         requires=("scikit-image",),
     ),
     Library(
@@ -91,6 +93,9 @@ LIBRARIES: tuple[Library, ...] = (
         "nengo_ocl/tests",
         "import pyopencl; d = pyopencl.create_some_context().devices[0]",
         SOME_CONTEXT,
+        # The simulator includes pyopencl-ranluxcl.cl, which pyopencl has dropped, so what uses it
+        # fails natively; test_ast_conversion takes minutes. test_clra_* haven't been tried.
+        files=("test_clraggedarray.py",),
         requires=(
             *("nengo<4", "numpy<2", "pytest<9", "scipy", "matplotlib", "setuptools<81"),
             *("pytest-rng", "pytest-allclose", "pytest-plt"),
@@ -104,25 +109,22 @@ LIBRARIES: tuple[Library, ...] = (
         "the most estimated flops (units x MHz), the first of equals",
         in_wheel=True,
         files=("opencl/**/test_*.py",),
-        left_out=tuple(
-            (f"opencl/{name}.py", "its images are downloaded")
-            for name in (
-                *("test/test_backprojection", "test/test_convolution", "test/test_image"),
-                *("test/test_linalg", "test/test_medfilt", "test/test_projection"),
-                *("sift/test/test_align", "sift/test/test_convol", "sift/test/test_image_setup"),
-                *("sift/test/test_keypoints", "sift/test/test_matching"),
-                *("sift/test/test_preproc", "sift/test/test_transform"),
-            )
+        left_out=(
+            ("opencl/codec/test/test_bitshuffle_lz4.py", "skips without the package bitshuffle"),
+            ("opencl/sift/test/test_image_functions.py", "has no tests, only what they share"),
+            *(
+                (f"opencl/{name}.py", "its images are downloaded")
+                for name in (
+                    *("test/test_backprojection", "test/test_convolution", "test/test_image"),
+                    *("test/test_linalg", "test/test_medfilt", "test/test_projection"),
+                    *("sift/test/test_align", "sift/test/test_convol", "sift/test/test_image"),
+                    *("sift/test/test_image_setup", "sift/test/test_keypoints"),
+                    *("sift/test/test_matching", "sift/test/test_preproc"),
+                    "sift/test/test_transform",
+                )
+            ),
         ),
         requires=("mako", "scipy"),
-    ),
-    Library(
-        "loopy",
-        "2025.2",
-        "test",
-        "import pyopencl; d = pyopencl.create_some_context().devices[0]",
-        SOME_CONTEXT,
-        files=("test_reduction.py", "test_scan.py", "test_nbody.py", "test_linalg.py"),
     ),
     Library(
         "pyFAI",
@@ -131,11 +133,8 @@ LIBRARIES: tuple[Library, ...] = (
         "from silx.opencl.common import ocl; d = ocl.create_context().devices[0]",
         "the most estimated flops (units x MHz), the first of equals",
         in_wheel=True,
-        files=("opencl/test/test_*.py",),
-        left_out=(
-            ("opencl/test/test_openCL.py", "its images are downloaded"),
-            ("opencl/test/test_peak_finder.py", "its images are downloaded"),
-        ),
+        # The others take minutes natively, haven't been tried, or download their images.
+        files=("opencl/test/test_addition.py",),
         requires=("mako",),
     ),
 )
