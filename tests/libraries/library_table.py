@@ -51,7 +51,7 @@ LIBRARIES: tuple[Library, ...] = (
         "import pyclesperanto_prototype as cle; d = cle.get_device().device",
         "sorted by type (GPU first) and global memory, the last",
         together=True,
-        # All 364 files take more than 4 minutes natively.
+        # 129 of 697 tests; all of them take more than 160 s natively and weren't waited for.
         options=(
             "-k",
             "images or gaussian or statistics or connected or voronoi or z_projection or otsu"
