@@ -15,7 +15,13 @@ option or operator may hide one; and no builtin that writes through its argument
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+
+source_bytes_max = 1 << 18
+"""A longer source isn't read: its kernels' const counts for nothing."""
+
+_declaration_bytes_max = 4096
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
@@ -38,7 +44,7 @@ _REDEFINES = re.compile(r"\b(?:(?:__)?global|(?:__)?const(?:__)?|(?:__)?kernel|r
 
 def keeps_const(texts: Sequence[str], options: str) -> bool:
     """Whether no pointer to const in these sources (all of a unit's files) loses its const."""
-    if _LATER.search(options):
+    if _LATER.search(options) or sum(map(len, texts)) > source_bytes_max:
         return False
     return all(_keeps_const(text) for text in texts)
 
@@ -58,7 +64,7 @@ def _keeps_const(source: str) -> bool:
         return False
     allowed, names, writable = [], [], []
     for kernel in _KERNEL.finditer(text):
-        head = _HEAD.match(text, kernel.end())
+        head = _HEAD.match(text, kernel.end(), kernel.end() + _declaration_bytes_max)
         if head is None:
             return False
         allowed.append(head.span(2))
@@ -69,18 +75,21 @@ def _keeps_const(source: str) -> bool:
                 if found is None or parameter.count("*") > 1:
                     return False
                 writable.append(found[1])
+    inside = 0  # the last kernel's parameters that begin before what was found
     for found in _GLOBAL.finditer(text):
-        start, end = _declarator(text, found)
-        segment = text[start:end]
+        segment = _declarator(text, found)
         if "*" not in segment and "[" not in segment:
             return False  # a variable, or a type whose end isn't in sight
-        if segment.count("*") > 1 or not _points_to_const(segment):
-            inside = any(a <= found.start() and found.end() <= b for a, b in allowed)
-            if not inside or segment.count("*") > 1:
+        if segment.count("*") > 1:
+            return False
+        if not _points_to_const(segment):
+            while inside < len(allowed) and allowed[inside][1] < found.end():
+                inside += 1
+            if inside == len(allowed) or found.start() < allowed[inside][0]:
                 return False
-    calls = any(len(re.findall(rf"\b{name}\b", text)) > 1 for name in set(names))
-    assigned = any(re.search(rf"(?<![\w.>*])\b{n}\s*=(?!=)", text) for n in writable)
-    return not calls and not assigned
+    words = Counter(re.findall(r"\w+", text))
+    assigned = set(re.findall(r"(?<![\w.>*])(\w+)\s*=(?!=)", text))
+    return all(words[name] == 1 for name in names) and assigned.isdisjoint(writable)
 
 
 def _points_to_const(declarator: str) -> bool:
@@ -88,8 +97,12 @@ def _points_to_const(declarator: str) -> bool:
     return _CONST.search(declarator.partition("*")[0]) is not None
 
 
-def _declarator(text: str, found: re.Match[str]) -> tuple[int, int]:
-    """Where the declarator or cast around a match begins and ends."""
-    start = max(text.rfind(c, 0, found.start()) for c in ",;(){}") + 1
-    ends = [at for at in (text.find(c, found.end()) for c in ",;){}=(") if at >= 0]
-    return start, min(ends, default=len(text))
+def _declarator(text: str, found: re.Match[str]) -> str:
+    """The declarator or cast around a match; "" if it's longer than any that is understood."""
+    first = max(0, found.start() - _declaration_bytes_max)
+    last = found.end() + _declaration_bytes_max
+    start = max(text.rfind(c, first, found.start()) for c in ",;(){}") + 1
+    if start == 0 and first > 0:
+        return ""
+    ends = [at for at in (text.find(c, found.end(), last) for c in ",;){}=(") if at >= 0]
+    return text[start : min(ends, default=last)]
