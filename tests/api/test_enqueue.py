@@ -331,3 +331,30 @@ def test_boxes_of_the_wrong_shape(ctx: Any, queue: Any) -> None:
                 queue, host, buffer, buffer_origin=origin, host_origin=(0, 0), region=region,
                 buffer_pitches=(8,), host_pitches=(8,),
             )  # fmt: skip
+
+
+def test_a_blocking_write_is_seen_by_every_queue(ctx: Any) -> None:
+    """It has ended when it returns, so no event is needed to order other queues behind it."""
+    ordered, other = cl.CommandQueue(ctx), cl.CommandQueue(ctx)
+    unordered = cl.CommandQueue(ctx, properties=1)
+    expected = np.arange(64, dtype=np.int32)
+    for second in (other, unordered):
+        busy, source, target = (cl.Buffer(ctx, 0, 256) for _ in range(3))
+        cl.enqueue_copy(ordered, busy, expected)
+        cl.enqueue_copy(ordered, source, expected)
+        cl.enqueue_copy(second, target, source).wait()
+        found = np.zeros_like(expected)
+        cl.enqueue_copy(ordered, found, target)
+        assert np.array_equal(found, expected)
+
+
+def test_an_event_of_a_blocking_write_is_released_once(ctx: Any) -> None:
+    queue, buffer = cl.CommandQueue(ctx), cl.Buffer(ctx, 0, 256)
+    values = np.arange(64, dtype=np.int32)
+    for _ in range(50):
+        kept = cl.enqueue_copy(queue, buffer, values)
+        cl.enqueue_copy(queue, buffer, values)
+        kept.wait()
+    queue.finish()
+    cl.enqueue_marker(queue).wait()
+    assert not ctx._written

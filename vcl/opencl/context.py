@@ -86,6 +86,9 @@ class Context(Handle):
         self._id = self._runtime.new_id()
         self._runtime.say(session.CreateContext(self._id, ids, split))
         self._initial: int | None = None
+        # Blocking writes that may be under way still, by event: what is enqueued later on any
+        # queue waits for them, so that a blocking write need not wait itself.
+        self._written: dict[int, Any] = {}
         context_made(self._handle)
 
     def __del__(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from vcl.client_core import Destination
 from vcl.opencl.context import CommandQueue
 from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event, NannyEvent, wait_list
+from vcl.opencl.event import Event, NannyEvent, wait_list, wrote
 from vcl.opencl.integers import integer, size
 from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.wire.messages import session
@@ -63,7 +63,7 @@ def enqueue_write_buffer(
     wait_for: WaitFor = None,
     is_blocking: bool = True,
 ) -> Event:
-    """Enqueue a write. The bytes are copied at once, so blocking costs nothing more."""
+    """Enqueue a write. The bytes are copied at once: blocking need not wait (`event.wrote`)."""
     routine = "clEnqueueWriteBuffer"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
@@ -99,9 +99,17 @@ def write_memory(
         ),
     )
     made = _finish_enqueue(queue, event, kind, hostbuf)
-    if is_blocking and waits:
-        made.wait()  # an event that it waits for may have failed, or be the user's to set
+    if is_blocking:
+        ended(made, wait_for, waits)
     return made
+
+
+def ended(write: Event, wait_for: WaitFor, waits: Sequence[int]) -> None:
+    """As if a blocking write had ended, which is behind `waits` and the program's `wait_for`."""
+    if wait_for:
+        write.wait()  # an event that it waits for may have failed, or be the user's to set
+    else:
+        wrote(write, waits)
 
 
 @translated("clEnqueueReadBuffer")

@@ -15,6 +15,7 @@ from vcl.opencl.context import PROFILING, CommandQueue, Context
 from vcl.opencl.errors import STATUS, fail, fail_code, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import integer
+from vcl.runtime import Runtime
 from vcl.wire.messages import session
 
 _INFO = CLASSES["event_info"]
@@ -22,10 +23,21 @@ _PROFILING = CLASSES["profiling_info"]
 _STATUS_NAMES = {value: name for name, value in STATUS.items()}
 
 
+class _Shared:
+    """The number of an event that its context needs too; let go of after both."""
+
+    def __init__(self, runtime: Runtime, event: int) -> None:
+        self._runtime, self._event = runtime, event
+
+    def __del__(self) -> None:
+        self._runtime.release(self._event)
+
+
 class Event(Handle):
     """A command's event."""
 
     _invalid = "INVALID_EVENT"
+    _shared: _Shared | None = None
 
     def __init__(self, queue: CommandQueue | None, context: Context, event: int, kind: str) -> None:
         super().__init__()
@@ -37,7 +49,7 @@ class Event(Handle):
 
     def __del__(self) -> None:
         # Cheaper than a finalizer, and every command makes an event.
-        if hasattr(self, "_kind"):
+        if hasattr(self, "_kind") and self._shared is None:
             self._runtime.release(self._id)
 
     def get_info(self, param: int) -> Any:
@@ -189,13 +201,31 @@ def wait_for_events(events: Sequence[Event]) -> None:
 
 def wait_list(wait_for: Sequence[Event] | None, context: Context, routine: str) -> list[int]:
     """Ids of the events of a wait list; raises for what isn't one."""
-    if not wait_for:
-        return []
     ids = []
-    for event in wait_for:
+    for event in () if wait_for is None else wait_for:
         if not isinstance(event, Event):
             fail(routine, "INVALID_EVENT_WAIT_LIST", f"{event!r} isn't an event")
         if event._context._runtime is not context._runtime or event._context != context:
             fail(routine, "INVALID_CONTEXT", "an event of the wait list is of another context")
         ids.append(event._id)
-    return ids
+    return [*ids, *_under_way(context)] if context._written else ids
+
+
+def wrote(event: Event, waits: Sequence[int]) -> None:
+    """A blocking write was enqueued, behind `waits`: what is enqueued from now on waits for it."""
+    event._shared = _Shared(event._runtime, event._id)
+    written = event._context._written
+    written[event._id] = event._shared
+    for earlier in waits:
+        written.pop(earlier, None)
+
+
+def _under_way(context: Context) -> list[int]:
+    """The blocking writes that aren't known to have ended."""
+    found = []
+    for event in list(context._written):
+        if context._runtime.state(event).status > COMPLETE:
+            found.append(event)
+        else:
+            context._written.pop(event, None)
+    return found

@@ -21,6 +21,7 @@ from vcl.opencl.enqueue import (
     WaitFor,
     _finish_enqueue,
     _memory,
+    ended,
     enqueue_write_buffer,
     read_into,
 )
@@ -182,8 +183,8 @@ def enqueue_write_buffer_rect(
     written = enqueue_write_buffer(queue, packed, data, is_blocking=False)
     event = _copy(queue, packed, memory, _packed(extent), to_box, extent, [*waits, written._id])
     made = _finish_enqueue(queue, event, kind, hostbuf)
-    if is_blocking and waits:
-        made.wait()
+    if is_blocking:
+        ended(made, wait_for, waits)
     return made
 
 
