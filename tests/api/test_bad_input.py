@@ -92,13 +92,25 @@ ARGUMENTS: dict[str, Case] = {
     "int8 for an int": ("INVALID_ARG_SIZE", "1 bytes", lambda t: t.mixed(1, np.int8(1))),
     "number without a size": ("INVALID_VALUE", "int32", lambda t: t.mixed(1, 1)),
     "text": ("INVALID_VALUE", "str", lambda t: t.mixed(1, "one")),
-    "none for a number": ("INVALID_ARG_VALUE", "None", lambda t: t.mixed(1, None)),
+    "none for local": ("INVALID_ARG_VALUE", "None", lambda t: t.mixed(2, None)),
+    "none for a number": ("INVALID_ARG_SIZE", "None", lambda t: t.mixed(1, None)),
     "local for a buffer": (
-        "INVALID_ARG_VALUE",
+        "INVALID_ARG_SIZE",
         "LocalMemory",
         lambda t: t.mixed(0, cl.LocalMemory(4)),
     ),
-    "buffer for local": ("INVALID_ARG_SIZE", "scratch", lambda t: t.mixed(2, t.buffer)),
+    "sampler for local": (
+        "INVALID_ARG_VALUE",
+        "scratch",
+        lambda t: t.mixed(2, cl.Sampler(t.ctx, False, 0x1131, 0x1140)),
+    ),
+    "sampler for a number": (
+        "INVALID_ARG_SIZE",
+        "sampler",
+        lambda t: t.mixed(1, cl.Sampler(t.ctx, False, 0x1131, 0x1140)),
+    ),
+    "gaps": ("INVALID_VALUE", "ndarray", lambda t: t.mixed(1, np.zeros(4, "i4")[::2])),
+    "buffer for local": ("INVALID_ARG_VALUE", "scratch", lambda t: t.mixed(2, t.buffer)),
     "local of 0 bytes": ("INVALID_ARG_SIZE", "0 bytes", lambda t: t.mixed(2, cl.LocalMemory(0))),
     "vector too small": (
         "INVALID_ARG_SIZE",
@@ -152,10 +164,10 @@ SIZES: dict[str, Case] = {
         "exceed",
         lambda t: t.simple((8,), None, ((1 << 64) - 4,)),
     ),
-    "status beyond 32 bits": (
+    "status of an event under way": (
         "INVALID_VALUE",
         "clSetUserEventStatus",
-        lambda t: cl.UserEvent(t.ctx).set_status(-(1 << 70)),
+        lambda t: cl.UserEvent(t.ctx).set_status(1),
     ),
 }
 BUFFERS: dict[str, Case] = {
@@ -204,6 +216,17 @@ BUFFERS: dict[str, Case] = {
         "INVALID_VALUE",
         "multiple",
         lambda t: cl.enqueue_fill_buffer(t.queue, t.buffer, np.int32(1), 2, 8),
+    ),
+    "fill of an image as a buffer": (
+        "INVALID_MEM_OBJECT",
+        "isn't a buffer",
+        lambda t: cl.enqueue_fill_buffer(
+            t.queue,
+            cl.create_image(t.ctx, 1, cl.ImageFormat(0x10B5, 0x10DA), shape=(8, 8)),
+            np.uint8(1),
+            0,
+            4,
+        ),
     ),
     "released, to write": (
         "INVALID_MEM_OBJECT",
@@ -284,6 +307,18 @@ def test_wrong_calls(things: Any, case: Case) -> None:
         lambda t: cl.Buffer("context", 0, 4),
         lambda t: cl.CommandQueue("context"),
         lambda t: cl.UserEvent("context"),
+        lambda t: cl.UserEvent(t.queue),  # has a number that isn't a context's
+        lambda t: cl.UserEvent(t.ctx).set_status(-(1 << 70)),
+        lambda t: cl.enqueue_marker(None),
+        lambda t: cl.enqueue_nd_range_kernel(t.queue, "kernel", (8,), None),
+        lambda t: cl.CommandQueue(t.ctx, "device"),
+        lambda t: cl.Sampler("context", False, 0x1131, 0x1140),
+        lambda t: cl.Sampler(t.ctx, "x", 0x1131, 0x1140),
+        lambda t: cl.ImageFormat(1.5, 1),
+        lambda t: cl.Image(t.ctx, 1, None, (8, 8)),
+        lambda t: cl.get_supported_image_formats(t.ctx, 1 << 64, 0x10F1),
+        lambda t: cl.wait_for_events([]),
+        lambda t: cl.wait_for_events([None]),
         lambda t: cl.Program(t.ctx, 5).build(),
         lambda t: cl.Kernel("program", "simple"),
     ],

@@ -27,6 +27,12 @@ PROFILING = _PROPERTIES["PROFILING_ENABLE"]
 _ON_DEVICE = _PROPERTIES["ON_DEVICE"] | _PROPERTIES["ON_DEVICE_DEFAULT"]
 
 
+def expect(value: Any, kind: type, what: str) -> None:
+    """Raise TypeError, as pyopencl does, for an argument of another class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"the {what} must be a {kind.__name__}, not {type(value).__name__}")
+
+
 class _Freed:
     """Says that a context has gone, when the context's own memory is freed.
 
@@ -67,6 +73,11 @@ class Context(Handle):
             fail("clCreateContext", "INVALID_VALUE", "a context needs a device")
         if not all(isinstance(d, Device) for d in devices):
             fail("clCreateContext", "INVALID_DEVICE")
+        properties = [] if properties is None else list(properties)
+        for one in properties:
+            expect(one, tuple, "property of a context")
+            if len(one) != 2:
+                fail("Context", "INVALID_VALUE", "property tuple must have length 2")
         if len(devices) > 1 and any(d._id == 0 for d in devices):
             warnings.warn(
                 "this context has the cluster device and devices that are part of it: a program "
@@ -76,7 +87,7 @@ class Context(Handle):
             )
         _answer_for_build_cache()
         self._devices = devices
-        self._properties = [] if properties is None else list(properties)
+        self._properties = properties
         self._runtime = devices[0]._platform._runtime
         split = any(d._id == 0 for d in devices)
         if split:
@@ -157,10 +168,12 @@ class CommandQueue(Handle):
         properties: Any = None,
     ) -> None:
         super().__init__()
+        expect(context, Context, "context")
         if device is None:
             if not context._devices:
                 fail("CommandQueue", "INVALID_VALUE", "context doesn't have any devices?")
             device = context._devices[0]
+        expect(device, Device, "device")
         if device not in context._devices:
             fail("clCreateCommandQueue", "INVALID_DEVICE", "the device isn't of the context")
         flags = _flags(properties)
@@ -191,7 +204,7 @@ class CommandQueue(Handle):
                 "Command queue used after exit of context manager. This is deprecated and will "
                 "stop working in 2023.",
                 CommandQueueUsedAfterExit,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _finalize(self) -> None:

@@ -15,7 +15,7 @@ from vcl.client_core import Destination
 from vcl.opencl.context import CommandQueue
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event, NannyEvent, wait_list, wrote
-from vcl.opencl.integers import integer, size
+from vcl.opencl.integers import int64, size
 from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.wire.messages import session
 
@@ -200,7 +200,7 @@ def enqueue_copy_buffer(
     queue._check(routine)
     source, target = _memory(queue, src, routine), _memory(queue, dst, routine)
     waits = wait_list(wait_for, queue._context, routine)
-    count = integer(byte_count, "byte count")
+    count = int64(byte_count, "byte count")
     if count < 0:
         count = min(source._size, target._size)
     first = _region(source, size(src_offset, "source offset"), count, routine)
@@ -233,6 +233,8 @@ def enqueue_fill_buffer(
     routine = "clEnqueueFillBuffer"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
+    if memory._type != Buffer._type:
+        fail(routine, "INVALID_MEM_OBJECT", "the memory object isn't a buffer")
     waits = wait_list(wait_for, queue._context, routine)
     data = bytes(contiguous_bytes(np.asarray(pattern) if _is_number(pattern) else pattern))
     if len(data) not in (1, 2, 4, 8, 16, 32, 64, 128):
@@ -313,7 +315,7 @@ def enqueue_migrate_mem_objects(
     """A hint that changes no contents: bytes move when a launch needs them."""
     routine = "clEnqueueMigrateMemObjects"
     queue._check(routine)
-    if not mem_objects:
+    if not list(mem_objects):
         fail(routine, "INVALID_VALUE", "no memory objects")
     flags = size(flags, "flags")
     if flags & ~3:

@@ -11,10 +11,10 @@ from typing import Any
 from vcl.client_core import COMPLETE, RUNNING, SUBMITTED, EventState
 from vcl.constants import CLASSES
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
-from vcl.opencl.context import PROFILING, CommandQueue, Context
+from vcl.opencl.context import PROFILING, CommandQueue, Context, expect
 from vcl.opencl.errors import STATUS, fail, fail_code, translated
 from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.integers import integer
+from vcl.opencl.integers import int32
 from vcl.runtime import Runtime
 from vcl.wire.messages import session
 
@@ -38,6 +38,7 @@ class Event(Handle):
 
     _invalid = "INVALID_EVENT"
     _shared: _Shared | None = None
+    _set: int | None = None  # a user event's status that the program set
 
     def __init__(self, queue: CommandQueue | None, context: Context, event: int, kind: str) -> None:
         super().__init__()
@@ -63,6 +64,8 @@ class Event(Handle):
         if param == _INFO["REFERENCE_COUNT"]:
             return reference_count(self)
         if param == _INFO["COMMAND_EXECUTION_STATUS"]:
+            if self._set is not None:
+                return self._set
             state = self._runtime.state(self._id)
             if state.status > COMPLETE:
                 self._runtime.flush()
@@ -112,7 +115,7 @@ class Event(Handle):
         calls back with its negative status instead. That a command runs is told when it has ended:
         OpenCL promises no sooner.
         """
-        kind = integer(kind, "kind")
+        kind = int32(kind, "kind")
         if kind not in (COMPLETE, RUNNING, SUBMITTED):
             fail("clSetEventCallback", "INVALID_VALUE")
         self._runtime.flush()
@@ -167,23 +170,23 @@ class UserEvent(Event):
 
     @translated("clCreateUserEvent")
     def __init__(self, context: Context) -> None:
+        expect(context, Context, "context")
         runtime = context._runtime
         with runtime.lock:
             event = runtime.new_id()
             runtime.core.events[event] = EventState(0, SUBMITTED)
             runtime.say(session.CreateUserEvent(event, context._id))
         super().__init__(None, context, event, "USER")
-        self._set = False
 
     @translated("clSetUserEventStatus")
     def set_status(self, status: int) -> None:
         """Complete it (0), or fail it (negative); once."""
-        if self._set:
+        status = int32(status, "status")
+        if status > 0:
+            fail("clSetUserEventStatus", "INVALID_VALUE", f"the status is {status}")
+        if self._set is not None:
             fail("clSetUserEventStatus", "INVALID_OPERATION", "its status was set already")
-        status = integer(status, "status")
-        if status > 0 or status < -(2**31):
-            fail("clSetUserEventStatus", "INVALID_VALUE")
-        self._set = True
+        self._set = status
         self._runtime.say(session.SetUserEvent(self._id, status))
         self._runtime.flush()
 
@@ -193,7 +196,9 @@ def wait_for_events(events: Sequence[Event]) -> None:
     """Wait for all; raise if one of them failed."""
     events = list(events)
     if not events:
-        return
+        fail("clWaitForEvents", "INVALID_VALUE", "no events to wait for")
+    for event in events:
+        expect(event, Event, "event to wait for")
     states = [(event, event._runtime.wait(event._id)) for event in events]
     for event, state in states:
         event._raise_if_failed(state)

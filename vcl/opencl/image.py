@@ -18,12 +18,19 @@ import numpy as np
 
 from vcl.constants import CLASSES
 from vcl.opencl import rectangles
-from vcl.opencl.context import Context
+from vcl.opencl.context import Context, expect
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import size as size_t
-from vcl.opencl.integers import sizes
-from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.opencl.integers import sizes, uint32
+from vcl.opencl.memory import (
+    _HOST_PTR,
+    FLAGS,
+    Buffer,
+    MemoryObjectHolder,
+    _check_flags,
+    contiguous_bytes,
+)
 from vcl.opencl.platform import INFO, Device
 
 ORDER = CLASSES["channel_order"]
@@ -64,8 +71,8 @@ class ImageFormat:
     __slots__ = ("channel_data_type", "channel_order")
 
     def __init__(self, channel_order: int = 0, channel_type: int = 0) -> None:
-        self.channel_order = channel_order
-        self.channel_data_type = channel_type
+        self.channel_order = uint32(channel_order, "channel order")
+        self.channel_data_type = uint32(channel_type, "channel type")
 
     @property
     def channel_count(self) -> int:
@@ -136,8 +143,11 @@ class Image(Buffer):
         *_: Any,
     ) -> None:
         routine = "create_image"
-        if not isinstance(descriptor, ImageDescriptor):
-            raise TypeError("an image is described by an ImageDescriptor")
+        expect(context, Context, "context")
+        expect(format, ImageFormat, "format")
+        expect(descriptor, ImageDescriptor, "descriptor")
+        if descriptor.buffer is not None:
+            expect(descriptor.buffer, MemoryObjectHolder, "buffer")
         flags = size_t(flags, "flags")
         extent = _extent(descriptor, context, routine)
         _check_format(context, flags, format, descriptor.image_type, routine)
@@ -148,13 +158,19 @@ class Image(Buffer):
                 fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
             Handle.__init__(self)
             self._context, self._runtime = context, context._runtime
-            self._flags, self._size = flags or parent._flags, size
+            self._flags = flags & ~_HOST_PTR if flags else parent._flags
+            self._flags |= parent._flags & _HOST_PTR  # inherited whatever is given
+            self._size = size
             self._origin, self._parent = parent._origin, parent
             self._root_id, self._root = parent._root_id, parent._root
             self._hostbuf = None
         else:
+            _check_flags(flags, routine)
             data = None
             if hostbuf is not None:
+                if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+                    text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
+                    fail(routine, "INVALID_HOST_PTR", text)
                 data = _packed_host(hostbuf, extent, format, descriptor.pitches, routine)
             elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
                 fail(routine, "INVALID_HOST_PTR")
@@ -162,7 +178,7 @@ class Image(Buffer):
             plain = flags & ~(FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
             copied = 0 if data is None else FLAGS["COPY_HOST_PTR"]
             Buffer.__init__(self, context, plain | copied, 0 if data is not None else size, data)
-            self._flags = flags if flags & 7 else flags | FLAGS["READ_WRITE"]
+            self._flags = flags or FLAGS["READ_WRITE"]
             if flags & FLAGS["USE_HOST_PTR"]:
                 self._hostbuf, self._host = hostbuf, contiguous_bytes(hostbuf, writable=True)
                 given = [p for p in (descriptor.pitches or ()) if p]
@@ -175,6 +191,11 @@ class Image(Buffer):
     @property
     def _row_bytes(self) -> int:
         return int(self._extent[0] * self._format.itemsize)
+
+    @property
+    def _dimensions(self) -> int:
+        """Of its extent; layers count as one."""
+        return _DIMENSIONS[self._type]
 
     def _describe(self) -> list[int]:
         """For a launch's argument: type, channel order, channel type, width, height, depth."""
@@ -280,6 +301,8 @@ def get_supported_image_formats(
     context: Context, flags: int, image_type: int
 ) -> list[ImageFormat]:
     """The formats that every device of the context takes."""
+    expect(context, Context, "context")
+    flags, image_type = size_t(flags, "flags"), uint32(image_type, "image type")
     if image_type not in _DIMENSIONS:
         fail("clGetSupportedImageFormats", "INVALID_VALUE")
     common = [_formats(d, flags, image_type) for d in context._devices]
@@ -299,6 +322,7 @@ class Sampler(Handle):
         filter_mode: int | None = None,
     ) -> None:
         super().__init__()
+        expect(context, Context, "context")
         if addressing_mode is None or filter_mode is None:
             given = [int(v) for v in normalized_coords]
             properties = dict(zip(given[::2], given[1::2], strict=False))
@@ -307,6 +331,10 @@ class Sampler(Handle):
             addressing_mode = properties.get(_SAMPLER["ADDRESSING_MODE"], clamp)
             nearest = CLASSES["filter_mode"]["NEAREST"]
             filter_mode = properties.get(_SAMPLER["FILTER_MODE"], nearest)
+        elif not isinstance(normalized_coords, (bool, np.bool_)):
+            raise TypeError("normalized_coords must be True or False")
+        addressing_mode = uint32(addressing_mode, "addressing mode")
+        filter_mode = uint32(filter_mode, "filter mode")
         if addressing_mode not in CLASSES["addressing_mode"].values():
             fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
         if filter_mode not in CLASSES["filter_mode"].values():

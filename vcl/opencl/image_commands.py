@@ -17,9 +17,9 @@ from vcl.opencl.context import CommandQueue
 from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event
-from vcl.opencl.image import ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
+from vcl.opencl.image import OBJECT, ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
 from vcl.opencl.integers import size
-from vcl.opencl.memory import FLAGS, Buffer
+from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
 
 _FILL_DTYPES = {
     "SNORM_INT8": np.int8,
@@ -190,6 +190,7 @@ def enqueue_fill_image(
     routine = "clEnqueueFillImage"
     image = _image(queue, mem, routine)
     to, extent, to_pitches = _pixels(image, origin, region, routine)
+    contiguous_bytes(color)  # pyopencl takes nothing else
     pixel = _pixel(image._format, np.asarray(color), routine)
     if len(pixel) not in (1, 2, 4, 8, 16):
         fail(routine, "INVALID_VALUE", f"pixels of {len(pixel)} bytes can't be filled")
@@ -264,4 +265,9 @@ def enqueue_map_image(
     array = mapping.make_array(
         storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
     )
-    return array, event, row, slice_
+    told = slice_
+    if image._type == OBJECT["IMAGE1D_ARRAY"]:
+        told = row
+    elif image._dimensions < 3:
+        told = 0
+    return array, event, row, told

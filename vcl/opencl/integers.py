@@ -11,6 +11,7 @@ from operator import index
 from typing import Any
 
 _SIZE_MAX = 2**64 - 1
+_INT_MAX = 2**31 - 1
 
 
 def size(value: Any, what: str) -> int:
@@ -18,6 +19,30 @@ def size(value: Any, what: str) -> int:
     number = integer(value, what)
     if not 0 <= number <= _SIZE_MAX:
         raise TypeError(f"the {what} is {number}; it must be from 0 to 2**64 - 1")
+    return number
+
+
+def int32(value: Any, what: str) -> int:
+    """An int of C; raises TypeError, as pyopencl does, for what isn't one."""
+    number = integer(value, what)
+    if not -_INT_MAX - 1 <= number <= _INT_MAX:
+        raise TypeError(f"the {what} is {number}; it must be from -2**31 to 2**31 - 1")
+    return number
+
+
+def int64(value: Any, what: str) -> int:
+    """A ptrdiff_t; raises TypeError, as pyopencl does, for what isn't one."""
+    number = integer(value, what)
+    if not -(2**63) <= number < 2**63:
+        raise TypeError(f"the {what} is {number}; it must be from -2**63 to 2**63 - 1")
+    return number
+
+
+def uint32(value: Any, what: str) -> int:
+    """An enumerated value of C; raises TypeError, as pyopencl does, for what isn't one."""
+    number = integer(value, what)
+    if not 0 <= number <= 2 * _INT_MAX + 1:
+        raise TypeError(f"the {what} is {number}; it must be from 0 to 2**32 - 1")
     return number
 
 

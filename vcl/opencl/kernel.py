@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import CommandQueue
+from vcl.opencl.context import CommandQueue, expect
 from vcl.opencl.errors import fail, not_built
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.image import Image, Sampler
-from vcl.opencl.integers import size as size_t
+from vcl.opencl.integers import uint32
 from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
 from vcl.opencl.platform import Device
 from vcl.opencl.program import KernelFacts, _Program
@@ -35,7 +35,10 @@ class Kernel(Handle):
 
     def __init__(self, program: Any, name: str) -> None:
         super().__init__()
+        if program is None:
+            raise TypeError("a kernel is of a program, not of None")
         raw = program if isinstance(program, _Program) else program._get_prg()
+        expect(name, str, "name")
         kernels = raw._built_kernels("clCreateKernel")
         facts = kernels.get(name)
         if facts is None:
@@ -98,11 +101,17 @@ class Kernel(Handle):
         index = self._check_index(index)
         if value is None:
             if not self._may_be(index, self._facts.pointers[index]):
-                fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "None"))
+                # pyopencl gives the size and value of a memory object that is NULL.
+                other = self._facts.sizes[index] not in (None, struct.calcsize("P"))
+                status = "INVALID_ARG_SIZE" if other else "INVALID_ARG_VALUE"
+                fail("clSetKernelArg", status, self._describe(index, "None"))
             self._put(index, None, None)
         elif isinstance(value, Image):
             self._set_image(index, value)
         elif isinstance(value, Sampler):
+            if not self._may_be(index, self._is_sampler(index)):
+                status = "INVALID_ARG_VALUE" if self._facts.locals[index] else "INVALID_ARG_SIZE"
+                fail("clSetKernelArg", status, self._describe(index, "a sampler"))
             self._put(index, [session.ARGUMENT_SAMPLER, *value._wire], None)
         elif isinstance(value, SVMPointer):
             if not self._may_be(index, self._facts.pointers[index]):
@@ -114,15 +123,20 @@ class Kernel(Handle):
         elif isinstance(value, MemoryObjectHolder):
             memory = value._memory("clSetKernelArg")
             if not self._may_be(index, self._facts.pointers[index]):
-                fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "a buffer"))
+                status = "INVALID_ARG_VALUE" if self._facts.locals[index] else "INVALID_ARG_SIZE"
+                fail("clSetKernelArg", status, self._describe(index, "a buffer"))
             if memory._context != self._context:
                 fail("clSetKernelArg", "INVALID_MEM_OBJECT", "the buffer is of another context")
             wire = [session.ARGUMENT_BUFFER, memory._root_id, memory._origin, memory._size]
             # Its memory lives as long as the argument, even if the program releases the object.
             self._put(index, wire, memory._root)
+        elif isinstance(value, CommandQueue):
+            # There are no queues on devices, and so no arguments of that type.
+            fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "a queue"))
         elif isinstance(value, LocalMemory):
             if not self._may_be(index, self._facts.locals[index]):
-                fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "LocalMemory"))
+                status = "INVALID_ARG_SIZE" if self._facts.pointers[index] else "INVALID_ARG_VALUE"
+                fail("clSetKernelArg", status, self._describe(index, "LocalMemory"))
             if value.size == 0 or value.size >= 1 << 63:
                 got = f"{value.size} bytes"
                 fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
@@ -133,6 +147,9 @@ class Kernel(Handle):
     def _may_be(self, index: int, kind: bool) -> bool:
         """Whether the argument is of a kind, or the driver doesn't tell."""
         return kind or self._facts.unknown[index]
+
+    def _is_sampler(self, index: int) -> bool:
+        return bool(self._facts.arguments[index][1] == "sampler_t")
 
     def _set_image(self, index: int, image: Image) -> None:
         image._memory("clSetKernelArg")
@@ -148,8 +165,8 @@ class Kernel(Handle):
             data = value.tobytes()
         else:
             try:
-                data = bytes(memoryview(value))
-            except TypeError:
+                data = bytes(_contiguous(value))
+            except (TypeError, BufferError):
                 # As pyopencl: an int or float of Python has no size of its own.
                 fail(
                     "Kernel.set_arg",
@@ -166,8 +183,11 @@ class Kernel(Handle):
         if size is not None and facts.threes[index] and len(data) == size // 4 * 3:
             # As drivers take it: a vector of three in the room of three.
             data += bytes(size - len(data))
-        if facts.pointers[index] or facts.locals[index] or (size is not None and len(data) != size):
-            got = f"a value of {len(data)} bytes"
+        got = f"a value of {len(data)} bytes"
+        if facts.locals[index]:
+            fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, got))
+        has_no_bytes = facts.pointers[index] or facts.images[index] or self._is_sampler(index)
+        if has_no_bytes or (size is not None and len(data) != size):
             fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
         self._put(index, data, None)
 
@@ -176,7 +196,7 @@ class Kernel(Handle):
         self._kept[index] = kept
 
     def _check_index(self, index: int) -> int:
-        index = size_t(index, "index of the argument")
+        index = uint32(index, "index of the argument")
         if index >= len(self._arguments):
             fail(
                 "clSetKernelArg",
@@ -281,6 +301,13 @@ class Kernel(Handle):
 
 
 _UNSET = object()
+
+
+def _contiguous(value: Any) -> memoryview:
+    view = memoryview(value)
+    if not view.contiguous:
+        raise BufferError("not contiguous")
+    return view
 
 
 def _pack(letter: str, value: Any) -> bytes:

@@ -7,18 +7,16 @@ is carried out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vcl.opencl.context import CommandQueue
+from vcl.opencl.context import CommandQueue, expect
 from vcl.opencl.enqueue import WaitFor, _finish_enqueue, marker
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.event import Event, wait_list
 from vcl.opencl.integers import sizes
+from vcl.opencl.kernel import Kernel
 from vcl.opencl.platform import INFO
 from vcl.wire.messages import session
-
-if TYPE_CHECKING:
-    from vcl.opencl.kernel import Kernel
 
 
 @translated("clEnqueueNDRangeKernel")
@@ -35,13 +33,8 @@ def enqueue_nd_range_kernel(
     """Enqueue a launch; on the cluster device it's split over the nodes where that is safe."""
     routine = "clEnqueueNDRangeKernel"
     queue._check(routine)
-    if kernel._context != queue._context:
-        fail(routine, "INVALID_CONTEXT", "the kernel is of another context than the queue")
-    waits = wait_list(wait_for, queue._context, routine)
+    expect(kernel, Kernel, "kernel")
     extent = sizes(global_work_size, "global size")
-    if not 1 <= len(extent) <= 3:
-        text = f"{len(extent)} dimensions; one to three are allowed"
-        fail(routine, "INVALID_WORK_DIMENSION", text)
     local = None
     if local_work_size is not None:
         local = sizes(local_work_size, "local size")
@@ -50,18 +43,24 @@ def enqueue_nd_range_kernel(
             extent += [1] * (work_dim - len(extent))
             local += [1] * (work_dim - len(local))
             extent = [g * n for g, n in zip(extent, local, strict=True)]
-    offset = [0] * len(extent)
+    _same_dimensions(local, "local size", extent)
+    offset = None
     if global_work_offset is not None:
         offset = sizes(global_work_offset, "global offset")
-    for given, what in ((local, "local size"), (offset, "global offset")):
-        if given is not None and len(given) != len(extent):
-            text = f"the {what} has {len(given)} dimensions, the global size {len(extent)}"
-            fail("enqueue_nd_range_kernel", "INVALID_VALUE", text)
+    _same_dimensions(offset, "global offset", extent)
+    if kernel._context != queue._context:
+        fail(routine, "INVALID_CONTEXT", "the kernel is of another context than the queue")
+    waits = wait_list(wait_for, queue._context, routine)
+    if not 1 <= len(extent) <= 3:
+        text = f"{len(extent)} dimensions; one to three are allowed"
+        fail(routine, "INVALID_WORK_DIMENSION", text)
+    offset = offset or [0] * len(extent)
     if max(extent) >= 1 << 63:
         fail(routine, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(extent)} is too large")
     if any(o + s >= 1 << 64 for o, s in zip(offset, extent, strict=True)):
         fail(routine, "INVALID_GLOBAL_OFFSET", "global offset and size exceed what size_t counts")
-    _check_groups(queue, kernel, extent, local, routine)
+    if 0 not in extent:
+        _check_groups(queue, kernel, extent, local, routine)
     arguments = kernel._launch_arguments(routine)
     if 0 in extent:
         # Allowed since OpenCL 2.1: a launch of no work-items, which ends when it might begin.
@@ -81,6 +80,12 @@ def enqueue_nd_range_kernel(
         ),
     )
     return _finish_enqueue(queue, event, "NDRANGE_KERNEL")
+
+
+def _same_dimensions(given: Sequence[int] | None, what: str, extent: Sequence[int]) -> None:
+    if given is not None and len(given) != len(extent):
+        text = f"the {what} has {len(given)} dimensions, the global size {len(extent)}"
+        fail("enqueue_nd_range_kernel", "INVALID_VALUE", text)
 
 
 def _check_groups(

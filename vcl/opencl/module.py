@@ -6,6 +6,8 @@ Owns: the list of names. Must not know: what any of them does.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import wraps
 from types import ModuleType
 from typing import Any
 
@@ -90,13 +92,25 @@ CLASSES = (
 """The object classes and exceptions."""
 
 
+def _takes_queue(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An `enqueue_*` that raises TypeError, as pyopencl's, unless its first argument is a queue."""
+
+    @wraps(function)
+    def entry(queue: Any, *args: Any, **kwargs: Any) -> Any:
+        context.expect(queue, context.CommandQueue, "queue")
+        return function(queue, *args, **kwargs)
+
+    return entry
+
+
 def build() -> ModuleType:
     """The module, ready to stand in `sys.modules` as `pyopencl._cl`."""
     module = ModuleType("pyopencl._cl", "pyopencl's backend on a vcl cluster")
     module.__file__ = __file__
     names: dict[str, Any] = {}
     names.update(constants.make_classes())
-    names.update(absent.functions())
+    lacking = absent.functions()
+    names.update(lacking)
     for cls in CLASSES:
         names[cls.__name__] = cls
     names.update(
@@ -138,5 +152,7 @@ def build() -> ModuleType:
         _sizeof_size_t=lambda: struct.calcsize("N"),
     )
     for name, value in names.items():
+        if name.startswith(("enqueue_", "_enqueue_")) and name not in lacking:
+            value = _takes_queue(value)
         setattr(module, name, value)
     return module

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import CommandQueue, Context
+from vcl.opencl.context import CommandQueue, Context, expect
 from vcl.opencl.errors import Error, fail
 from vcl.opencl.handles import Handle
 from vcl.opencl.integers import size as size_t
+from vcl.opencl.integers import uint32
 from vcl.opencl.memory import Buffer, MemoryObjectHolder
 
 _FLAGS = CLASSES["mem_flags"]
@@ -28,6 +29,8 @@ class AllocatorBase:
     """Base of the allocators: called with a size, answers a Buffer."""
 
     def __init__(self, context: Context, flags: int) -> None:
+        expect(context, Context, "context")
+        flags = size_t(flags, "flags")
         if flags & (_FLAGS["USE_HOST_PTR"] | _FLAGS["COPY_HOST_PTR"]):
             fail("Allocator", "INVALID_VALUE", "cannot specify USE_HOST_PTR or COPY_HOST_PTR flags")
         self._context = context
@@ -52,6 +55,7 @@ class ImmediateAllocator(AllocatorBase):
     """As DeferredAllocator: on a cluster it isn't known where a buffer will be used."""
 
     def __init__(self, queue: CommandQueue, mem_flags: int = _FLAGS["READ_WRITE"]) -> None:
+        expect(queue, CommandQueue, "queue")
         super().__init__(queue._context, mem_flags)
 
 
@@ -182,7 +186,8 @@ class MemoryPool(_Pool):
     """A pool of buffers."""
 
     def __init__(self, allocator: AllocatorBase, leading_bits_in_bin_id: int = 4) -> None:
-        super().__init__(leading_bits_in_bin_id)
+        super().__init__(uint32(leading_bits_in_bin_id, "leading_bits_in_bin_id"))
+        expect(allocator, AllocatorBase, "allocator")
         if isinstance(allocator, DeferredAllocator):
             import warnings
 

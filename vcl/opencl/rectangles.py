@@ -250,6 +250,10 @@ def enqueue_copy_buffer_rect(
     to_box = _box(dst_origin, extent, dst_pitches, "destination", routine)
     _inside(from_box, extent, source._size, "source", routine)
     _inside(to_box, extent, destination._size, "destination", routine)
+    if source is destination and (from_box.row_pitch, from_box.slice_pitch) != (
+        to_box.row_pitch, to_box.slice_pitch
+    ):
+        fail(routine, "INVALID_VALUE", "pitches must be equal to copy within a buffer")
     if source._root_id == destination._root_id and _overlap(
         from_box, to_box, extent, source._origin, destination._origin
     ):
