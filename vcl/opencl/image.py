@@ -24,6 +24,8 @@ from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import size as size_t
 from vcl.opencl.integers import sizes, uint32
 from vcl.opencl.memory import (
+    _ACCESS,
+    _HOST_ACCESS,
     _HOST_PTR,
     FLAGS,
     Buffer,
@@ -158,7 +160,7 @@ class Image(Buffer):
                 fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
             Handle.__init__(self)
             self._context, self._runtime = context, context._runtime
-            self._flags = flags & ~_HOST_PTR if flags else parent._flags
+            self._flags = flags & (_ACCESS | _HOST_ACCESS) if flags else parent._flags
             self._flags |= parent._flags & _HOST_PTR  # inherited whatever is given
             self._size = size
             self._origin, self._parent = parent._origin, parent
@@ -339,6 +341,11 @@ class Sampler(Handle):
             fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
         if filter_mode not in CLASSES["filter_mode"].values():
             fail("clCreateSampler", "INVALID_VALUE", f"filter mode {filter_mode:#x}")
+        modes = CLASSES["addressing_mode"]
+        repeats = (modes["REPEAT"], modes["MIRRORED_REPEAT"])
+        if not normalized_coords and addressing_mode in repeats:
+            text = "repeating needs normalized coordinates"
+            fail("Sampler", "INVALID_VALUE", text)
         self._context = context
         self._wire = [int(bool(normalized_coords)), int(addressing_mode), int(filter_mode)]
 

@@ -64,7 +64,8 @@ def enqueue_nd_range_kernel(
     arguments = kernel._launch_arguments(routine)
     if 0 in extent:
         # Allowed since OpenCL 2.1: a launch of no work-items, which ends when it might begin.
-        return marker(queue, wait_for, False, routine, "NDRANGE_KERNEL")
+        kind = "MARKER" if allow_empty_ndrange else "NDRANGE_KERNEL"  # as pyopencl
+        return marker(queue, wait_for, False, routine, kind)
     event = queue._runtime.enqueue(
         queue._id,
         lambda event: session.Launch(
