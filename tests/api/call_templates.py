@@ -158,7 +158,10 @@ SLOTS: dict[str, tuple[list[str], list[str]]] = {
         ).split(),
     ),
     "img_copied_shape": ("(4,1) (2,2) (4,)".split(), "(5,1) (100,100) (0,4) () None".split()),
-    "img_host": ("host_small host bytearray(64)".split(), ["bytearray(3)", *_HOSTS]),
+    "img_host": (
+        "host_small host bytearray(64)".split(),
+        ["bytearray(3)", *(one for one in _HOSTS if one != "None")],  # None: no contents
+    ),
     "img_buffer": ("buf big".split(), "small released foreign 5 host".split()),
     "create_pitches": ("None (16,)".split(), "(3,) (1000,) (16,16) (-1,) (0,) 5".split()),
     "is_array": ("True False".split(), ["True"]),
