@@ -143,6 +143,7 @@ class _Device:
         self.regions: dict[tuple[int, int, int], Any] = {}
         self.allocation_failures: dict[int, str] = {}
         self.snapshots: dict[int, list[Any]] = {}
+        self.samplers: dict[tuple[int, ...], Any] = {}
         self.kernels: dict[tuple[int, str], Any] = {}
 
     def buffer(self, number: int) -> Any:
@@ -170,6 +171,15 @@ class _Device:
         if memory is None or offset % (self.device.mem_base_addr_align // 8) == 0:
             return self.region(number, offset, size)
         return cl.SVM(np.frombuffer(memory.buf, np.uint8)[offset:])
+
+    def sampler(self, cl: Any, normalized: int, *modes: int) -> Any:
+        """A sampler. There are few kinds of them, which are kept: PoCL doesn't retain what a kernel
+        was given, and a launch that outlived its sampler read wrong pixels."""
+        found = self.samplers.get((normalized, *modes))
+        if found is None:
+            found = cl.Sampler(self.context, bool(normalized), *modes)
+            self.samplers[normalized, *modes] = found
+        return found
 
     def region(self, number: int, offset: int, size: int) -> Any:
         whole = self.buffer(number)
@@ -333,7 +343,7 @@ class Driver:
             elif kind == ARGUMENT_LOCAL:
                 argument = self._cl.LocalMemory(argument[1])
             elif kind == ARGUMENT_SAMPLER:
-                argument = self._cl.Sampler(device.context, bool(argument[1]), *argument[2:])
+                argument = device.sampler(self._cl, *argument[1:])
             elif kind == ARGUMENT_IMAGE:
                 image = LaunchImage(
                     self._cl,

@@ -236,14 +236,6 @@ MEANT = (
         "a negative extent of a map",
     ),
     Meant(
-        "USE_HOST_PTR.*constant", "^ok", "^error ValueError",
-        "read-only host memory isn't taken for USE_HOST_PTR",
-    ),
-    Meant(
-        r"^pixels\(", "^ok", "^ok",
-        "to be mended: a node lets go of a sampler before the launch that uses it has ended",
-    ),
-    Meant(
         r"cl\.Program\(", "^error TypeError", "^error RuntimeError BUILD_PROGRAM_FAILURE",
         "what isn't a source is found to be none by the build",
     ),

@@ -29,6 +29,7 @@ from vcl.opencl.integers import size as size_t
 from vcl.opencl.integers import sizes
 from vcl.opencl.memory import FLAGS, MemoryObjectHolder
 
+BUFFER = CLASSES["mem_object_type"]["BUFFER"]
 _MAP = CLASSES["map_flags"]
 _READS = _MAP["READ"] | _MAP["WRITE"]
 _WRITES = _MAP["WRITE"] | _MAP["WRITE_INVALIDATE_REGION"]
@@ -103,6 +104,10 @@ def enqueue_map_buffer(
     routine = "clEnqueueMapBuffer"
     queue._check(routine)
     memory = _memory(queue, buf, routine)
+    if memory._type != BUFFER:
+        fail(routine, "INVALID_MEM_OBJECT", "the memory object is an image: enqueue_map_image")
+    if dtype is None:
+        raise TypeError("the dtype of the array is missing")
     reads, writes = map_flags(flags, routine)
     denied = FLAGS["HOST_NO_ACCESS"]
     if memory._flags & (denied | FLAGS["HOST_WRITE_ONLY"]) and flags & _MAP["READ"]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import Context
+from vcl.opencl.context import Context, expect
 from vcl.opencl.errors import fail, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import size as size_t
@@ -25,6 +25,7 @@ FLAGS = CLASSES["mem_flags"]
 _INFO = CLASSES["mem_info"]
 _TYPES = CLASSES["mem_object_type"]
 _ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
+_WRITTEN = FLAGS["READ_WRITE"] | FLAGS["WRITE_ONLY"]
 _HOST_ACCESS = FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]
 _HOST_PTR = FLAGS["USE_HOST_PTR"] | FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]
 
@@ -107,7 +108,8 @@ class MemoryObject(MemoryObjectHolder):
 
     def release(self) -> None:
         """Let go of it now; using it afterwards is an error."""
-        self._memory("clReleaseMemObject")
+        if self._released:
+            fail("MemoryObject.free", "INVALID_VALUE", "trying to double-unref mem object")
         self._released = True
         self._let_go()
 
@@ -142,6 +144,7 @@ class Buffer(MemoryObject):
     ) -> None:
         super().__init__()
         routine = "create_buffer"
+        expect(context, Context, "context")
         flags, size = size_t(flags, "flags"), size_t(size, "size")
         _check_flags(flags, routine)
         data = None
@@ -153,7 +156,8 @@ class Buffer(MemoryObject):
                 )
                 text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
                 fail(routine, "INVALID_HOST_PTR", text)
-            data = contiguous_bytes(hostbuf, writable=bool(flags & FLAGS["USE_HOST_PTR"]))
+            written = flags & FLAGS["USE_HOST_PTR"] and flags & _WRITTEN
+            data = contiguous_bytes(hostbuf, writable=bool(written))
             if size > data.nbytes:
                 fail("Buffer", "INVALID_VALUE", "Specified size is greater than host buffer size")
             size = size or data.nbytes
@@ -180,7 +184,8 @@ class Buffer(MemoryObject):
         self._root_id = self._runtime.new_id()
         if flags & FLAGS["USE_HOST_PTR"]:
             assert data is not None
-            self._hostbuf, self._host = hostbuf, data[: self._size]
+            self._hostbuf = hostbuf
+            self._host = None if data.readonly else data[: self._size]
         # A shadow of shared memory counts as the host's: launches that use it aren't split.
         said = self._flags | FLAGS["USE_HOST_PTR"] if _shadow else self._flags
         self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, said))
@@ -272,7 +277,7 @@ class Buffer(MemoryObject):
     def __getitem__(self, region: slice) -> Buffer:
         """buf[a:b]: the sub-buffer of these bytes."""
         if not isinstance(region, slice):
-            raise TypeError("a buffer is sliced by bytes: buf[start:stop]")
+            fail("Buffer.__getitem__", "INVALID_VALUE", "a buffer is sliced: buf[start:stop]")
         start, stop, stride = region.indices(self._size)
         if stride != 1:
             fail("Buffer.__getitem__", "INVALID_VALUE", "Buffer slice must have stride 1")
@@ -326,6 +331,8 @@ def contiguous_bytes(data: Any, writable: bool = False) -> memoryview:
         if writable and view.readonly:
             raise BufferError("Object is not writable.")
         data = np.asarray(view)
+    if writable and isinstance(data, np.generic):
+        raise BufferError("scalar buffer is readonly")
     array = np.asarray(data)
     if writable and not array.flags.writeable:
         raise ValueError("buffer source array is read-only")

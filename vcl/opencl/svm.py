@@ -19,7 +19,7 @@ import numpy as np
 
 from vcl.constants import CLASSES
 from vcl.opencl import pools
-from vcl.opencl.context import CommandQueue, Context
+from vcl.opencl.context import CommandQueue, Context, expect
 from vcl.opencl.enqueue import (
     WaitFor,
     marker,
@@ -68,6 +68,8 @@ class SVMAllocation(SVMPointer):
     ) -> None:
         super().__init__()
         routine = "SVMAllocation"
+        expect(context, Context, "context")
+        self._released = False
         size, flags = size_t(size, "size"), size_t(flags, "flags")
         alignment = size_t(alignment, "alignment")
         if flags & _FINE:
@@ -92,6 +94,8 @@ class SVMAllocation(SVMPointer):
     @property
     def svm_ptr(self) -> int:
         """The address in this process; 0 of an empty allocation."""
+        if self._released:
+            fail("SVMAllocation.svm_ptr", "INVALID_VALUE", "the memory was released")
         return int(self._host.ctypes.data) if self._size else 0
 
     @property
@@ -107,6 +111,7 @@ class SVMAllocation(SVMPointer):
     def release(self) -> None:
         """Free it now; commands that were enqueued still find it."""
         _by_address.pop(self.svm_ptr, None)
+        self._released = True
         self._shadow = None
 
     def enqueue_release(
@@ -143,7 +148,7 @@ class SVM(SVMPointer):
     def __init__(self, mem: Any) -> None:
         super().__init__()
         self._mem = mem
-        self._bytes = contiguous_bytes(mem)
+        self._bytes = contiguous_bytes(mem, writable=True)
 
     @property
     def mem(self) -> Any:
