@@ -276,6 +276,8 @@ class Buffer(MemoryObject):
 
     def __getitem__(self, region: slice) -> Buffer:
         """buf[a:b]: the sub-buffer of these bytes."""
+        if region is None:
+            raise TypeError("a buffer is sliced: buf[start:stop]")
         if not isinstance(region, slice):
             fail("Buffer.__getitem__", "INVALID_VALUE", "a buffer is sliced: buf[start:stop]")
         start, stop, stride = region.indices(self._size)
