@@ -239,6 +239,8 @@ def enqueue_map_image(
     """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
     routine = "clEnqueueMapImage"
     image = _image(queue, img, routine)
+    if dtype is None or order is None:
+        raise TypeError("the dtype and the order of the array must not be None")
     reads, writes = mapping.map_flags(flags, routine)
     start, extent, _ = _pixels(image, origin, region, routine)
     storage: Any = np.empty(math.prod(extent), np.uint8)

@@ -106,8 +106,8 @@ def enqueue_map_buffer(
     memory = _memory(queue, buf, routine)
     if memory._type != BUFFER:
         fail(routine, "INVALID_MEM_OBJECT", "the memory object is an image: enqueue_map_image")
-    if dtype is None:
-        raise TypeError("the dtype of the array is missing")
+    if dtype is None or order is None:
+        raise TypeError("the dtype and the order of the array must not be None")
     reads, writes = map_flags(flags, routine)
     denied = FLAGS["HOST_NO_ACCESS"]
     if memory._flags & (denied | FLAGS["HOST_WRITE_ONLY"]) and flags & _MAP["READ"]:
