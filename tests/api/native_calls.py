@@ -214,7 +214,8 @@ MEANT = (
         "PoCL takes properties of queues on the device alone, which it hasn't; 5.1",
     ),
     Meant(
-        "pixels|mixed|count", "^(ok|error (RuntimeError IMAGE_FORMAT|LogicError INVALID_GL_OBJECT))",
+        "pixels|mixed|count",
+        "^(ok|error (RuntimeError IMAGE_FORMAT|LogicError INVALID_GL_OBJECT))",
         "^error LogicError INVALID_(ARG|MEM_OBJECT)",
         "PoCL takes any object of any context for an argument of the size of a pointer; 5.9.2",
     ),
