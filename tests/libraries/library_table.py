@@ -88,6 +88,18 @@ LIBRARIES: tuple[Library, ...] = (
         requires=("scikit-image",),
     ),
     Library(
+        "loopy",
+        "2025.2",
+        "test",
+        "import pyopencl; d = pyopencl.create_some_context().devices[0]",
+        SOME_CONTEXT,
+        # All files take far more than a few minutes natively.
+        files=("test_nbody.py", "test_diff.py", "test_sem_reagan.py", "test_apps.py"),
+        options=("-k", "not wave and not rob"),
+        # A newer islpy has no Aff.is_equal, which this loopy calls.
+        requires=("islpy==2025.2.5", "mako", "scipy"),
+    ),
+    Library(
         "nengo-ocl",
         "3.0.0",
         "nengo_ocl/tests",
