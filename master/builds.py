@@ -11,7 +11,7 @@ from typing import Any
 
 from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
-from master.planner import Place
+from master.places import Place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
 

@@ -140,6 +140,7 @@ class MasterCore:
             self._effects.append(Close(same.connection, "the agent connected anew"))
             self._gone(same.connection, "the agent connected anew")
         node = self.nodes.add(hello, opened.connection, self._now)
+        self._places_changed()
         self._connections[opened.connection] = Connected("agent", node=node.id)
         self._effects.append(
             Answer(opened.connection, Welcome(software=self._software, node=node.id))
@@ -183,7 +184,7 @@ class MasterCore:
                 self._effects.append(Bind(opened.connection, hello.session, executor.endpoint))
             if executor.ready:
                 live.asked.pop(node, None)
-                self._flush(live)
+                self._send_queued(executor)
 
     # ---- messages
 
@@ -239,11 +240,13 @@ class MasterCore:
             if executor is None:
                 executor = self._ask_for_executor(live, self.nodes.by_id[number])
             executor.queued.extend(messages)
-        for executor in live.executors.values():
-            if executor.queued and executor.ready:
-                assert executor.control is not None
-                self._effects.append(Send(executor.control, executor.queued))
-                executor.queued = []
+            self._send_queued(executor)
+
+    def _send_queued(self, executor: Executor) -> None:
+        if executor.queued and executor.ready:
+            assert executor.control is not None
+            self._effects.append(Send(executor.control, executor.queued))
+            executor.queued = []
 
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
         live.starts += 1
@@ -318,8 +321,13 @@ class MasterCore:
             self._effects.append(Send(agent.connection, [stop]))
         self._flush(live)
 
+    def _places_changed(self) -> None:
+        for live in self.sessions.values():
+            live.session.places_changed()
+
     def _node_lost(self, node: Node, reason: str) -> None:
         self.nodes.remove(node)
+        self._places_changed()
         self._effects.append(Log(f"node {node.name} is gone: {reason}"))
         for live in list(self.sessions.values()):
             if node.id in live.executors:

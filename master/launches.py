@@ -20,7 +20,8 @@ from master.access.elements import element_bytes
 from master.builds import build_message
 from master.commands import Command
 from master.objects import KernelFacts, Program, Queue
-from master.planner import Place, Planner
+from master.places import Candidates, Place
+from master.planner import Planner
 from master.reports import LaunchRecord, PartRecord
 from master.residency import Buffer
 from vcl.ndrange import NDRange, choose_local_size, split
@@ -55,9 +56,7 @@ class LaunchPlanner:
         program = self._programs[message.program]
         uses = self._uses(message, program)
         queue: Queue = command.queue
-        everywhere = self._planner.candidates(queue)
-        # Unlike devices may compile a source to something else: parts go to devices of one kind.
-        places = [p for p in everywhere if p.kind == everywhere[0].kind]
+        places = self._planner.candidates(queue).alike
         ndrange = NDRange(
             tuple(message.global_offset),
             tuple(message.global_size),
@@ -188,9 +187,7 @@ class LaunchPlanner:
                 message.arguments,
             )
         )
-        program.operations.add(operation.id)
-        if len(program.operations) > 256:
-            program.operations &= live
+        program.note_operation(operation.id, live)
         for use in uses:
             if use.may_write:
                 use.buffer.note_writer(place.device, use.start, use.end, operation.id)
@@ -241,15 +238,13 @@ class LaunchPlanner:
         message: session.Launch,
         pieces: Sequence[NDRange],
         uses: Sequence[Use],
-        places: Sequence[Place],
+        places: list[Place],
         ndrange: NDRange,
     ) -> None:
         written = [u for u in uses if u.may_write]
         regions = [[u.buffer.id, u.start, u.end - u.start, u.element] for u in written]
-        home = max(
-            range(len(places)),
-            key=lambda i: sum(u.buffer.bytes_on(places[i].device, u.start, u.end) for u in uses),
-        )
+        home_place = Candidates(places).nearest([(u.buffer, u.start, u.end) for u in uses])
+        home = places.index(home_place)
         for place in places:
             self._bring_all(command, uses, place)
         self._last_merge += 1
@@ -262,7 +257,6 @@ class LaunchPlanner:
             )
         if not written:
             return
-        home_place = places[home]
         finish = self._ledger.begin(home_place.node, command)
         for index, place in enumerate(places):
             if index == home:
@@ -305,7 +299,7 @@ class LaunchPlanner:
             waits |= use.buffer.writing(home.device, use.start, use.end, live)
         self._ledger.for_nodes[home.node].append(message._replace(waits=sorted(waits)))
         operation = message.operation
-        self._programs[message.program].operations.add(operation)
+        self._programs[message.program].note_operation(operation, live)
         for use in uses:
             if use.may_write:
                 self._planner.give(

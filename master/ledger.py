@@ -78,8 +78,9 @@ class Ledger:
         """Messages to executors since the owner last took them, by node."""
         self.for_client: list[Any] = []
         """Messages to the client since the owner last took them."""
-        self.staged_bytes: dict[int, int] = {}
+        self.staged_bytes = 0
         """Bytes of the client's copies that it hasn't been told to drop."""
+        self._staged: dict[int, int] = {}
         self._endpoints: dict[int, int] = {}
         self._last_endpoint = SECOND_LIVES
         self._last_operation = 0
@@ -108,12 +109,17 @@ class Ledger:
             self.live[receiver].receives.append(self._last_transfer)
         return self._last_transfer
 
+    def note_staging(self, staging: int, size: int) -> None:
+        """The client keeps so many bytes until it is told to drop them."""
+        self._staged[staging] = size
+        self.staged_bytes += size
+
     def drop_stagings(self, stagings: list[int]) -> None:
         """Tell the client that these copies are needed no longer."""
         if stagings:
             self.for_client.append(session.DropStaging(stagings))
             for staging in stagings:
-                self.staged_bytes.pop(staging, None)
+                self.staged_bytes -= self._staged.pop(staging, 0)
 
     def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
         """A new operation on a node; the caller sends the message that describes it."""

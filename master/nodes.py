@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from master.planner import Place
+from master.places import Place
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
 
 _KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VERSION")

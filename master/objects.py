@@ -6,6 +6,7 @@ ordered (`commands`) or planned (`planner`); buffers are in `residency`.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,17 @@ class Program:
     operations: set[int] = field(default_factory=set)
     users: int = 0
     released: bool = False
+    _trim_at: int = 256
+
+    def note_operation(self, operation: int, live: Set[int]) -> None:
+        """An operation uses it. live: those that aren't done.
+
+        Done ones are taken out when as many have come as were left the last time.
+        """
+        self.operations.add(operation)
+        if len(self.operations) > self._trim_at:
+            self.operations &= live
+            self._trim_at = 256 + 2 * len(self.operations)
 
 
 @dataclass(slots=True)

@@ -7,13 +7,13 @@ Owns: the choice of devices, and the translation of every command but launches s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from master.checks import regions
 from master.commands import Command
 from master.ledger import Gives, Ledger
-from master.objects import Context, Queue
+from master.objects import Queue
+from master.places import Candidates, Place, PlanFailed
 from master.residency import UNTOUCHED, Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.ids import CLIENT
@@ -28,32 +28,6 @@ def lost(contents: Contents) -> str:
     """Why contents are lost; the first cause, however many commands it has passed through."""
     assert contents.lost is not None
     return LOST + contents.lost.removeprefix(LOST)
-
-
-class PlanFailed(Exception):
-    """A command can't be planned; code is an OpenCL status."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A device that a session may use now.
-
-    kind: what a source can ask for (address width, byte order, extensions, language version);
-    parts of one launch run on devices of one kind.
-    """
-
-    device: int
-    node: int
-    device_name: str
-    node_name: str
-    group_items_max: int
-    item_sizes_max: tuple[int, ...]
-    kind: tuple[object, ...] = ()
 
 
 class Planner:
@@ -71,14 +45,22 @@ class Planner:
         self.ledger = ledger
         self.buffers = buffers
         self.places = places
+        self._candidates: dict[int, Candidates] = {}
 
     # ---- choice of a device
 
-    def candidates(self, queue: Queue) -> list[Place]:
+    def places_changed(self) -> None:
+        """`places` may answer otherwise from now on."""
+        self._candidates.clear()
+
+    def candidates(self, queue: Queue) -> Candidates:
         """The places where a command of this queue may run; raises PlanFailed if there is none."""
-        context: Context = queue.context
-        found = self.places([queue.device] if queue.device else context.devices)
-        if not found:
+        key = queue.device or -queue.context.id
+        found = self._candidates.get(key)
+        if found is None:
+            devices = [queue.device] if queue.device else queue.context.devices
+            found = self._candidates[key] = Candidates(self.places(devices))
+        if not found.places:
             raise PlanFailed(
                 DEVICE_NOT_AVAILABLE,
                 "no device of the context is connected any more; start an agent and make a new "
@@ -88,10 +70,7 @@ class Planner:
 
     def nearest(self, queue: Queue, regions: Sequence[tuple[Buffer, int, int]]) -> Place:
         """The place that holds most bytes of the regions; the first of equals."""
-        return max(
-            self.candidates(queue),
-            key=lambda p: sum(b.bytes_on(p.device, start, end) for b, start, end in regions),
-        )
+        return self.candidates(queue).nearest(regions)
 
     # ---- memory
 
@@ -238,8 +217,8 @@ class Planner:
             )
             end = message.offset + message.size
             buffer.supersede(message.offset, end, contents)
-            self.ledger.staged_bytes[message.staging] = message.size
-            if sum(self.ledger.staged_bytes.values()) > staging_bytes_max // 2:
+            self.ledger.note_staging(message.staging, message.size)
+            if self.ledger.staged_bytes > staging_bytes_max // 2:
                 # The client will soon have to wait: hand it on before somebody asks for it.
                 place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
                 self.bring(command, buffer, message.offset, end, place)

@@ -11,7 +11,8 @@ memory is current or stale. Both describe the state after everything planned so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from vcl.region import RegionMap
@@ -71,8 +72,11 @@ class Buffer:
         """By device: a device has an entry once it has memory for the buffer."""
         self.nodes: dict[int, int] = {}
         """The node of each device in `touched`."""
-        self.stagings: set[int] = set()
-        """Staging copies that `contents` may still refer to."""
+        self.held: dict[int, int] = {}
+        """By device: how many bytes of the current contents it holds."""
+        self._staged: dict[int, int] = {}  # by staging copy: bytes of contents that are in it
+        self._emptied: set[int] = set()  # of these, the ones that may have none left
+        self._unneeded: list[int] = []
         self.users = 0
         """Commands that refer to the buffer and aren't planned yet."""
         self.released = False
@@ -122,13 +126,11 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
-        self.contents.assign(start, end, new)
-        if new.staging is not None:
-            self.stagings.add(new.staging[0])
+        self._change(start, end, lambda _: new)
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
-        self.contents.update(start, end, lambda c: replace(c, holders=c.holders | {device}))
+        self._change(start, end, lambda c: replace(c, holders=c.holders | {device}))
 
     def confirm_holder(self, device: int, start: int, end: int, version: int) -> None:
         """A device holds that version now: the client's copy of it is needed no longer."""
@@ -138,7 +140,7 @@ class Buffer:
                 return replace(old, staging=None)
             return old
 
-        self.contents.update(start, end, change)
+        self._change(start, end, change)
 
     def drop_holder(
         self, device: int, start: int, end: int, match: Callable[[Contents], bool], reason: str
@@ -154,7 +156,7 @@ class Buffer:
             lost = reason if gone else None
             return replace(old, holders=holders, lost=lost)
 
-        self.contents.update(start, end, change)
+        self._change(start, end, change)
 
     def lose_version(self, start: int, end: int, version: int, reason: str) -> None:
         """What was to make a version failed: whoever has a copy has a copy of nothing."""
@@ -162,17 +164,48 @@ class Buffer:
         def change(old: Contents) -> Contents:
             return Contents(version, lost=reason) if old.version == version else old
 
-        self.contents.update(start, end, change)
+        self._change(start, end, change)
+
+    @property
+    def stagings(self) -> list[int]:
+        """Staging copies that some range is in."""
+        return sorted(self._staged)
 
     def unneeded_stagings(self) -> list[int]:
-        """Staging copies that no range refers to any more; they're forgotten here."""
-        if not self.stagings:
-            return []
-        used = {c.staging[0] for _, _, c in self.contents.segments(0, self.size) if c.staging}
-        unneeded = sorted(self.stagings - used)
-        self.stagings &= used
-        return unneeded
+        """Staging copies that no range is in any more; they're forgotten here."""
+        unneeded, self._unneeded = self._unneeded, []
+        return sorted(unneeded)
 
-    def bytes_on(self, device: int, start: int, end: int) -> int:
-        """How many bytes of a range the device holds in their current version."""
-        return sum(e - s for s, e, c in self.contents.segments(start, end) if device in c.holders)
+    def bytes_on(self, start: int, end: int) -> Mapping[int, int]:
+        """How many bytes of a range each device holds in their current version."""
+        if (start, end) == (0, self.size):
+            return self.held
+        held: defaultdict[int, int] = defaultdict(int)
+        for low, high, contents in self.contents.segments(start, end):
+            for device in contents.holders:
+                held[device] += high - low
+        return held
+
+    def _change(self, start: int, end: int, change: Callable[[Contents], Contents]) -> None:
+        """Change `contents`, and count anew what the range has in each place.
+
+        The counts are what makes a command cost what it touches, and not what the buffer has.
+        """
+        for low, high, old in self.contents.segments(start, end):
+            self._count(old, low - high)
+        self.contents.update(start, end, change)
+        for low, high, new in self.contents.segments(start, end):
+            self._count(new, high - low)
+        for staging in [s for s in self._emptied if not self._staged[s]]:
+            del self._staged[staging]
+            self._unneeded.append(staging)
+        self._emptied.clear()
+
+    def _count(self, contents: Contents, size: int) -> None:
+        for device in contents.holders:
+            self.held[device] = self.held.get(device, 0) + size
+        if contents.staging is not None:
+            staging = contents.staging[0]
+            self._staged[staging] = staging_bytes = self._staged.get(staging, 0) + size
+            if not staging_bytes:
+                self._emptied.add(staging)

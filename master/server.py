@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from master.core import MasterCore
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Log, Send
@@ -35,6 +36,18 @@ log = logging.getLogger("vcl-master")
 _NOTHING = codec.Conversation("checked by the core", {})
 
 
+early_frame_bytes = 256
+"""What a frame without payload counts among those that are kept, as it isn't free either."""
+
+
+@dataclass(slots=True)
+class _Early:
+    """Bulk frames for an end that isn't connected yet. size: their bytes."""
+
+    frames: list[Bytes] = field(default_factory=list)
+    size: int = 0
+
+
 class MasterServer:
     """Serves one cluster on one address."""
 
@@ -44,7 +57,7 @@ class MasterServer:
         self._connections: dict[int, Connection] = {}
         self._bulk: dict[tuple[int, int], Connection] = {}
         self._bound: dict[int, tuple[int, int]] = {}
-        self._early: dict[tuple[int, int], list[Bytes]] = {}
+        self._early: dict[tuple[int, int], _Early] = {}
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -141,8 +154,9 @@ class MasterServer:
     def _keep_early(self, key: tuple[int, int], data: Bytes) -> None:
         """Without credit, an end may send this much before the other is even connected."""
         kept = self._early[key]
-        kept.append(data)
-        if sum(len(d) for d in kept) > 2 * eager_total_bytes_max:
+        kept.frames.append(data)
+        kept.size += len(data) + early_frame_bytes
+        if kept.size > 2 * eager_total_bytes_max:
             raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
 
     # ---- the core
@@ -173,10 +187,10 @@ class MasterServer:
             key = (effect.session, effect.endpoint)
             self._bound[effect.connection] = key
             self._bulk[key] = self._connections[effect.connection]
-            for data in self._early.pop(key, ()):
+            for data in self._early.pop(key, _Early()).frames:
                 self._bulk[key].send_soon(data)
         elif isinstance(effect, Expect):
-            self._early[effect.session, effect.endpoint] = []
+            self._early[effect.session, effect.endpoint] = _Early()
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
         elif isinstance(effect, Close):

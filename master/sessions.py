@@ -22,7 +22,8 @@ from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
-from master.planner import Place, PlanFailed, Planner
+from master.places import Place, PlanFailed
+from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
@@ -76,6 +77,10 @@ class Session:
             session.Fill: self._enqueue,
             session.Marker: self._enqueue,
         }
+
+    def places_changed(self) -> None:
+        """A node came or went."""
+        self._planner.places_changed()
 
     # ---- from the client
 
@@ -181,13 +186,11 @@ class Session:
             before = []
         if queue.barrier is not None:
             before.append(queue.barrier)
+        if marker and not m.waits:
+            queue.recent.clear()  # whoever waits for this one waits for all of them
         if marker and m.barrier:
             queue.barrier = command
-            if m.waits:
-                queue.recent[command.event] = command  # it doesn't wait for the others
-            else:
-                queue.recent.clear()
-        else:
+        if not (marker and m.barrier and not m.waits):
             queue.recent[command.event] = command
         return before
 
@@ -234,8 +237,7 @@ class Session:
             self.ledger.for_nodes[place.node].append(
                 part.Free(operation.id, sorted(waits), place.device, buffer.id)
             )
-        self.ledger.drop_stagings(sorted(buffer.stagings))
-        buffer.stagings.clear()
+        self.ledger.drop_stagings(buffer.unneeded_stagings() + buffer.stagings)
 
     def _free_program(self, program: Program) -> None:
         if not program.released or program.users:
@@ -302,7 +304,8 @@ class Session:
             buffer.supersede(start, end, Contents(version, lost=command.failure))
 
     def _drop_stagings(self, buffer: Buffer) -> None:
-        self.ledger.drop_stagings(buffer.unneeded_stagings())
+        if self.buffers.get(buffer.id) is buffer:  # else all of them were dropped with it
+            self.ledger.drop_stagings(buffer.unneeded_stagings())
 
     def _tell_completed(self) -> None:
         completed, self.graph.completed = self.graph.completed, []

@@ -12,7 +12,7 @@ from typing import Any
 from master.core import MasterCore
 from master.effects import Answer, Close, Effect, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
-from master.planner import Place
+from master.places import Place
 from master.sessions import Session
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
@@ -45,7 +45,7 @@ class SessionRig:
     """A session on places that may come and go; context 1 is the cluster device's, queue 2 too."""
 
     def __init__(self, *places: Place, split: bool = True, properties: int = 0) -> None:
-        self.places = list(places)
+        self._places = list(places)
         self.session = Session(1, self._find)
         self.client: list[Any] = []
         """Messages to the client since `clear`."""
@@ -55,6 +55,16 @@ class SessionRig:
         self.say(
             session.CreateContext(1, devices, split), session.CreateQueue(2, 1, 0, properties)
         )
+
+    @property
+    def places(self) -> list[Place]:
+        """Where commands may run now."""
+        return self._places
+
+    @places.setter
+    def places(self, places: list[Place]) -> None:
+        self._places = places
+        self.session.places_changed()
 
     def _find(self, devices: Sequence[int]) -> list[Place]:
         by_device = {p.device: p for p in self.places}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from master.objects import Building, Context, Executor, Program, Queue
 
 
@@ -23,3 +25,28 @@ def test_no_two_records_share_a_container() -> None:
     assert programs[0].nodes is not programs[1].nodes
     assert programs[0].operations is not programs[1].operations
     assert buildings[0].logs is not buildings[1].logs
+
+
+class Live(set[int]):
+    """Counts what an intersection looks at."""
+
+    looked_at = 0
+
+    def __rand__(self, other: set[int]) -> set[int]:
+        self.looked_at += len(other)
+        return {o for o in other if o in self}
+
+
+@pytest.mark.parametrize("all_live", [True, False])
+def test_a_program_looks_at_its_operations_a_bounded_number_of_times(all_live: bool) -> None:
+    program = Program(1, Context(1, [1], True), 1, [], "")
+    live = Live()
+    count = 20_000
+    for operation in range(count):
+        live.add(operation)
+        program.note_operation(operation, live)
+        if not all_live:
+            live.clear()
+    assert live.looked_at < 3 * count
+    assert program.operations >= live
+    assert all_live or len(program.operations) <= 257

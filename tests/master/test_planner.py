@@ -151,7 +151,7 @@ def test_a_receive_waits_for_older_users_of_the_memory() -> None:
 
 def test_a_marker_needs_no_device() -> None:
     r = rig()
-    r.places.clear()
+    r.places = []
     r.say(Marker(20, 2, [], False))
     assert r.ended() == {20: 0}
 

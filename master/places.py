@@ -1,0 +1,61 @@
+"""Devices as planning sees them, and which of them a queue's commands may use.
+
+Owns: `Place`, `Candidates` and the choice of the nearest. Must not know: who is connected
+(`nodes`), or what runs where.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from master.residency import Buffer
+
+
+class PlanFailed(Exception):
+    """A command can't be planned; code is an OpenCL status."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A device that a session may use now.
+
+    kind: what a source can ask for (address width, byte order, extensions, language version);
+    parts of one launch run on devices of one kind.
+    """
+
+    device: int
+    node: int
+    device_name: str
+    node_name: str
+    group_items_max: int
+    item_sizes_max: tuple[int, ...]
+    kind: tuple[object, ...] = ()
+
+
+class Candidates:
+    """Where the commands of a queue may run. Kept, as a cluster has many devices.
+
+    alike: those of the first one's kind: unlike devices may compile a source to something else.
+    """
+
+    def __init__(self, places: list[Place]) -> None:
+        self.places = places
+        self.alike = [p for p in places if p.kind == places[0].kind]
+        self._order = {p.device: i for i, p in enumerate(places)}
+
+    def nearest(self, regions: Sequence[tuple[Buffer, int, int]]) -> Place:
+        """The place that holds most bytes of the regions; the first of equals."""
+        held: defaultdict[int, int] = defaultdict(int)
+        for buffer, start, end in regions:
+            for device, count in buffer.bytes_on(start, end).items():
+                held[device] += count
+        order = self._order
+        holders = [(-n, order[d]) for d, n in held.items() if n and d in order]
+        return self.places[min(holders, default=(0, 0))[1]]

@@ -1,0 +1,119 @@
+"""What a command costs doesn't grow with how many others are live, or with what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.master.rigs import GLOBAL, SessionRig, kernel, place
+from tests.master.work import lines
+from vcl.wire.messages.session import (
+    CreateBuffer,
+    CreateQueue,
+    Launch,
+    Marker,
+    Read,
+    Release,
+    Write,
+)
+
+N = 400
+SIZE = 1 << 20
+OUT_OF_ORDER = 1
+
+
+def rig(devices: int = 2) -> SessionRig:
+    """Queue 2 is the cluster's, 3 device 1's, 4 an out-of-order one of the cluster."""
+    made = SessionRig(*(place(d) for d in range(1, devices + 1)))
+    made.say(CreateQueue(3, 1, 1, 0), CreateQueue(4, 1, 0, OUT_OF_ORDER))
+    made.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    made.build(12, kernel("add", (GLOBAL, "float*")))
+    return made
+
+
+def launch(r: SessionRig, event: int, queue: int = 3) -> None:
+    region = [1, 10, 0, SIZE]
+    r.say(Launch(event, queue, [], 12, "add", [0], [1024], [64], [region]))
+
+
+def write(r: SessionRig, event: int) -> None:
+    number = event - 1000
+    r.say(Write(event, 3, [], 10, 2 * number, 1, 1_000_000 + number))
+
+
+def read(r: SessionRig, event: int) -> None:
+    r.say(Read(event, 3, [], 10, 64, 64))
+
+
+def marker(r: SessionRig, event: int) -> None:
+    r.say(Marker(event, 4, [], False))
+
+
+def barrier_after_launch(r: SessionRig, event: int) -> None:
+    if event % 2:
+        launch(r, event, queue=4)
+    else:
+        r.say(Marker(event, 4, [], True))
+
+
+def create_and_release(r: SessionRig, event: int) -> None:
+    """Of a buffer that was written, while all before are still waited for."""
+    number = 10_000_000 + event
+    r.say(CreateBuffer(number, 1, 64, 1), Write(event, 3, [], number, 0, 64, 1_000_000 + event))
+    r.say(Release([number]))
+
+
+STEPS = [launch, write, read, marker, barrier_after_launch, create_and_release]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
+def test_a_command_costs_the_same_however_many_are_live(
+    step: Callable[[SessionRig, int], None],
+) -> None:
+    r = rig()
+    write(r, 1000 + SIZE // 4)
+    events = iter(range(1000, 1000 + 2 * N))
+
+    def some() -> None:
+        for _ in range(N // 2):
+            step(r, next(events))
+
+    some()
+    first = lines(some)
+    some()
+    assert lines(some) < 1.1 * first
+
+
+def test_what_is_done_costs_nothing_afterwards() -> None:
+    r = rig()
+    events = iter(range(1000, 1000 + 4 * N))
+
+    def some() -> None:
+        for _ in range(N):
+            launch(r, next(events))
+        r.run()
+        r.clear()
+
+    some()
+    first = lines(some)
+    assert lines(some) < 1.05 * first
+
+
+def test_a_launch_on_one_device_costs_the_same_however_many_there_are() -> None:
+    def cost(devices: int) -> int:
+        r = rig(devices)
+        launch(r, 1000)
+        return lines(lambda: launch(r, 1001))
+
+    assert cost(400) == cost(200)
+
+
+def test_a_whole_launch_of_the_cluster_costs_the_same_however_many_devices_there_are() -> None:
+    def cost(devices: int) -> int:
+        r = rig(devices)
+        one_group = [[0], [64], [64], [[1, 10, 0, SIZE]]]
+        r.say(Launch(1000, 2, [], 12, "add", *one_group))
+        return lines(lambda: r.say(Launch(1001, 2, [], 12, "add", *one_group)))
+
+    assert cost(400) == cost(200)
