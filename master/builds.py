@@ -7,7 +7,6 @@ used for afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
@@ -23,23 +22,6 @@ def build_message(program: Program, request: int, devices: list[int]) -> part.Bu
     """What tells a node to make a program."""
     return part.Build(
         program.id, request, devices, program.step, program.units, program.link_options
-    )
-
-
-def _is_kernel(entry: Any) -> bool:
-    """Whether this is [name, {device: [work-items in a group at most, ...]}, arguments]."""
-    return (
-        type(entry) is list
-        and len(entry) == 3
-        and type(entry[0]) is str
-        and type(entry[1]) is dict
-        and bool(entry[1])
-        and all(type(g) is list and g and type(g[0]) is int for g in entry[1].values())
-        and type(entry[2]) is list
-        and all(
-            type(a) is list and len(a) == 5 and type(a[1]) is str and type(a[3]) is int
-            for a in entry[2]
-        )
     )
 
 
@@ -74,8 +56,8 @@ class Builds:
         building = self.under_way.get(message.request)
         if building is None or node not in building.waiting:
             raise RemoteProtocolError(f"build {message.request} isn't under way on this node")
-        if not all(map(_is_kernel, message.kernels)):
-            raise RemoteProtocolError("malformed kernel in BuildDone")
+        if not all(groups for _, groups, _ in message.kernels):
+            raise RemoteProtocolError("a kernel without a device in BuildDone")
         building.waiting.discard(node)
         building.logs.extend(message.logs)
         if message.status < 0:
@@ -92,7 +74,7 @@ class Builds:
     def _join(self, building: Building, message: part.BuildDone) -> None:
         """Kernels must be the same on all nodes; their per-device facts are gathered."""
         if not building.kernels:
-            building.kernels = message.kernels
+            building.kernels = [[name, list(d), a] for name, d, a in message.kernels]
             return
         ours = {k[0]: k for k in building.kernels}
         if set(ours) != {k[0] for k in message.kernels}:
@@ -100,7 +82,7 @@ class Builds:
             building.message = "the devices of the context see different kernels in the program"
             return
         for name, devices, _ in message.kernels:
-            ours[name][1].update(devices)
+            ours[name][1].extend(devices)
 
     def node_lost(self, node: int, reason: str) -> None:
         """A node won't answer any more."""
@@ -119,7 +101,7 @@ class Builds:
                 name: KernelFacts(
                     name,
                     [(a[0], a[1], bool(a[3] & ARGUMENT_CONST)) for a in arguments],
-                    min(group[0] for group in groups.values()),
+                    min(group[0] for _, group in groups),
                 )
                 for name, groups, arguments in building.kernels
             }

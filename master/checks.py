@@ -38,8 +38,6 @@ def check_launch(m: session.Launch) -> None:
         raise RemoteProtocolError("an NDRange outside of what size_t can count")
     if m.local_size is not None and (len(m.local_size) != dimensions or min(m.local_size) < 1):
         raise RemoteProtocolError("the local size doesn't fit the global size")
-    for argument in m.arguments:
-        session.check_argument(argument)
 
 
 def check_rect(m: session.CopyRect) -> None:

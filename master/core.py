@@ -20,10 +20,11 @@ from master.objects import Executor
 from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
+from vcl.text import plain
 from vcl.wire.limits import executor_start_timeout_s, heartbeat_timeout_s
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
-from vcl.wire.messages.handshake import Hello, Refused, Welcome
+from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_hello
 
 
 @dataclass(slots=True)
@@ -88,19 +89,22 @@ class MasterCore:
     # ---- handshakes
 
     def _opened(self, opened: Opened) -> None:
-        role = opened.hello.role
+        role = opened.knock.role
         if role in ("client", "agent"):
-            if not _same(opened.hello.token, self._token):
+            if not _same(opened.knock.token, self._token):
                 self._refuse(
                     opened,
                     "token",
                     f"the token is wrong (from {opened.peer}): give the one that the master made, "
                     "in its state directory, with --token-file, VCL_TOKEN or connect(token=...)",
                 )
-            elif role == "client":
-                self._open_client(opened)
+                return
+            try:
+                hello = unpack_hello(opened.knock)
+            except RemoteProtocolError as error:
+                self._refuse(opened, "malformed", str(error))
             else:
-                self._open_agent(opened)
+                self._open_client(opened) if role == "client" else self._open_agent(opened, hello)
         else:
             self._open_session_end(opened)
 
@@ -125,14 +129,13 @@ class MasterCore:
         self._effects.append(Answer(opened.connection, welcome))
         self._effects.append(Log(f"session {number} from {opened.peer}"))
 
-    def _open_agent(self, opened: Opened) -> None:
-        hello = opened.hello
+    def _open_agent(self, opened: Opened, hello: Hello) -> None:
         same = self.nodes.named(hello.name) if hello.name else None
         if same is not None and same.incarnation != hello.incarnation:
             self._refuse(
                 opened,
                 "name",
-                f"a node named {hello.name!r} is connected already: choose another --name",
+                f"a node named {plain(hello.name)!r} is connected already: choose another --name",
             )
             return
         if same is not None:
@@ -146,42 +149,42 @@ class MasterCore:
             Answer(opened.connection, Welcome(software=self._software, node=node.id))
         )
         self._effects.append(
-            Log(f"node {node.name} from {opened.peer} with {len(node.devices)} devices")
+            Log(f"node {plain(node.name)} from {opened.peer} with {len(node.devices)} devices")
         )
+        for why in node.left_out:
+            self._effects.append(Log(f"node {plain(node.name)}: left out {why}"))
 
     def _open_session_end(self, opened: Opened) -> None:
         """client-bulk, executor and executor-bulk join a session by its key or a ticket."""
-        hello = opened.hello
-        live = self.sessions.get(hello.session or 0)
+        knock = opened.knock
+        live = self.sessions.get(knock.session or 0)
         node = None
-        if live is not None and hello.role == "client-bulk":
+        expected = ""
+        if live is not None and knock.role == "client-bulk":
             expected = live.key
         elif live is not None:
             executors = live.executors.items()
-            node = next((n for n, e in executors if str(e.endpoint) == hello.name), None)
-            expected = ""
+            node = next((n for n, e in executors if e.endpoint == knock.endpoint), None)
             if node is not None:
                 expected = ticket(live.key, node, live.executors[node].start)
-        else:
-            expected = ""
-        if live is None or not expected or not _same(hello.token, expected):
+        if live is None or not expected or not _same(knock.token, expected):
             self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
             return
-        taken = live.bulk if node is None else getattr(live.executors[node], _slot(hello))
+        taken = live.bulk if node is None else getattr(live.executors[node], _slot(knock.role))
         if taken is not None:
             self._refuse(opened, "session", "this end of the session is connected already")
             return
-        self._connections[opened.connection] = Connected(hello.role, hello.session, node)
+        self._connections[opened.connection] = Connected(knock.role, knock.session, node)
         self._effects.append(Answer(opened.connection, Welcome(software=self._software)))
-        assert hello.session is not None
+        assert knock.session is not None
         if node is None:
             live.bulk = opened.connection
-            self._effects.append(Bind(opened.connection, hello.session, CLIENT))
+            self._effects.append(Bind(opened.connection, knock.session, CLIENT))
         else:
             executor = live.executors[node]
-            setattr(executor, _slot(hello), opened.connection)
-            if hello.role == "executor-bulk":
-                self._effects.append(Bind(opened.connection, hello.session, executor.endpoint))
+            setattr(executor, _slot(knock.role), opened.connection)
+            if knock.role == "executor-bulk":
+                self._effects.append(Bind(opened.connection, knock.session, executor.endpoint))
             if executor.ready:
                 live.asked.pop(node, None)
                 self._send_queued(executor)
@@ -260,7 +263,7 @@ class MasterCore:
             endpoint,
             executor.start,
             ticket(live.key, node.id, executor.start),
-            [[device, index] for index, device in enumerate(node.devices)],
+            [[device, index] for device, index in node.devices.items()],
         )
         self._effects.append(Expect(number, endpoint))
         self._effects.append(Send(node.connection, [start]))
@@ -357,5 +360,5 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
-def _slot(hello: Hello) -> str:
-    return "control" if hello.role == "executor" else "bulk"
+def _slot(role: Role) -> str:
+    return "control" if role == "executor" else "bulk"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vcl.wire.messages.handshake import Hello
+from vcl.wire.messages.handshake import Knock
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Opened:
     """A connection said Hello. secret: fresh random text, used if a session begins."""
 
     connection: int
-    hello: Hello
+    knock: Knock
     peer: str
     secret: str
 

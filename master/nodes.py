@@ -6,11 +6,12 @@ sessions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from master.places import Place
+from vcl.text import plain
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
 
 _KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VERSION")
@@ -18,7 +19,11 @@ _KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VER
 
 @dataclass(slots=True)
 class Node:
-    """One incarnation of an agent. heard: when it last said something, in seconds."""
+    """One incarnation of an agent.
+
+    heard: when it last said something, in seconds. devices: index in the agent's inventory by
+    number. left_out: what is wrong with the others.
+    """
 
     id: int
     name: str
@@ -26,7 +31,27 @@ class Node:
     incarnation: str
     connection: int
     heard: float
-    devices: list[int] = field(default_factory=list)
+    devices: dict[int, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+_COUNTS = ("MAX_WORK_GROUP_SIZE", "MAX_COMPUTE_UNITS", "MAX_MEM_ALLOC_SIZE", "GLOBAL_MEM_SIZE")
+
+
+def why_unusable(info: Mapping[str, Any]) -> str | None:
+    """Why nobody could work with a device that describes itself so, or None."""
+    for name in ("NAME", "EXTENSIONS"):
+        if type(info.get(name)) is not str:
+            return f"its {name} isn't known"
+    for name in (*_COUNTS, "TYPE", "MEM_BASE_ADDR_ALIGN"):
+        if type(info.get(name)) is not int or info[name] <= 0:
+            return f"its {name} isn't known"
+    sizes = info.get("MAX_WORK_ITEM_SIZES")
+    if type(sizes) is not list or len(sizes) < 3:
+        return "its MAX_WORK_ITEM_SIZES aren't known"
+    if not all(type(s) is int and s > 0 for s in sizes):
+        return "its MAX_WORK_ITEM_SIZES aren't known"
+    return None
 
 
 class Nodes:
@@ -45,19 +70,23 @@ class Nodes:
         self._last_node += 1
         name = hello.name or f"node{self._last_node}"
         node = Node(self._last_node, name, hello.host, hello.incarnation, connection, now)
-        for description in hello.devices:
+        for index, description in enumerate(hello.devices):
+            info = description.info
+            why = why_unusable(info)
+            if why is not None:
+                node.left_out.append(f"device {index}: {why}")
+                continue
             self._last_device += 1
             device = self._last_device
-            node.devices.append(device)
+            node.devices[device] = index
             self._descriptions[device] = description
-            info = description.info
             self._places[device] = Place(
                 device,
                 node.id,
-                _text(info.get("NAME")),
+                plain(info["NAME"].strip()),
                 name,
-                _number(info.get("MAX_WORK_GROUP_SIZE"), 1),
-                _sizes(info.get("MAX_WORK_ITEM_SIZES")),
+                info["MAX_WORK_GROUP_SIZE"],
+                tuple(info["MAX_WORK_ITEM_SIZES"]),
                 tuple(str(info.get(name)) for name in _KIND),
             )
         self.by_id[node.id] = node
@@ -89,17 +118,3 @@ class Nodes:
             )
             for place in sorted(self._places.values(), key=lambda p: (p.node_name, p.device))
         ]
-
-
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else "unnamed device"
-
-
-def _number(value: Any, default: int) -> int:
-    return value if type(value) is int and value > 0 else default
-
-
-def _sizes(value: Any) -> tuple[int, ...]:
-    if isinstance(value, list) and len(value) >= 3 and all(type(v) is int for v in value):
-        return tuple(value)
-    return (1, 1, 1)

@@ -44,7 +44,7 @@ def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra
     """Put what an operation reported into its launch's record."""
     if operation.part is not None:
         record.parts[operation.part].start, record.parts[operation.part].end = start, end
-    elif type(extra) is list and extra and extra[0] == "conflict":
+    elif type(extra) is list:
         where = _argument(record, extra[1])
         record.mode = "whole"
         record.reason = (
@@ -68,20 +68,10 @@ def _argument(record: LaunchRecord, buffer: int) -> str:
     return "a buffer"
 
 
-def as_message(record: LaunchRecord) -> dict[str, Any]:
-    """The dictionary of a session.Report message."""
-    return {
-        "mode": record.mode,
-        "reason": record.reason,
-        "bytes_moved": record.bytes_moved,
-        "parts": [
-            {
-                "node": p.node,
-                "device": p.device,
-                "global_offset": list(p.global_offset),
-                "global_size": list(p.global_size),
-                "seconds": (p.end - p.start) / 1e9,
-            }
-            for p in record.parts
-        ],
-    }
+def as_message(record: LaunchRecord) -> list[Any]:
+    """The array of a session.Report message."""
+    parts = [
+        [p.node, p.device, list(p.global_offset), list(p.global_size), (p.end - p.start) / 1e9]
+        for p in record.parts
+    ]
+    return [record.mode, record.reason, record.bytes_moved, parts]

@@ -20,15 +20,20 @@ from vcl import transport
 from vcl.errors import RemoteProtocolError
 from vcl.links import ControlLink
 from vcl.release import VERSION
-from vcl.transport import Connection, ConnectionClosed, Server
+from vcl.transport import Connection, ConnectionClosed, Server, Settings
 from vcl.wire import codec, frame
 from vcl.wire.frame import Bytes
-from vcl.wire.limits import eager_total_bytes_max, handshake_timeout_s, heartbeat_interval_s
+from vcl.wire.limits import (
+    eager_total_bytes_max,
+    handshake_timeout_s,
+    heartbeat_interval_s,
+    websocket_bytes_max,
+)
 from vcl.wire.messages.handshake import (
     Refused,
     VersionMismatch,
-    pack_handshake,
-    unpack_hello,
+    pack_answer,
+    unpack_knock,
 )
 
 log = logging.getLogger("vcl-master")
@@ -65,7 +70,9 @@ class MasterServer:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; answers the real address. Raises OSError."""
-        self._server = await transport.serve(self._handle, host, port, http=_health)
+        self._server = await transport.serve(
+            self._handle, host, port, Settings(message_bytes_max=websocket_bytes_max), http=_health
+        )
         self._timer = asyncio.get_running_loop().create_task(self._tick())
         return self._server.address
 
@@ -92,13 +99,13 @@ class MasterServer:
         except (TimeoutError, ConnectionClosed):
             return
         try:
-            hello = unpack_hello(data)
+            knock = unpack_knock(data)
         except RemoteProtocolError as error:
             code = "version" if isinstance(error, VersionMismatch) else "malformed"
             refused = Refused.model_validate(
                 {"software": VERSION, "code": code, "reason": str(error)}
             )
-            connection.send_soon(pack_handshake(refused))
+            connection.send_soon(pack_answer(refused))
             await connection.close(1002, str(error)[:100])
             return
         self._connections[number] = connection
@@ -106,10 +113,10 @@ class MasterServer:
         self._links[number] = link
         reason = "the connection was closed"
         try:
-            self._feed([Opened(number, hello, connection.peer, secrets.token_hex(16))])
+            self._feed([Opened(number, knock, connection.peer, secrets.token_hex(16))])
             if number not in self._connections:
                 return
-            if hello.role.endswith("bulk"):
+            if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:
                 while True:
@@ -179,7 +186,7 @@ class MasterServer:
                     return  # its reading loop is about to say so
         elif isinstance(effect, Answer):
             connection = self._connections[effect.connection]
-            connection.send_soon(pack_handshake(effect.answer))
+            connection.send_soon(pack_answer(effect.answer))
             if isinstance(effect.answer, Refused):
                 log.warning("refused %s: %s", connection.peer, effect.answer.reason)
                 self._close(effect.connection, effect.answer.code)

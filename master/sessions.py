@@ -341,8 +341,6 @@ class Session:
         for message in messages:
             if isinstance(message, part.Done):
                 for row in message.operations:
-                    if len(row) != 6 or not all(type(n) is int for n in row[:4]):
-                        raise RemoteProtocolError("malformed row of Done")
                     self._operation_done(node, *row)
             elif isinstance(message, part.Printed):
                 self._printed(node, message)

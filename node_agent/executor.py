@@ -72,7 +72,7 @@ class Executor:
             role="executor-bulk",
             token=a.ticket,
             session=a.session,
-            name=str(a.node),
+            endpoint=a.node,
         )
         bulk, _ = await dial(a.url, hello)
         self._bulk = BulkLink(bulk, a.node, lambda t: self._feed([Streamed(t)]))

@@ -587,8 +587,8 @@ class Driver:
             names = program.get_info(cl.program_info.KERNEL_NAMES)
             for name in filter(None, names.split(";")):
                 facts = kernel_facts(cl, cl.Kernel(program, name), device.device)
-                entry = kernels.setdefault(facts[0], [facts[0], {}, facts[2]])
-                entry[1][number] = facts[1]
+                entry = kernels.setdefault(facts[0], [facts[0], [], facts[2]])
+                entry[1].append([number, facts[1]])
         if status < 0:
             kernels = {}
         done = part.BuildDone(m.request, status, message, logs, list(kernels.values()))

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.ids", PURE),
     ("vcl.ndrange", PURE),
     ("vcl.region", PURE),
+    ("vcl.text", PURE),
     ("vcl.wire", WIRE),
     ("vcl.wire.*", WIRE),
     ("vcl.transport", SHELL),

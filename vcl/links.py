@@ -22,7 +22,7 @@ from vcl.wire.messages.handshake import (
     Hello,
     Refused,
     Welcome,
-    pack_handshake,
+    pack_hello,
     unpack_answer,
 )
 
@@ -40,7 +40,7 @@ async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
             "is the address right?"
         ) from error
     try:
-        await connection.send(pack_handshake(hello))
+        await connection.send(pack_hello(hello))
         async with asyncio.timeout(handshake_timeout_s):
             answer = unpack_answer(await connection.recv())
     except TimeoutError as error:
@@ -75,15 +75,20 @@ class ControlLink:
     def __init__(self, connection: Connection, incoming: codec.Conversation) -> None:
         self.connection = connection
         self._numbering = Numbering()
+        self._encoder = frame.Encoder()
         self._incoming = incoming
 
     def send(self, messages: Sequence[Any]) -> None:
-        """Send a batch as one frame; on the loop's thread only. Raises ConnectionClosed."""
-        self.connection.send_soon(self._numbering.pack([codec.pack(m) for m in messages]))
+        """Send messages; on the loop's thread only.
+
+        Raises ConnectionClosed; ValueError, having sent none, if one of them can't be packed.
+        """
+        self.send_encoded([self._encoder.pack(codec.pack(m)) for m in messages])
 
     def send_encoded(self, messages: Sequence[bytes]) -> None:
-        """As `send`, of messages that are packed already; at least one."""
-        self.connection.send_soon(self._numbering.pack_encoded(messages))
+        """As `send`, of messages that are packed already."""
+        for data in self._numbering.pack(messages):
+            self.connection.send_soon(data)
 
     async def receive_arrays(self) -> list[list[Any]]:
         """The next batch that isn't empty, not yet checked; raises as `receive`."""
@@ -92,7 +97,7 @@ class ControlLink:
             if self._numbering.wants_acknowledgement:
                 # If the peer has closed meanwhile, the next recv says so, after what it sent.
                 with contextlib.suppress(ConnectionClosed):
-                    self.connection.send_soon(self._numbering.pack([]))
+                    self.connection.send_soon(self._numbering.acknowledgement())
             if messages:
                 return messages
 

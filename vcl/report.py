@@ -5,6 +5,7 @@ Owns: the report's shape and its printed form. Must not know: how it is fetched.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,19 +35,14 @@ class LaunchReport:
     bytes_moved: int
 
     @classmethod
-    def from_message(cls, report: dict[str, Any]) -> LaunchReport:
-        """From the dictionary of a session.Report message."""
+    def from_message(cls, report: Sequence[Any]) -> LaunchReport:
+        """From the array of a session.Report message."""
+        mode, reason, bytes_moved, rows = report
         parts = tuple(
-            PartReport(
-                p["node"],
-                p["device"],
-                tuple(p["global_offset"]),
-                tuple(p["global_size"]),
-                p["seconds"],
-            )
-            for p in report["parts"]
+            PartReport(node, device, tuple(offset), tuple(size), seconds)
+            for node, device, offset, size, seconds in rows
         )
-        return cls(report["mode"], report["reason"], parts, report["bytes_moved"])
+        return cls(mode, reason, parts, bytes_moved)
 
     def __str__(self) -> str:
         """A table for people."""

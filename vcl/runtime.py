@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from vcl.client_core import (
     Ended,
     EventState,
 )
-from vcl.errors import DEVICE_NOT_AVAILABLE, INVALID_VALUE, OperatingError
+from vcl.errors import DEVICE_NOT_AVAILABLE, INVALID_OPERATION, INVALID_VALUE, OperatingError
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
 from vcl.release import VERSION
@@ -190,11 +191,18 @@ class Runtime:
 
     def _wait_until(self, reached: Callable[[], bool]) -> None:
         """Wait, with the lock held once, until the core is as wanted."""
+        if threading.current_thread() is self._thread:
+            raise OperatingError(
+                INVALID_OPERATION,
+                "the garbage collector runs this destructor on the session's own thread, which "
+                "can't wait for itself",
+            )
         if self._leader != threading.get_ident():
             self._changed.wait_for(reached)
             return
         while not reached():
-            self._loop.run_forever()  # until something has changed
+            with _no_garbage_collection():
+                self._loop.run_forever()  # until something has changed
 
     def lead_to_end(self) -> bool:
         """Python is ending: from now on this thread runs the event loop while it waits.
@@ -217,7 +225,8 @@ class Runtime:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._leader = threading.get_ident()
-        self._loop.run_until_complete(self._adopt(*detached))
+        with _no_garbage_collection():
+            self._loop.run_until_complete(self._adopt(*detached))
         return True
 
     def _is_idle(self) -> bool:
@@ -484,6 +493,18 @@ class Runtime:
         self._thread.join(close_timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """While this thread runs the loop, no destructor of the program's may: it could wait."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _settle(written: asyncio.Future[None]) -> None:

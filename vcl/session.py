@@ -36,39 +36,36 @@ class Numbering:
         """Highest number that the peer has confirmed."""
         self._acknowledged_to_peer = 0
         self._kept: deque[tuple[int, bytes]] = deque()
+        self._pieces = frame.Pieces()
 
     @property
     def kept_count(self) -> int:
         """Frames kept because the peer hasn't confirmed them."""
         return len(self._kept)
 
-    def pack(self, messages: Sequence[Sequence[Any]]) -> bytes:
-        """The next frame; an empty one only acknowledges and has no number of its own."""
-        if messages:
+    def pack(self, messages: Sequence[bytes]) -> list[bytes]:
+        """The next frames, with these messages, which are packed already."""
+        frames = []
+        for content in frame.cut_into_frames(messages):
             self.sent += 1
-        data = frame.pack_control(self.sent if messages else 0, self.received, messages)
-        return self._keep(data, bool(messages))
-
-    def pack_encoded(self, messages: Sequence[bytes]) -> bytes:
-        """The next frame, of messages that are packed already; at least one."""
-        assert messages
-        self.sent += 1
-        return self._keep(frame.pack_encoded_control(self.sent, self.received, messages), True)
-
-    def _keep(self, data: bytes, numbered: bool) -> bytes:
+            frames.append(frame.pack_control(self.sent, self.received, content))
+            self._kept.append((self.sent, frames[-1]))
         self._acknowledged_to_peer = self.received
-        if numbered:
-            self._kept.append((self.sent, data))
-        return data
+        return frames
+
+    def acknowledgement(self) -> bytes:
+        """A frame that only acknowledges, and has no number of its own."""
+        self._acknowledged_to_peer = self.received
+        return frame.pack_control(0, self.received, [])
 
     def unpack(self, data: frame.Bytes) -> list[list[Any]]:
-        """The messages of a frame, none if it was seen before.
+        """The messages of a frame; none if it was seen before, or has part of one only.
 
         Raises RemoteProtocolError for a gap or an acknowledgement of what was never sent.
         """
-        sequence, acknowledged, messages = frame.unpack_control(data)
+        sequence, acknowledged, content = frame.unpack_control(data)
         self._confirm(acknowledged)
-        if not messages:
+        if not content:
             return []
         if sequence == 0:
             raise RemoteProtocolError("messages in a frame without a number")
@@ -79,7 +76,12 @@ class Numbering:
                 f"frame {sequence} came after frame {self.received}: one is missing"
             )
         self.received = sequence
-        return messages
+        if isinstance(content, frame.Piece):
+            message = self._pieces.take(content)
+            return [] if message is None else [message]
+        if self._pieces.under_way:
+            raise RemoteProtocolError("messages between the pieces of another")
+        return content
 
     @property
     def wants_acknowledgement(self) -> bool:

@@ -14,9 +14,10 @@ from master.effects import Answer, Close, Effect, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
+from tests.described import device
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
-from vcl.wire.messages.handshake import DeviceDescription, Hello
+from vcl.wire.messages.handshake import Hello, pack_hello, unpack_knock
 
 GLOBAL, CONSTANT, PRIVATE = 0x119B, 0x119C, 0x119E
 OPERATIONS = (
@@ -38,7 +39,7 @@ def kernel(name: str, *arguments: tuple[int, str], devices: Sequence[int] = ()) 
     for fact, (_, type_name) in zip(facts, arguments, strict=True):
         fact[1] = type_name.removeprefix("const ")
         fact[3] = int(fact[1] != type_name)
-    return [name, {device: [1024, [0, 0, 0], 0, 1, 0] for device in devices or [1]}, facts]
+    return [name, [[d, [1024, [0, 0, 0], 0, 1, 0, ""]] for d in devices or [1]], facts]
 
 
 class SessionRig:
@@ -164,14 +165,13 @@ class MasterRig:
         """A connection says Hello; answers its number."""
         self._last += 1
         hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
-        self.feed(Opened(self._last, hello, "peer:1", f"key{self._last}"))
+        knock = unpack_knock(pack_hello(hello))
+        self.feed(Opened(self._last, knock, "peer:1", f"key{self._last}"))
         return self._last
 
     def agent(self, name: str, devices: int = 1, incarnation: str | None = None) -> int:
         """An agent registers; answers its connection."""
-        info = {"NAME": f"cpu {name}", "MAX_WORK_GROUP_SIZE": 256,
-                "MAX_WORK_ITEM_SIZES": [256, 256, 256]}  # fmt: skip
-        described = [DeviceDescription(platform={}, info=info)] * devices
+        described = [device(NAME=f"cpu {name}")] * devices
         return self.open(
             "agent", name=name, incarnation=incarnation or name, devices=described
         )
@@ -210,6 +210,6 @@ class MasterRig:
 
     def join(self, start: node.StartExecutor) -> tuple[int, int]:
         """An executor dials in: bulk, then control; answers (control, bulk)."""
-        fields = {"token": start.ticket, "session": start.session, "name": str(start.node)}
+        fields = {"token": start.ticket, "session": start.session, "endpoint": start.node}
         bulk = self.open("executor-bulk", **fields)
         return self.open("executor", **fields), bulk

@@ -52,7 +52,7 @@ def test_the_joint_answer_has_every_device() -> None:
     assert (built.request, built.status) == (9, 0)
     assert sorted(built.logs) == [[1, 0, "a"], [2, 0, "b"], [3, 0, "c"]]
     ((name, devices, _),) = built.kernels
-    assert (name, set(devices)) == ("k", {1, 2, 3})
+    assert (name, {d for d, _ in devices}) == ("k", {1, 2, 3})
     assert rig.program.kernels["k"].arguments == [(*a, False) for a in arguments]
     assert not rig.builds.under_way
 

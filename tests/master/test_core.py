@@ -127,7 +127,7 @@ def test_a_ticket_is_used_once() -> None:
     start = m.asked(agent)
     m.join(start)
     for role in ("executor", "executor-bulk"):
-        m.open(role, start.ticket, session=1, name="1")
+        m.open(role, start.ticket, session=1, endpoint=1)
         assert "connected already" in m.answered().reason
 
 
@@ -136,7 +136,7 @@ def test_messages_wait_until_both_connections_of_an_executor_are_up() -> None:
     agent, client = m.agent("a"), begin(m)
     m.say(client, fill(20))
     start = m.asked(agent)
-    fields = {"token": start.ticket, "session": 1, "name": "1"}
+    fields = {"token": start.ticket, "session": 1, "endpoint": 1}
     control = m.open("executor", **fields)
     assert m.sent(control) == []
     m.say(client, fill(21))
@@ -234,7 +234,7 @@ def test_an_executor_that_comes_after_its_session_ended() -> None:
     m.say(client, fill(20))
     start = m.asked(agent)
     m.close(client)
-    m.open("executor", start.ticket, session=1, name="1")
+    m.open("executor", start.ticket, session=1, endpoint=1)
     assert m.answered().code == "session"
 
 
@@ -262,7 +262,7 @@ def test_an_agent_tells_that_an_executor_ended() -> None:
     start = m.asked(agent)
     m.say(agent, node.ExecutorEnded(1, 1, "ended by SIGSEGV"))
     assert "SIGSEGV" in events(m, client)[0][4]
-    m.open("executor", start.ticket, session=1, name="1")
+    m.open("executor", start.ticket, session=1, endpoint=1)
     assert m.answered().code == "session", "it's dead"
     m.say(agent, node.ExecutorEnded(1, 1, "again"), node.ExecutorEnded(9, 1, "of whom?"))
     assert m.effects == []
@@ -342,7 +342,7 @@ def test_an_executor_that_does_not_start_in_time() -> None:
     agent, client = m.agent("a"), begin(m)
     m.say(client, fill(20))
     start = m.asked(agent)
-    bulk = m.open("executor-bulk", start.ticket, session=1, name="1")
+    bulk = m.open("executor-bulk", start.ticket, session=1, endpoint=1)
     m.now = executor_start_timeout_s
     m.say(agent, node.Heartbeat(1))
     m.tick(executor_start_timeout_s)

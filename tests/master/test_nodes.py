@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from master.nodes import Node, Nodes
+from tests.described import INFO, device
 from vcl.wire.messages.handshake import DeviceDescription, Hello
-
-
-def device(**info: Any) -> DeviceDescription:
-    return DeviceDescription(platform={}, info=info)
 
 
 def add(nodes: Nodes, name: str, *devices: DeviceDescription) -> Node:
@@ -25,7 +22,7 @@ def add(nodes: Nodes, name: str, *devices: DeviceDescription) -> Node:
 def test_what_is_kept_of_an_agent() -> None:
     node = add(Nodes(), "a", device(), device())
     assert (node.id, node.name, node.host, node.incarnation) == (1, "a", "h", "i")
-    assert (node.connection, node.heard, node.devices) == (5, 1.5, [1, 2])
+    assert (node.connection, node.heard, node.devices) == (5, 1.5, {1: 0, 2: 1})
 
 
 def test_numbers_do_not_come_again() -> None:
@@ -33,7 +30,7 @@ def test_numbers_do_not_come_again() -> None:
     first = add(nodes, "a", device())
     nodes.remove(first)
     again = add(nodes, "a", device())
-    assert (again.id, again.devices) == (2, [2])
+    assert (again.id, again.devices) == (2, {2: 0})
     assert nodes.places([1, 2]) == nodes.places([2])
     assert list(nodes.by_id) == [2]
 
@@ -57,28 +54,41 @@ def test_places_come_in_the_order_asked_for() -> None:
     assert [p.device_name for p in nodes.places([2, 9, 1])] == ["two", "one"]
 
 
+def test_limits_are_taken_from_what_a_driver_said() -> None:
+    nodes = Nodes()
+    add(nodes, "a", device(MAX_WORK_GROUP_SIZE=64, MAX_WORK_ITEM_SIZES=[64, 32, 16]))
+    (place,) = nodes.places([1])
+    assert (place.group_items_max, place.item_sizes_max) == (64, (64, 32, 16))
+
+
 @pytest.mark.parametrize(
-    ("info", "group_items_max", "item_sizes_max"),
+    "info",
     [
-        (
-            {"MAX_WORK_GROUP_SIZE": 64, "MAX_WORK_ITEM_SIZES": [64, 32, 16]},
-            64,
-            (64, 32, 16),
-        ),
-        ({}, 1, (1, 1, 1)),
-        ({"MAX_WORK_GROUP_SIZE": {"error": -30}, "MAX_WORK_ITEM_SIZES": [8, 8]}, 1, (1, 1, 1)),
-        ({"MAX_WORK_GROUP_SIZE": True, "MAX_WORK_ITEM_SIZES": ["8", 8, 8]}, 1, (1, 1, 1)),
-        ({"MAX_WORK_GROUP_SIZE": 0, "MAX_WORK_ITEM_SIZES": "888"}, 1, (1, 1, 1)),
+        {"NAME": {"error": -30}},
+        {"EXTENSIONS": 1},
+        {"TYPE": 0},
+        {"MAX_WORK_GROUP_SIZE": {"error": -30}},
+        {"MAX_WORK_GROUP_SIZE": True},
+        {"GLOBAL_MEM_SIZE": -1},
+        {"MAX_WORK_ITEM_SIZES": [8, 8]},
+        {"MAX_WORK_ITEM_SIZES": ["8", 8, 8]},
+        {"MAX_WORK_ITEM_SIZES": "888"},
+        {"MAX_WORK_ITEM_SIZES": [8, 8, 0]},
     ],
 )
-def test_limits_are_taken_from_what_a_driver_may_have_said(
-    info: dict[str, Any], group_items_max: int, item_sizes_max: tuple[int, ...]
-) -> None:
+def test_a_device_that_nobody_could_work_with_is_left_out(info: dict[str, Any]) -> None:
     nodes = Nodes()
-    add(nodes, "a", device(**info))
-    (place,) = nodes.places([1])
-    assert (place.group_items_max, place.item_sizes_max) == (group_items_max, item_sizes_max)
-    assert place.device_name == "unnamed device"
+    node = add(nodes, "a", device(**info), device(NAME="good"))
+    assert [p.device_name for p in nodes.places([1, 2])] == ["good"]
+    assert node.devices == {1: 1}, "the index in the agent's inventory stays"
+    (why,) = node.left_out
+    assert why.startswith(f"device 0: its {next(iter(info))} ")
+
+
+def test_a_name_that_would_forge_a_line() -> None:
+    nodes = Nodes()
+    add(nodes, "a", device(NAME="gpu\n\x1b[31mroot"))
+    assert nodes.places([1])[0].device_name == r"gpu\n\x1b[31mroot"
 
 
 def test_clients_see_devices_by_the_names_of_their_nodes() -> None:
@@ -87,4 +97,4 @@ def test_clients_see_devices_by_the_names_of_their_nodes() -> None:
     add(nodes, "a", device(NAME="one"), device(NAME="two"))
     seen = [(d.node_name, d.device, d.node) for d in nodes.remote_devices()]
     assert seen == [("a", 2, 2), ("a", 3, 2), ("b", 1, 1)]
-    assert nodes.remote_devices()[0].description.info == {"NAME": "one"}
+    assert nodes.remote_devices()[0].description.info == INFO | {"NAME": "one"}

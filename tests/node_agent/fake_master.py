@@ -14,7 +14,14 @@ from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink, ControlLink
 from vcl.transport import Connection, ConnectionClosed
 from vcl.wire.messages import node, part
-from vcl.wire.messages.handshake import Hello, Refused, Welcome, pack_handshake, unpack_hello
+from vcl.wire.messages.handshake import (
+    Hello,
+    Refused,
+    Welcome,
+    pack_answer,
+    unpack_hello,
+    unpack_knock,
+)
 
 CONVERSATIONS = {"agent": node.FROM_AGENT, "executor": part.FROM_EXECUTOR}
 
@@ -40,14 +47,14 @@ class FakeMaster:
 
     async def _handle(self, connection: Connection, path: str) -> None:
         try:
-            hello = unpack_hello(await connection.recv())
+            hello = unpack_hello(unpack_knock(await connection.recv()))
         except (ConnectionClosed, RemoteProtocolError):
             return
         if self._refuse is not None:
             refused = Refused(software="9", code="session", reason=self._refuse)
-            await connection.send(pack_handshake(refused))
+            await connection.send(pack_answer(refused))
             return
-        await connection.send(pack_handshake(Welcome(software="9", node=1)))
+        await connection.send(pack_answer(Welcome(software="9", node=1)))
         link: Any
         if hello.role in CONVERSATIONS:
             link = ControlLink(connection, CONVERSATIONS[hello.role])

@@ -15,9 +15,9 @@ import pytest
 from node_agent import daemon
 from node_agent.daemon import Agent, AgentOptions, Executors, child_environment, run_agent
 from node_agent.executor import Assignment
+from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.errors import ConnectionProblem
-from vcl.wire import frame
 from vcl.wire.messages import node
 
 TIMEOUT_S = 60
@@ -123,7 +123,7 @@ async def test_an_executor_that_is_killed_is_reported_with_the_signal() -> None:
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         link.send([start(4)])
         hello, _ = await master.arrival("executor")
-        assert (hello.session, hello.token, hello.name) == (4, "ticket", "1")
+        assert (hello.session, hello.token, hello.endpoint) == (4, "ticket", 1)
         os.kill((await process_of(agent, 4)).pid, signal.SIGKILL)
         (ended,) = await told(link)
         assert (ended.session, ended.start) == (4, 64) and "SIGKILL" in ended.message
@@ -139,7 +139,7 @@ async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_
         link.send([node.StopExecutor(4), node.StopExecutor(9), start(5)])
         _, control = await master.arrival("executor")
         assert await stopped.wait() == -signal.SIGKILL
-        await control.connection.send(frame.pack_control(1, 0, [[99]]))
+        await control.connection.send(control_frame(1, 0, [[99]]))
         assert await told(link) == [
             node.ExecutorEnded(5, 65, "its process ended with status 1")
         ]  # fmt: skip

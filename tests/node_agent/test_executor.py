@@ -14,6 +14,7 @@ from typing import Any
 
 from node_agent.daemon import child_environment
 from node_agent.executor import Assignment
+from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.links import ControlLink
 from vcl.wire import frame
@@ -72,9 +73,9 @@ async def test_a_session_from_its_assignment_to_its_end() -> None:
     async with FakeMaster() as master, executor() as process:
         await assign(process, assignment(master.url))
         hello, bulk = await master.arrival("executor-bulk")
-        assert (hello.token, hello.session, hello.name) == ("the ticket", 3, "7")
+        assert (hello.token, hello.session, hello.endpoint) == ("the ticket", 3, 7)
         hello, control = await master.arrival("executor")
-        assert (hello.token, hello.session, hello.name) == ("the ticket", 3, "7")
+        assert (hello.token, hello.session, hello.endpoint) == ("the ticket", 3, 7)
         control.send([
             part.Allocate(11, 20, 64),
             part.FillRegion(1, [], 11, 20, 0, 64, b"ab"),
@@ -109,7 +110,7 @@ async def test_a_message_that_no_master_sends_ends_it() -> None:
     async with FakeMaster() as master, executor() as process:
         await assign(process, assignment(master.url))
         _, control = await master.arrival("executor")
-        await control.connection.send(frame.pack_control(1, 0, [[10, 1]]))
+        await control.connection.send(control_frame(1, 0, [[10, 1]]))
         _, errors = await process.communicate()
         assert process.returncode == 1 and b"master to executor" in errors
 

@@ -261,7 +261,8 @@ def test_what_a_build_tells(rig: Rig) -> None:
     ((device, status, _),) = built.logs
     assert (device, status) == (1, 0)
     ((name, groups, arguments),) = built.kernels
-    assert name == "k" and list(groups) == [1] and len(groups[1]) == 6
+    ((device, group),) = groups
+    assert (name, device, len(group)) == ("k", 1, 6)
     assert [a[1] for a in arguments] == ["float4*", "int*", "uint"]
     assert [a[4] for a in arguments] == ["a", "b", "c"]
     assert arguments[0][0] == 0x119B and arguments[2][0] == 0x119E

@@ -33,9 +33,10 @@ from typing import Any
 from master.core import MasterCore, ticket
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
+from tests.described import device
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
-from vcl.wire.messages.handshake import DeviceDescription, Hello, Welcome
+from vcl.wire.messages.handshake import Hello, Welcome, pack_hello, unpack_knock
 
 MESSAGES = {
     cls.__name__: cls
@@ -125,21 +126,17 @@ class Player:
         if role == "agent":
             found |= {"name": name, "incarnation": f"{name}-{number}", "devices": []}
             for index in range(int(fields.pop("devices", "1"))):
-                info = {
-                    "NAME": f"cpu{index}",
-                    "MAX_WORK_GROUP_SIZE": 64,
-                    "MAX_WORK_ITEM_SIZES": [64, 64, 64],
-                }
-                found["devices"].append(DeviceDescription(platform={}, info=info))
+                limits = {"MAX_WORK_GROUP_SIZE": 64, "MAX_WORK_ITEM_SIZES": [64, 64, 64]}
+                found["devices"].append(device(NAME=f"cpu{index}", **limits))
         elif role != "client":
             found["session"] = int(fields.pop("session"))
             found["token"] = self._keys.get(found["session"], "")
             if role != "client-bulk":
-                found["name"] = fields.pop("node")
+                found["endpoint"] = int(fields.pop("node"))
                 start = int(fields.pop("start", "1"))
-                found["token"] = ticket(found["token"], int(found["name"]), start)
+                found["token"] = ticket(found["token"], found["endpoint"], start)
         hello = Hello(software="1.0", role=role, **(found | fields))  # type: ignore[arg-type]
-        return Opened(number, hello, f"host-of-{name}", f"key-of-{name}")
+        return Opened(number, unpack_knock(pack_hello(hello)), f"host-of-{name}", f"key-of-{name}")
 
     # ---- effects
 
@@ -173,8 +170,8 @@ class Player:
             text += f" session={answer.session}"
         if answer.node is not None:
             text += f" node={answer.node}"
-        for device in answer.devices:
-            text += f" {device.device}={device.description.info['NAME']}@{device.node_name}"
+        for one in answer.devices:
+            text += f" {one.device}={one.description.info['NAME']}@{one.node_name}"
         return text
 
     def _shown(self, message: Any) -> str:

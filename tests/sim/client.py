@@ -262,7 +262,7 @@ class ClientShell:
         for message in messages:
             marks[type(message).__name__] += 1
             if isinstance(message, session.Report) and message.report is not None:
-                reason = message.report["reason"]
+                reason = message.report[1]
                 if "get_group_id" in reason:
                     marks["whole: the guard"] += 1
                 elif "single device" in reason:
@@ -370,7 +370,8 @@ class ClientShell:
 
     def next_frame(self, arrays: list[Any]) -> bytes:
         """A numbered frame of raw arrays."""
-        return self._control.numbering.pack(arrays)
+        (data,) = self._control.numbering.pack([frame.pack_value(array) for array in arrays])
+        return data
 
     def complaints(self) -> list[str]:
         """What is wrong with the reads, now that all is over."""

@@ -442,8 +442,8 @@ class Driver:
                     [a, t, 0, int(i not in kernel.writes and a == GLOBAL), "p"]
                     for i, (a, t) in enumerate(kernel.arguments)
                 ]
-                entry = kernels.setdefault(kernel.name, [kernel.name, {}, arguments])
-                entry[1][device] = [64, [0, 0, 0], 0, 1, 0]
+                entry = kernels.setdefault(kernel.name, [kernel.name, [], arguments])
+                entry[1].append([device, [64, [0, 0, 0], 0, 1, 0, ""]])
         logs = [[device, 0, ""] for device in m.devices]
         answer = part.BuildDone(m.request, 0, "", logs, list(kernels.values()))
         self._post([BuildEnded(answer)])

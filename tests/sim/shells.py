@@ -19,22 +19,24 @@ from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
 from node_agent.inputs import FromEndpoint, FromMaster, Streamed
+from tests.described import device
 from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
 from vcl.errors import RemoteProtocolError
 from vcl.session import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import codec, frame
+from vcl.wire.frame import pack_value
 from vcl.wire.limits import eager_total_bytes_max, heartbeat_interval_s
 from vcl.wire.messages import node, part
 from vcl.wire.messages.handshake import (
-    DeviceDescription,
     Hello,
     Refused,
     Welcome,
-    pack_handshake,
+    pack_answer,
+    pack_hello,
     unpack_answer,
-    unpack_hello,
+    unpack_knock,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Dialled:
         self.connection.down.deliver = self._first
         self.connection.down.ended = self._ended
         world.master.accept(self.connection, honest)
-        self.connection.up.send(pack_handshake(hello))
+        self.connection.up.send(pack_hello(hello))
 
     def _first(self, data: bytes) -> None:
         answer = unpack_answer(data)
@@ -79,13 +81,14 @@ class Dialled:
 
     def say(self, messages: Sequence[Any]) -> None:
         """Send control messages."""
-        self.connection.up.send(self.numbering.pack([codec.pack(m) for m in messages]))
+        for data in self.numbering.pack([pack_value(codec.pack(m)) for m in messages]):
+            self.connection.up.send(data)
 
     def hear(self, data: bytes, conversation: codec.Conversation) -> list[Any]:
         """The messages of a control frame."""
         arrays = self.numbering.unpack(data)
         if self.numbering.wants_acknowledgement:
-            self.connection.up.send(self.numbering.pack([]))
+            self.connection.up.send(self.numbering.acknowledgement())
         return conversation.unpack(arrays)
 
 
@@ -162,11 +165,11 @@ class MasterShell:
         connection.up.ended = lambda reason: self._ended(number, reason)
 
     def _hello(self, number: int, data: bytes) -> None:
-        hello = unpack_hello(data)
+        knock = unpack_knock(data)
         connection = self._connections[number]
-        deliver = self._relay if hello.role.endswith("bulk") else self._control
+        deliver = self._relay if knock.role.endswith("bulk") else self._control
         connection.up.deliver = lambda data: self._guarded(deliver, number, data)
-        self._feed(Opened(number, hello, "peer", f"secret {number}"))
+        self._feed(Opened(number, knock, "peer", f"secret {number}"))
 
     def _guarded(self, deliver: Callable[[int, bytes], None], number: int, data: bytes) -> None:
         try:
@@ -179,7 +182,7 @@ class MasterShell:
         numbering = self._numberings[number]
         messages = numbering.unpack(data)
         if numbering.wants_acknowledgement:
-            self._connections[number].down.send(numbering.pack([]))
+            self._connections[number].down.send(numbering.acknowledgement())
         if messages:
             self._feed(Received(number, messages))
 
@@ -222,11 +225,12 @@ class MasterShell:
                     trace(f"master to {effect.connection}: {effect.messages}")
                 connection = self._connections.get(effect.connection)
                 if connection is not None:
-                    arrays = [codec.pack(m) for m in effect.messages]
-                    connection.down.send(self._numberings[effect.connection].pack(arrays))
+                    packed = [pack_value(codec.pack(m)) for m in effect.messages]
+                    for data in self._numberings[effect.connection].pack(packed):
+                        connection.down.send(data)
             elif isinstance(effect, Answer):
                 connection = self._connections[effect.connection]
-                connection.down.send(pack_handshake(effect.answer))
+                connection.down.send(pack_answer(effect.answer))
                 if isinstance(effect.answer, Refused):
                     self._close(effect.connection, effect.answer.reason)
             elif isinstance(effect, Bind):
@@ -266,8 +270,7 @@ class AgentShell:
         self.dead = False
         self.silent = False
         self.executors: dict[int, ExecutorShell] = {}
-        info = {"NAME": "fake", "MAX_WORK_GROUP_SIZE": 64, "MAX_WORK_ITEM_SIZES": [64, 64, 64]}
-        description = DeviceDescription(platform={}, info=info)
+        description = device(MAX_WORK_GROUP_SIZE=64, MAX_WORK_ITEM_SIZES=[64, 64, 64])
         hello = Hello(
             software="sim",
             role="agent",
@@ -346,7 +349,7 @@ class ExecutorShell:
         s = self.start
         hello = Hello(
             software="sim", role="executor-bulk", token=s.ticket, session=s.session,
-            name=str(s.node),
+            endpoint=s.node,
         )  # fmt: skip
         dialled = self._bulk_dialled = Dialled(self._world, hello)
         self._bulk = Bulk(

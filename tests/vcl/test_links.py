@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from master.server import MasterServer
+from tests.frames import control
 from vcl import links, transport
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
@@ -16,7 +17,14 @@ from vcl.transport import Connection, ConnectionClosed, memory
 from vcl.wire import frame
 from vcl.wire.limits import chunk_bytes_max, unacknowledged_batches_max
 from vcl.wire.messages import session
-from vcl.wire.messages.handshake import Hello, Refused, Welcome, pack_handshake, unpack_hello
+from vcl.wire.messages.handshake import (
+    Hello,
+    Refused,
+    Welcome,
+    pack_answer,
+    unpack_hello,
+    unpack_knock,
+)
 
 HELLO = Hello(software="9.9", role="client", token="right")
 LONG_S = 20.0
@@ -63,8 +71,8 @@ async def test_a_welcome() -> None:
     hellos = []
 
     async def act(connection: Connection, hello: bytes) -> None:
-        hellos.append(unpack_hello(hello))
-        await connection.send(pack_handshake(Welcome(software="1.0", session=4, key="k")))
+        hellos.append(unpack_hello(unpack_knock(hello)))
+        await connection.send(pack_answer(Welcome(software="1.0", session=4, key="k")))
         await connection.send(b"next")
 
     connection, welcome = await dialled(act)
@@ -135,13 +143,13 @@ async def test_a_server_that_answers_garbage(data: bytes) -> None:
 
 
 async def test_a_server_of_another_version_that_welcomes() -> None:
-    text = await problem(answering(pack_handshake(Welcome(version=2, software="9"))))
-    assert "speaks version 2 of the protocol, this side 1: install the same vcl on both" in text
+    text = await problem(answering(pack_answer(Welcome(version=1, software="9"))))
+    assert "speaks version 1 of the protocol, this side 2: install the same vcl on both" in text
 
 
 async def test_a_refusal_shows_its_reason() -> None:
     refused = Refused(software="9", code="name", reason="choose another --name")
-    assert "refused: choose another --name" in await problem(answering(pack_handshake(refused)))
+    assert "refused: choose another --name" in await problem(answering(pack_answer(refused)))
 
 
 # The real master's refusals
@@ -170,12 +178,12 @@ async def test_the_masters_word_on_a_wrong_token(role: str, token: str) -> None:
 
 async def test_the_masters_word_on_another_version() -> None:
     text = await refusal(HELLO.model_copy(update={"version": 7}))
-    assert "the peer (vcl 9.9) version 7: install the same vcl on both" in text
+    assert "the peer version 7: install the same vcl on both" in text
 
 
 @pytest.mark.parametrize("role", ["client-bulk", "executor", "executor-bulk"])
 async def test_the_masters_word_on_an_unknown_session(role: str) -> None:
-    text = await refusal(HELLO.model_copy(update={"role": role, "session": 1, "name": "1"}))
+    text = await refusal(HELLO.model_copy(update={"role": role, "session": 1, "endpoint": 1}))
     assert "there is no such session" in text
 
 
@@ -205,10 +213,10 @@ async def test_batches_arrive_in_order_and_are_acknowledged() -> None:
     ("data", "text"),
     [
         (b"junk", "not a msgpack value"),
-        (frame.pack_control(2, 0, [[8, [1]]]), "one is missing"),
-        (frame.pack_control(1, 9, []), "was acknowledged"),
-        (frame.pack_control(1, 0, [[8, [1]], [8, "x"]]), "malformed Release"),
-        (frame.pack_control(1, 0, [[99]]), "client to master: unknown message code 99"),
+        (control(2, 0, [[8, [1]]]), "one is missing"),
+        (control(1, 9, []), "was acknowledged"),
+        (control(1, 0, [[8, [1]], [8, "x"]]), "malformed Release"),
+        (control(1, 0, [[99]]), "client to master: unknown message code 99"),
     ],
 )
 async def test_a_bad_control_frame(data: bytes, text: str) -> None:

@@ -6,27 +6,15 @@ import pytest
 
 from vcl.report import LaunchReport, PartReport
 
-MESSAGE = {
-    "mode": "merge",
-    "reason": "changed bytes are merged",
-    "bytes_moved": 1536,
-    "parts": [
-        {
-            "node": "left",
-            "device": "cpu",
-            "global_offset": [0, 0],
-            "global_size": [64, 32],
-            "seconds": 0.0012345,
-        },
-        {
-            "node": "right-hand",
-            "device": "cpu",
-            "global_offset": [0, 32],
-            "global_size": [64, 32],
-            "seconds": 0.25,
-        },
+MESSAGE = [
+    "merge",
+    "changed bytes are merged",
+    1536,
+    [
+        ["left", "cpu", [0, 0], [64, 32], 0.0012345],
+        ["right-hand", "cpu", [0, 32], [64, 32], 0.25],
     ],
-}
+]
 
 
 def test_from_a_message() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.frames import control
 from vcl.errors import RemoteProtocolError
 from vcl.session import Numbering
-from vcl.wire.frame import pack_control, unpack_control
+from vcl.wire.frame import pack_value, unpack_control
 from vcl.wire.limits import unacknowledged_batches_max
 
 
@@ -23,7 +26,9 @@ class End:
 
     def say(self, empty: bool = False) -> None:
         batch = [] if empty else [[7, len(self.said)], [8]]
-        self.under_way.append(self.numbering.pack(batch))
+        packed = [pack_value(message) for message in batch]
+        numbering = self.numbering
+        self.under_way += numbering.pack(packed) if batch else [numbering.acknowledgement()]
         if batch:
             self.said.append(batch)
 
@@ -82,27 +87,32 @@ def test_each_batch_arrives_once_and_in_order(steps: list[tuple[str, object]]) -
     assert [end.numbering.kept_count for end in ends] == [0, 0]
 
 
+def said(end: Numbering, *messages: list[Any]) -> list[Any]:
+    return [unpack_control(data) for data in end.pack([pack_value(m) for m in messages])]
+
+
 def test_numbers_begin_at_one_and_an_empty_frame_has_none() -> None:
     end = Numbering()
-    assert unpack_control(end.pack([[1]])) == (1, 0, [[1]])
-    assert unpack_control(end.pack([])) == (0, 0, [])
-    assert unpack_control(end.pack([[2], [3]])) == (2, 0, [[2], [3]])
+    assert said(end, [1]) == [(1, 0, [[1]])]
+    assert unpack_control(end.acknowledgement()) == (0, 0, [])
+    assert said(end, [2], [3]) == [(2, 0, [[2], [3]])]
+    assert end.pack([]) == []
     assert (end.sent, end.kept_count) == (2, 2)
 
 
 def test_a_gap_is_the_peers_error() -> None:
     end = Numbering()
-    end.unpack(pack_control(1, 0, [[1]]))
+    end.unpack(control(1, 0, [[1]]))
     with pytest.raises(RemoteProtocolError, match="frame 3 came after frame 1"):
-        end.unpack(pack_control(3, 0, [[1]]))
+        end.unpack(control(3, 0, [[1]]))
     assert end.received == 1
 
 
 def test_acknowledging_what_was_never_sent_is_the_peers_error() -> None:
     end = Numbering()
-    end.pack([[1]])
+    said(end, [1])
     with pytest.raises(RemoteProtocolError, match="frame 2 was acknowledged, 1 were sent"):
-        end.unpack(pack_control(0, 2, []))
+        end.unpack(control(0, 2, []))
     with pytest.raises(RemoteProtocolError):
         end.resume(2)
 
@@ -110,9 +120,9 @@ def test_acknowledging_what_was_never_sent_is_the_peers_error() -> None:
 def test_an_older_acknowledgement_changes_nothing() -> None:
     end = Numbering()
     for _ in range(3):
-        end.pack([[1]])
-    end.unpack(pack_control(0, 2, []))
-    end.unpack(pack_control(0, 1, []))
+        said(end, [1])
+    end.unpack(control(0, 2, []))
+    end.unpack(control(0, 1, []))
     assert (end.acknowledged, end.kept_count) == (2, 1)
 
 
@@ -120,7 +130,7 @@ def test_an_acknowledgement_is_due_after_so_many_batches() -> None:
     end = Numbering()
     for number in range(1, unacknowledged_batches_max + 1):
         assert not end.wants_acknowledgement
-        end.unpack(pack_control(number, 0, [[1]]))
+        end.unpack(control(number, 0, [[1]]))
     assert end.wants_acknowledgement
-    end.pack([])
+    end.acknowledgement()
     assert not end.wants_acknowledgement

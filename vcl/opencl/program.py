@@ -124,7 +124,7 @@ class _Program(Handle):
         if step != session.COMPILE:
             self._id, self._made = number, owner
             self._kernels = {
-                name: KernelFacts(name, groups, arguments)
+                name: KernelFacts(name, dict(groups), arguments)
                 for name, groups, arguments in built.kernels
             }
 

@@ -7,13 +7,19 @@ the messages inside a control frame mean (`messages`), or who sends them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
 from vcl.errors import RemoteProtocolError
-from vcl.wire.limits import chunk_bytes_max, message_bytes_max
+from vcl.wire.limits import (
+    batch_count_max,
+    chunk_bytes_max,
+    control_bytes_max,
+    message_bytes_max,
+    message_values_max,
+)
 
 Bytes = bytes | bytearray | memoryview
 
@@ -75,20 +81,50 @@ def unpack_bulk(data: Bytes) -> BulkFrame:
     return BulkFrame(kind, bool(flags & LAST), destination, source, transfer, offset, payload)
 
 
-def pack_control(sequence: int, acknowledged: int, messages: Sequence[Sequence[Any]]) -> bytes:
-    """A control frame: [sequence, acknowledged, messages]."""
-    packed: bytes = msgpack.packb((sequence, acknowledged, messages))
-    return packed
+class Piece(NamedTuple):
+    """A stretch of one message that is too long for a frame. remaining: bytes that follow it."""
+
+    data: bytes
+    remaining: int
 
 
-def pack_encoded_control(sequence: int, acknowledged: int, messages: Sequence[bytes]) -> bytes:
-    """As `pack_control`, of messages that an Encoder has packed."""
+def pack_control(sequence: int, acknowledged: int, content: Sequence[bytes] | Piece) -> bytes:
+    """A control frame: [sequence, acknowledged, messages], or a Piece in place of messages.
+
+    The messages are msgpack already.
+    """
     packer = msgpack.Packer(autoreset=False)
-    packer.pack_array_header(3)
+    packer.pack_array_header(3 if not isinstance(content, Piece) else 4)
     packer.pack(sequence)
     packer.pack(acknowledged)
-    packer.pack_array_header(len(messages))
-    return b"".join((packer.bytes(), *messages))
+    if isinstance(content, Piece):
+        packer.pack(content.data)
+        packer.pack(content.remaining)
+        return bytes(packer.bytes())
+    packer.pack_array_header(len(content))
+    return b"".join((packer.bytes(), *content))
+
+
+def cut_into_frames(messages: Sequence[bytes]) -> Iterator[list[bytes] | Piece]:
+    """Contents of frames that carry these messages, in order.
+
+    No frame has more than batch_count_max messages, or is longer than control_bytes_max.
+    """
+    batch: list[bytes] = []
+    room = control_bytes_max
+    for message in messages:
+        if batch and (len(message) > room or len(batch) >= batch_count_max):
+            yield batch
+            batch, room = [], control_bytes_max
+        if len(message) <= room:
+            batch.append(message)
+            room -= len(message)
+            continue
+        for start in range(0, len(message), control_bytes_max):
+            end = start + control_bytes_max
+            yield Piece(message[start:end], max(0, len(message) - end))
+    if batch:
+        yield batch
 
 
 class Encoder:
@@ -107,26 +143,69 @@ class Encoder:
         return packed
 
 
-def unpack_control(data: Bytes) -> tuple[int, int, list[list[Any]]]:
+def unpack_control(data: Bytes) -> tuple[int, int, list[list[Any]] | Piece]:
     """Take a control frame apart and check its outermost shape.
 
     Raises RemoteProtocolError for anything that isn't one.
     """
-    frame = unpack_value(data)
-    if (
-        type(frame) is not list
-        or len(frame) != 3
-        or type(frame[0]) is not int
-        or type(frame[1]) is not int
-        or type(frame[2]) is not list
-        or frame[0] < 0
-        or frame[1] < 0
-    ):
+    if len(data) > control_bytes_max + _CONTROL_HEAD_BYTES:
+        raise RemoteProtocolError(
+            f"control frame of {len(data)} bytes; longer messages travel in pieces"
+        )
+    frame = unpack_value(data, map_length=0)
+    if type(frame) is not list or len(frame) not in (3, 4) or not _are_counts(*frame[:2]):
         raise RemoteProtocolError("control frame isn't [sequence, acknowledged, messages]")
-    for message in frame[2]:
-        if type(message) is not list or not message or type(message[0]) is not int:
-            raise RemoteProtocolError("message isn't an array that begins with its code")
-    return frame[0], frame[1], frame[2]
+    sequence, acknowledged, content = frame[:3]
+    if len(frame) == 4:
+        if type(content) is not bytes or not _are_counts(frame[3]):
+            raise RemoteProtocolError("a piece isn't bytes and how many follow")
+        return sequence, acknowledged, Piece(content, frame[3])
+    if type(content) is not list or len(content) > batch_count_max:
+        raise RemoteProtocolError(f"messages of a frame aren't an array of {batch_count_max}")
+    for message in content:
+        _check_message(message)
+    return sequence, acknowledged, content
+
+
+_CONTROL_HEAD_BYTES = 64
+
+
+def _are_counts(*values: Any) -> bool:
+    return all(type(v) is int and v >= 0 for v in values)
+
+
+def _check_message(message: Any) -> None:
+    if type(message) is not list or not message or type(message[0]) is not int:
+        raise RemoteProtocolError("message isn't an array that begins with its code")
+
+
+class Pieces:
+    """Puts one long message after another together."""
+
+    def __init__(self) -> None:
+        self._data: list[bytes] = []
+        self._remaining: int | None = None
+
+    def take(self, piece: Piece) -> list[Any] | None:
+        """The message, with its last piece; raises RemoteProtocolError for a wrong piece."""
+        if self._remaining is None:
+            if len(piece.data) + piece.remaining > message_bytes_max:
+                raise RemoteProtocolError(f"a message is longer than {message_bytes_max} bytes")
+        elif self._remaining != len(piece.data) + piece.remaining or not piece.data:
+            raise RemoteProtocolError("a piece doesn't go on where the one before it ended")
+        self._data.append(piece.data)
+        self._remaining = piece.remaining
+        if piece.remaining:
+            return None
+        data, self._data, self._remaining = b"".join(self._data), [], None
+        message: list[Any] = unpack_value(data, map_length=0, values=message_values_max)
+        _check_message(message)
+        return message
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return self._remaining is not None
 
 
 def pack_value(value: Any) -> bytes:
@@ -135,14 +214,36 @@ def pack_value(value: Any) -> bytes:
     return packed
 
 
-def unpack_value(data: Bytes) -> Any:
-    """One msgpack value; raises RemoteProtocolError when `data` isn't exactly one."""
+def unpack_value(data: Bytes, map_length: int = -1, values: int | None = None) -> Any:
+    """One msgpack value; raises RemoteProtocolError when `data` isn't exactly one.
+
+    Keys of maps are str. map_length: entries that a map may have, -1 for any number. values: how
+    many values arrays may have in all, None for any number.
+    """
+    count = 0
+
+    def counted(array: list[Any]) -> list[Any]:
+        nonlocal count
+        count += len(array)
+        if values is not None and count > values:
+            raise ValueError("too many values")
+        return array
+
     try:
         return msgpack.unpackb(
             data,
-            strict_map_key=False,
+            strict_map_key=True,
             max_str_len=message_bytes_max,
             max_bin_len=message_bytes_max,
+            max_array_len=-1 if values is None else values,
+            max_map_len=map_length,
+            max_ext_len=0,
+            ext_hook=_refuse_extension,
+            list_hook=None if values is None else counted,
         )
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
-        raise RemoteProtocolError(f"not a msgpack value: {error!r}") from error
+        raise RemoteProtocolError(f"not a msgpack value: {type(error).__name__}") from error
+
+
+def _refuse_extension(code: int, data: bytes) -> Any:
+    raise ValueError("extension types aren't part of the protocol")

@@ -6,14 +6,33 @@ know: how they are enforced.
 
 from __future__ import annotations
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Both ends must speak exactly this version; see README.md, "Handshake"."""
 
-message_bytes_max = 64 * 2**20
-"""Largest WebSocket message that an end accepts."""
+control_bytes_max = 32 * 2**10
+"""Messages in one control frame together, or a piece of a longer one: what an end has to take in
+without doing anything else meanwhile."""
+
+message_bytes_max = 16 * 2**20
+"""Longest message, which travels in pieces."""
+
+message_values_max = 200_000
+"""Values in the arrays of one message that came in pieces."""
+
+hello_bytes_max = 4096
+"""Longest Hello of anybody but an agent."""
+
+agent_hello_bytes_max = 2**20
+"""Longest Hello of an agent."""
+
+agent_devices_max = 256
+"""Devices of one agent."""
 
 chunk_bytes_max = 2**20
 """Largest payload of one bulk chunk: bounds what a small message can be stuck behind."""
+
+websocket_bytes_max = chunk_bytes_max + 4096
+"""Largest WebSocket message that a master accepts: a chunk with its header."""
 
 eager_bytes_max = 64 * 2**10
 """Transfers up to this size may be sent before the receiver has granted credit."""
@@ -21,8 +40,8 @@ eager_bytes_max = 64 * 2**10
 eager_total_bytes_max = 4 * 2**20
 """Bytes of eager transfers that one sender may have without credit towards one receiver."""
 
-batch_count_max = 4096
-"""Commands after which a client sends its batch without being asked to."""
+batch_count_max = 256
+"""Messages in one control frame; after so many a client sends its batch without being asked to."""
 
 batch_bytes_max = 2**20
 """Bytes of inline data (sources, scalars) after which a client sends its batch."""
@@ -30,7 +49,7 @@ batch_bytes_max = 2**20
 staging_bytes_max = 2 * 2**30
 """Host bytes that a client keeps for writes that no node has yet taken."""
 
-source_bytes_max = 32 * 2**20
+source_bytes_max = 8 * 2**20
 """Largest program: its sources and the files that they may include."""
 
 source_files_max = 4096

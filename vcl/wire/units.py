@@ -11,7 +11,6 @@ the client's, absolute and normalised; those of files have no link on the way.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -72,7 +71,7 @@ def check_unit(unit: Any) -> None:
         raise RemoteProtocolError("a unit of a program is [source, options, folders, files]")
     for entry in unit[3]:
         if not _is_file(entry):
-            raise RemoteProtocolError(f"malformed file of a program: {reprlib.repr(entry)}")
+            raise RemoteProtocolError("malformed file of a program: its kind, path or contents")
     if len({entry[1] for entry in unit[3]}) != len(unit[3]):
         raise RemoteProtocolError("two files of a program have the same path")
     if unit_bytes(unit) > source_bytes_max:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 
@@ -98,11 +98,42 @@ def test_an_unknown_code(code: int) -> None:
         BOTH.unpack([[9], [code]])
 
 
-def test_the_text_names_the_fields_and_is_short() -> None:
+def test_the_text_names_the_field_and_repeats_nothing_that_came() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         BOTH.unpack([[9, "x" * 10_000]])
-    assert "Empty()" in str(caught.value)
-    assert len(str(caught.value)) < 300
+    assert str(caught.value) == "here to there: malformed Empty: 1 fields instead of 0"
+    with pytest.raises(RemoteProtocolError) as caught:
+        BOTH.unpack([_with("tables", [["x" * 10_000]])])
+    assert str(caught.value) == "here to there: malformed Everything.tables"
+
+
+class Rules(NamedTuple):
+    """Fields with rules."""
+
+    rows: list[Annotated[list[Any], codec.Row(int, codec.Status, list[str])]]
+    choice: Annotated[str, codec.Exactly("this")] | codec.Count | None
+
+
+RULES = codec.Conversation("by rules", {7: Rules})
+
+
+@pytest.mark.parametrize(
+    ("rows", "choice"),
+    [([], None), ([[1, 0, []], [2**63, -(2**31), ["x", "y"]]], "this"), ([], 0), ([], 2**63 - 1)],
+)
+def test_what_keeps_the_rules(rows: Any, choice: Any) -> None:
+    assert RULES.unpack([[7, rows, choice]]) == [Rules(rows, choice)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "choice"),
+    [([[]], None), ([[1, 0]], None), ([[1, 0, [], 0]], None), ([[1, 1, []]], None), ([1], None),
+     ([[1, -(2**31) - 1, []]], None), ([[True, 0, []]], None), ([[1, 0, [1]]], None),
+     ([], "that"), ([], -1), ([], 2**63), ([], True), ([[1, 0, []], [[1]]], None)],
+)  # fmt: skip
+def test_what_breaks_them(rows: Any, choice: Any) -> None:
+    with pytest.raises(RemoteProtocolError, match=r"by rules: malformed Rules\.(rows|choice)"):
+        RULES.unpack([[7, rows, choice]])
 
 
 def test_a_class_has_one_code() -> None:

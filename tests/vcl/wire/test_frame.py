@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.frames import control
 from vcl.errors import RemoteProtocolError
 from vcl.wire import frame
-from vcl.wire.limits import chunk_bytes_max
+from vcl.wire.limits import (
+    batch_count_max,
+    chunk_bytes_max,
+    control_bytes_max,
+    message_bytes_max,
+    message_values_max,
+)
 
+NO_MAP_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=12,
+)
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 
 NO_MAPS = bytes(0x90 if b & 0xF0 == 0x80 or b in (0xDE, 0xDF) else b for b in range(256))
@@ -20,7 +34,7 @@ JUNK_BYTES = st.binary(max_size=60).map(lambda junk: junk.translate(NO_MAPS))
 JUNK_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary()
     | st.floats(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | U64, inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=12,
 )  # fmt: skip
 
@@ -83,11 +97,58 @@ def test_junk_is_no_bulk_frame_or_one(junk: bytes) -> None:
     assert again == junk
 
 
-@given(U64, U64, st.lists(st.lists(JUNK_VALUES, max_size=3).map(lambda m: [7, *m]), max_size=3))
+@given(U64, U64, st.lists(st.lists(NO_MAP_VALUES, max_size=3).map(lambda m: [7, *m]), max_size=3))
 def test_control_frames_come_back(sequence: int, acknowledged: int, messages: list[object]) -> None:
-    data = frame.pack_control(sequence, acknowledged, messages)  # type: ignore[arg-type]
-    arrived = frame.unpack_control(memoryview(data))
-    assert frame.pack_control(*arrived) == data
+    data = control(sequence, acknowledged, messages)
+    assert frame.unpack_control(memoryview(data)) == (sequence, acknowledged, messages)
+
+
+@given(st.lists(st.integers(1, 90_000), max_size=40), st.integers(0, 600))
+def test_messages_are_cut_into_frames_and_put_together(sizes: list[int], small: int) -> None:
+    messages = [[7, bytes(size)] for size in sizes] + [[8]] * small
+    pieces = frame.Pieces()
+    arrived: list[Any] = []
+    for content in frame.cut_into_frames([frame.pack_value(m) for m in messages]):
+        data = frame.pack_control(1, 0, content)
+        assert len(data) <= control_bytes_max + 64
+        received = frame.unpack_control(data)[2]
+        if isinstance(received, frame.Piece):
+            message = pieces.take(received)
+            arrived += [] if message is None else [message]
+            assert pieces.under_way == (message is None)
+        else:
+            assert 0 < len(received) <= batch_count_max
+            arrived += received
+    assert arrived == messages
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ([(b"", message_bytes_max + 1)], "longer than 16777216 bytes"),
+        ([(b"ab", 5), (b"ab", 4)], "doesn't go on"),
+        ([(b"ab", 5), (b"", 5)], "doesn't go on"),
+        ([(b"\xc1", 0)], "not a msgpack value"),
+        ([(b"\xa1", 1), (b"a", 0)], "isn't an array that begins with its code"),
+        ([(b"\x92\x01\x81\xa1a", 1), (b"a", 0)], "not a msgpack value"),
+    ],
+)
+def test_pieces_that_do_not_fit(pieces: list[tuple[bytes, int]], text: str) -> None:
+    together = frame.Pieces()
+    with pytest.raises(RemoteProtocolError, match=text):
+        for data, remaining in pieces:
+            together.take(frame.Piece(data, remaining))
+
+
+def test_a_message_in_pieces_has_so_many_values() -> None:
+    message = frame.pack_value([7, *([[0] * 1000] * (message_values_max // 1000))])
+    with pytest.raises(RemoteProtocolError, match="not a msgpack value: ValueError"):
+        frame.Pieces().take(frame.Piece(message, 0))
+
+
+def test_a_long_control_frame() -> None:
+    with pytest.raises(RemoteProtocolError, match="longer messages travel in pieces"):
+        frame.unpack_control(control(1, 0, [[7, bytes(control_bytes_max + 64)]]))
 
 
 @pytest.mark.parametrize(
@@ -123,15 +184,17 @@ def test_junk_values_are_no_control_frame_or_one(value: object) -> None:
     data = msgpack.packb(value)
     assert frame.pack_value(frame.unpack_value(data)) == data
     try:
-        sequence, acknowledged, messages = frame.unpack_control(data)
+        sequence, acknowledged, content = frame.unpack_control(data)
     except RemoteProtocolError:
         return
-    assert [sequence, acknowledged, messages] == value
+    pieces = content if isinstance(content, frame.Piece) else [content]
+    assert [sequence, acknowledged, *pieces] == value
 
 
 @pytest.mark.parametrize(
     "data",
     [
+        b"\x81\x01\x01", b"\x81\xc0\x01", b"\xd4\x05a",
         b"", b"\xc1", b"\x92\x01", b"\x01\x01", b"\xdd\xff\xff\xff\xff", b"\xdb\x7f\xff\xff\xff",
         b"\xa1\xff", b"\xd7\xff" + b"\xff" * 8, b"\x91" * 100_000,
     ],

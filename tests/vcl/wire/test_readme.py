@@ -45,7 +45,7 @@ def type_name(annotation: Any) -> str:
         return f"[{type_name(arguments[0])}]"
     if origin is dict:
         return "map"
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return " or ".join(map(type_name, arguments))
     return TYPE_NAMES[annotation]
 
@@ -114,7 +114,10 @@ def test_kernel_arguments() -> None:
     forms = [row[0] for row in table_below("Kernel arguments")]
     assert forms[:2] == ["bin", "nil"]
     arrays = [form.strip("`[]").split(", ") for form in forms[2:]]
-    assert {int(array[0]): len(array) for array in arrays} == session.ARGUMENT_LENGTHS
+    [choices] = session.Argument.__metadata__  # type: ignore[attr-defined]
+    rows = [choice for choice in choices.choices if isinstance(choice, codec.Row)]
+    known = {row.fields[0].value: len(row.fields) for row in rows}
+    assert {int(array[0]): len(array) for array in arrays} == known
 
 
 def test_names_of_limits_in_the_text_exist() -> None:

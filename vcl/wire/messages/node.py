@@ -5,9 +5,11 @@ Owns: heartbeats and the start and stop of executors. The inventory of devices t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from vcl.wire.codec import Conversation
+from vcl.wire.codec import Conversation, Count, Row
+
+Offered = Annotated[list[int], Row(int, Count)]
 
 
 class StartExecutor(NamedTuple):
@@ -21,7 +23,7 @@ class StartExecutor(NamedTuple):
     node: int
     start: int
     ticket: str
-    devices: list[list[int]]
+    devices: list[Offered]
 
 
 class StopExecutor(NamedTuple):
@@ -33,7 +35,7 @@ class StopExecutor(NamedTuple):
 class Heartbeat(NamedTuple):
     """The agent lives. executors: of sessions that it runs."""
 
-    executors: int
+    executors: Count
 
 
 class ExecutorEnded(NamedTuple):

@@ -8,9 +8,19 @@ and has the client's id.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from vcl.wire.codec import Conversation
+from vcl.wire.codec import Conversation, Count, Exactly, OneOf, Row, Status
+from vcl.wire.messages.session import Argument, KernelInfo, Log, Unit
+
+Region = Annotated[list[int], Row(int, Count, Count, Count)]
+Incoming = Annotated[list[int], Row(int, int)]
+
+UNTOUCHED = "untouched"
+"""What a failed Run reports besides if the driver refused it, so that no byte was changed."""
+
+Extra = OneOf(None, Count, Exactly(UNTOUCHED), Row(Exactly("conflict"), int, Count))
+Ended = Annotated[list[Any], Row(int, Status, Count, Count, str | None, Extra)]
 
 
 class Allocate(NamedTuple):
@@ -41,7 +51,7 @@ class Build(NamedTuple):
     request: int
     devices: list[int]
     step: int
-    units: list[list[Any]]
+    units: list[Unit]
     link_options: str
 
 
@@ -64,7 +74,7 @@ class Run(NamedTuple):
     global_offset: list[int]
     global_size: list[int]
     local_size: list[int] | None
-    arguments: list[Any]
+    arguments: list[Argument]
 
 
 class FillRegion(NamedTuple):
@@ -147,7 +157,7 @@ class Snapshot(NamedTuple):
     waits: list[int]
     device: int
     merge: int
-    regions: list[list[int]]
+    regions: list[Region]
 
 
 class SendChanges(NamedTuple):
@@ -161,7 +171,7 @@ class SendChanges(NamedTuple):
     waits: list[int]
     device: int
     merge: int
-    regions: list[list[int]]
+    regions: list[Region]
     transfer: int
     endpoint: int
 
@@ -177,14 +187,14 @@ class Merge(NamedTuple):
     waits: list[int]
     device: int
     merge: int
-    regions: list[list[int]]
-    transfers: list[list[int]]
+    regions: list[Region]
+    transfers: list[Incoming]
     program: int
     kernel: str
     global_offset: list[int]
     global_size: list[int]
     local_size: list[int] | None
-    arguments: list[Any]
+    arguments: list[Argument]
 
 
 class CancelTransfer(NamedTuple):
@@ -194,29 +204,25 @@ class CancelTransfer(NamedTuple):
     message: str
 
 
-UNTOUCHED = "untouched"
-"""What a failed Run reports besides if the driver refused it, so that no byte was changed."""
-
-
 class Done(NamedTuple):
     """Operations that ended: [operation, status, start, end, message, extra] each.
 
     status: 0 or a negative OpenCL status. start, end: ns of the executor's wall clock. message:
-    None or why it failed. extra: None, or for SendChanges the bytes sent, for Merge the offset
-    of the conflict or None.
+    None or why it failed. extra: None, or for SendChanges the bytes sent, for Merge ["conflict",
+    buffer, offset], for Run UNTOUCHED.
     """
 
-    operations: list[list[Any]]
+    operations: list[Ended]
 
 
 class BuildDone(NamedTuple):
     """A build ended: logs [device, status, log] each; kernels as in session.Built."""
 
     request: int
-    status: int
+    status: Status
     message: str
-    logs: list[list[Any]]
-    kernels: list[list[Any]]
+    logs: list[Log]
+    kernels: list[KernelInfo]
 
 
 class Printed(NamedTuple):

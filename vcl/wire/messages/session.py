@@ -13,23 +13,37 @@ coordinates, addressing mode, filter mode] (a sampler).
 
 from __future__ import annotations
 
-import reprlib
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from vcl.errors import RemoteProtocolError
-from vcl.wire.codec import Conversation
+from vcl.wire.codec import Conversation, Count, Exactly, OneOf, Row, Status
 
 ARGUMENT_BUFFER = 1
 ARGUMENT_LOCAL = 2
 ARGUMENT_IMAGE = 3
 ARGUMENT_SAMPLER = 4
-ARGUMENT_LENGTHS = {
-    ARGUMENT_BUFFER: 4,
-    ARGUMENT_LOCAL: 2,
-    ARGUMENT_IMAGE: 10,
-    ARGUMENT_SAMPLER: 4,
-}
-"""Numbers in an argument of each kind, the kind included."""
+Argument = Annotated[
+    Any,
+    OneOf(
+        bytes,
+        None,
+        Row(Exactly(ARGUMENT_BUFFER), int, Count, Count),
+        Row(Exactly(ARGUMENT_LOCAL), Count),
+        Row(Exactly(ARGUMENT_IMAGE), int, *(Count for _ in range(8))),
+        Row(Exactly(ARGUMENT_SAMPLER), Count, Count, Count),
+    ),
+]
+
+
+Ended = Annotated[list[Any], Row(int, Status, Count, Count, str | None)]
+Log = Annotated[list[Any], Row(int, int, str)]
+ArgumentInfo = Annotated[list[Any], Row(int, str, int, int, str)]
+GroupInfo = Annotated[list[Any], Row(int, Row(int, int, int), int, int, int, str)]
+DeviceGroupInfo = Annotated[list[Any], Row(int, GroupInfo)]
+KernelInfo = Annotated[list[Any], Row(str, list[DeviceGroupInfo], list[ArgumentInfo])]
+File = Annotated[list[Any], Row(str, str, bytes)]
+Unit = Annotated[list[Any], Row(str, str, list[str], list[File])]
+ReportedPart = Annotated[list[Any], Row(str, str, list[int], list[int], float)]
+Reported = Annotated[list[Any], Row(str, str, int, list[ReportedPart])]
 
 
 class CreateContext(NamedTuple):
@@ -74,7 +88,7 @@ class BuildProgram(NamedTuple):
     context: int
     request: int
     step: int
-    units: list[list[Any]]
+    units: list[Unit]
     link_options: str
 
 
@@ -89,7 +103,7 @@ class SetUserEvent(NamedTuple):
     """status: 0 for complete, or a negative error."""
 
     event: int
-    status: int
+    status: Status
 
 
 class Release(NamedTuple):
@@ -109,7 +123,7 @@ class Launch(NamedTuple):
     global_offset: list[int]
     global_size: list[int]
     local_size: list[int] | None
-    arguments: list[Any]
+    arguments: list[Argument]
 
 
 class Write(NamedTuple):
@@ -217,28 +231,32 @@ class AskReport(NamedTuple):
 class EventsDone(NamedTuple):
     """Events that ended: [event, status, start, end, message] each; status 0 or negative."""
 
-    events: list[list[Any]]
+    events: list[Ended]
 
 
 class Built(NamedTuple):
     """A build ended.
 
-    logs: [device, status, log] each. kernels: [name, {device: work-group info}, [argument info]]
+    logs: [device, status, log] each. kernels: [name, [[device, work-group info]], [argument info]]
     each, the same on all devices.
     """
 
     request: int
-    status: int
+    status: Status
     message: str
-    logs: list[list[Any]]
-    kernels: list[list[Any]]
+    logs: list[Log]
+    kernels: list[KernelInfo]
 
 
 class Report(NamedTuple):
-    """How a launch was carried out, as `vcl.report.LaunchReport` takes it; None if forgotten."""
+    """How a launch was carried out; None if forgotten.
+
+    report: [mode, reason, bytes moved, parts]; a part is [node, device, global offset, global
+    size, seconds].
+    """
 
     request: int
-    report: dict[str, Any] | None
+    report: Reported | None
 
 
 class Push(NamedTuple):
@@ -336,13 +354,3 @@ def argument_region(argument: Any) -> tuple[int, int, int] | None:
     if type(argument) is list and argument[0] in (ARGUMENT_BUFFER, ARGUMENT_IMAGE):
         return argument[1], argument[2], argument[3]
     return None
-
-
-def check_argument(argument: Any) -> None:
-    """Raise RemoteProtocolError unless this is a kernel argument as this module describes."""
-    if argument is None or type(argument) is bytes:
-        return
-    numbers = type(argument) is list and all(type(x) is int and x >= 0 for x in argument)
-    if numbers and argument and ARGUMENT_LENGTHS.get(argument[0]) == len(argument):
-        return
-    raise RemoteProtocolError(f"malformed kernel argument {reprlib.repr(argument)}")

@@ -1,0 +1,27 @@
+"""Texts from elsewhere can't forge lines, or grow without end."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.text import clipped, plain
+
+
+@given(st.text(), st.integers(0, 50))
+def test_a_plain_text_is_one_line_of_printable_characters(text: str, length: int) -> None:
+    shown = plain(text, length)
+    assert shown.isprintable()
+    assert len(shown) <= 10 * length + 40
+
+
+def test_what_is_plain_stays() -> None:
+    assert plain("naïve GPU #1") == "naïve GPU #1"
+    assert plain("a\nb\x1b[0m\u202e") == r"a\nb\x1b[0m\u202e"
+    assert plain("\ud800") == r"\ud800"
+
+
+def test_a_long_text_says_how_much_is_missing() -> None:
+    assert clipped("abc", 3) == "abc"
+    assert clipped("abcdef", 2) == "ab... (4 more characters)"
+    assert clipped(clipped("x" * 10_000)) != "x" * 10_000

@@ -1,0 +1,27 @@
+"""Texts from elsewhere, made fit for a log line or an error.
+
+Owns: clipping and escaping. Must not know: where a text comes from.
+"""
+
+from __future__ import annotations
+
+failure_length_max = 2000
+"""Characters of one failure's text; what follows is cut off."""
+
+
+def clipped(text: str, length: int = failure_length_max) -> str:
+    """The text, or its beginning and how much is missing."""
+    if len(text) <= length:
+        return text
+    return f"{text[:length]}... ({len(text) - length} more characters)"
+
+
+def plain(text: str, length: int = 200) -> str:
+    """The text on one line: clipped, with everything that isn't printable escaped.
+
+    So it can't forge a line of a log, or send a terminal what it obeys.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in clipped(text, length)
+    )
