@@ -23,8 +23,8 @@ source_bytes_max = 1 << 18
 
 _declaration_bytes_max = 4096
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
-_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
+_COMMENT = re.compile(r"/\*(?:.*?\*/|(?P<open>.*))|//[^\n]*", re.DOTALL)
+_STRING = re.compile(r'"(?:\\.|[^"\\\n])*(?:"|(?P<open>))')
 _SPLICE = re.compile(r"(?:\\|\?\?/)[ \t]*\r?\n")
 _GLOBAL = re.compile(r"\b(?:__)?global\b")
 _CONST = re.compile(r"\b(?:__)?const(?:__)?\b")
@@ -50,7 +50,9 @@ def keeps_const(texts: Sequence[str], options: str) -> bool:
 
 
 def _keeps_const(source: str) -> bool:
-    text = _STRING.sub('""', _COMMENT.sub(" ", _SPLICE.sub("", source)))
+    # What isn't closed stays as it is: it is found once, and not again from each place within it.
+    text = _COMMENT.sub(lambda m: " " if m["open"] is None else m[0], _SPLICE.sub("", source))
+    text = _STRING.sub(lambda m: '""' if m["open"] is None else m[0], text)
     if '"' in text.replace('""', "") or "/*" in text or re.search(r"\\|%:|\?\?", text):
         return False  # not read as a compiler would
     for directive in _DIRECTIVE.findall(text):

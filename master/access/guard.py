@@ -42,6 +42,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 from master.access.files import Files
 
@@ -72,6 +73,10 @@ def judge(source: str | None, options: str, files: Files | None = None) -> Verdi
     return Verdict(True, "nothing in the program tells a part from the whole launch")
 
 
+identifier_chars_max = 1000
+"""A longer name isn't read: what rules cost may grow faster than the name."""
+
+
 class _Refused(Exception):
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
@@ -90,12 +95,14 @@ _REFUSED_NAMES = (
     ("printf", "{} output would lose its order"),
     ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
     ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),
-    ("image\\w*_t$|(?:read|write|get)_image|sampler_t$", "{}: images are not split yet"),
+    # (?>...): one "image" is enough, and looking on from each of many takes quadratic time.
+    ("^(?>\\w*?image)\\w*_t$|(?:read|write|get)_image|sampler_t$", "{}: images are not split yet"),
     ("intptr_t$|ptrdiff_t$", "{} can hold an address, which differs between devices"),
     ("^(?:to_global|to_local|to_private|get_fence|generic)$", "{} hides an address space"),
     ("^(?:goto|asm|extern|nosvm)$", "{} is not followed"),
 )
 _REFUSED_NAME = re.compile("|".join(f"({pattern})" for pattern, _ in _REFUSED_NAMES))
+_RESERVED = re.compile("__|_[A-Z]")
 
 _ATTRIBUTE = (
     "(?:reqd_work_group_size|work_group_size_hint|vec_type_hint|aligned|packed|unused"
@@ -107,7 +114,7 @@ _ATTRIBUTES = re.compile(
 _KNOWN_RESERVED = re.compile(
     "__(?:kernel|global|local|constant|private|attribute__|restrict(?:__)?|inline(?:__)?|const"
     "|signed__|LINE__|func__|VA_ARGS__|cplusplus|OPENCL_(?:C_)?VERSION__|ENDIAN_LITTLE__"
-    "|IMAGE_SUPPORT__|FAST_RELAXED_MATH__|EMBEDDED_PROFILE__)|_Bool|_+[A-Z0-9_]+_H_*"
+    "|IMAGE_SUPPORT__|FAST_RELAXED_MATH__|EMBEDDED_PROFILE__)|_Bool|_[A-Z0-9_]+_H_*"
     f"|__{_ATTRIBUTE}__"
 )
 _NUMBER = "(?:bool|u?char|u?short|u?int|u?long|half|float|double|size_t)"
@@ -145,8 +152,7 @@ _HARMLESS_OPTION = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str  # identifier, number, literal or mark
     text: str
     where: str  # "line 12" or "build options"
@@ -164,8 +170,11 @@ class _Names:
 
     functions_and_types: set[str] = field(default_factory=set)
     function_macros: set[str] = field(default_factory=set)
-    object_macros: dict[str, list[list[_Token]]] = field(default_factory=dict)
+    object_macros: dict[str, set[str]] = field(default_factory=dict)
+    """With what may stand before a "(" that follows one: the last names of its bodies."""
     runs: list[tuple[list[_Token], set[str]]] = field(default_factory=list)
+    callable: set[str] = field(default_factory=set)
+    """What was found to be known, with all that it may be expanded to, where all can be called."""
 
 
 _OPENING, _CLOSING = frozenset("({["), frozenset(")}]")
@@ -222,35 +231,44 @@ class _Text:
 def _lex(source: str, where: str | None = None, file: str = "") -> Iterator[_Token]:
     text = _Text(source, where, file)
     offset, token_end, starts_line = 0, 0, True
+    checked: set[str] = set()
     while offset < len(text.text):
         match = _LEXEME.match(text.text, offset)
-        here = text.where(offset)
         if match is None:
-            raise _Refused(here, f"{text.text[offset]} is not read, or not closed")
-        kind, found = str(match.lastgroup), match[0]
-        if why := _REFUSED_PAIRS.get(text.text[offset : offset + 2]) if kind == "mark" else None:
-            raise _Refused(here, why)
-        ambiguous = kind in ("comment", "literal") and text.has_loose_splice(offset, match.end())
-        if ambiguous or (found == "#" and text.has_loose_splice(token_end, offset)):
-            raise _Refused(here, "blanks between a backslash and its newline can be read two ways")
-        if kind == "literal" and offset and re.match(r"\w", text.text[offset - 1]):
-            raise _Refused(here, f"the literal {found:.40} has a prefix")
+            raise _Refused(text.where(offset), f"{text.text[offset]} is not read, or not closed")
+        kind, found, start, offset = str(match.lastgroup), match[0], offset, match.end()
+        if kind == "blank":
+            continue
         if kind == "newline":
             starts_line = True
-        elif kind not in ("blank", "comment"):
-            token = _Token(kind, found, here, offset, starts_line)
-            starts_line, token_end = False, match.end()
-            _check_name(token)
+            continue
+        if why := _REFUSED_PAIRS.get(text.text[start : start + 2]) if kind == "mark" else None:
+            raise _Refused(text.where(start), why)
+        ambiguous = kind in ("comment", "literal") and text.has_loose_splice(start, offset)
+        if ambiguous or (found == "#" and text.has_loose_splice(token_end, start)):
+            why = "blanks between a backslash and its newline can be read two ways"
+            raise _Refused(text.where(start), why)
+        if kind == "literal" and start and re.match(r"\w", text.text[start - 1]):
+            raise _Refused(text.where(start), f"the literal {found:.40} has a prefix")
+        if kind != "comment":
+            token = _Token(kind, found, text.where(start), start, starts_line)
+            starts_line, token_end = False, offset
+            if kind == "identifier" and found not in checked:
+                _check_name(token)
+                checked.add(found)
             yield token
-        offset = match.end()
 
 
 def _check_name(token: _Token) -> None:
-    name = token.text if token.kind == "identifier" else ""
+    """Refuse an identifier that a rule is against."""
+    name = token.text
+    if len(name) > identifier_chars_max:
+        why = f"the name {name:.40}... is longer than {identifier_chars_max} characters"
+        raise _Refused(token.where, why)
     if match := _REFUSED_NAME.search(name):
         assert match.lastindex
         raise _Refused(token.where, _REFUSED_NAMES[match.lastindex - 1][1].format(name))
-    if re.match("__|_[A-Z]", name) and not _KNOWN_RESERVED.fullmatch(name):
+    if _RESERVED.match(name) and not _KNOWN_RESERVED.fullmatch(name):
         raise _Refused(token.where, f"{name} is a compiler's own name, and not a known one")
 
 
@@ -317,7 +335,8 @@ class _Reading:
                 raise _Refused(token.where, "# outside a directive")
             else:
                 self._code.append(token)
-                self._depth += (token.text in _OPENING) - (token.text in _CLOSING)
+                if token.kind == "mark":
+                    self._depth += (token.text in _OPENING) - (token.text in _CLOSING)
         self._end_directive(directive, folder)
 
     def _end_directive(self, tokens: list[_Token], folder: str | None) -> None:
@@ -388,7 +407,7 @@ def _read_define(tokens: list[_Token], names: _Names) -> None:
     if parentheses != 2 * len(_pairs(body)) or re.fullmatch(f"_*{_ATTRIBUTE}_*", name.text):
         raise _Refused(name.where, f"#define {name.text} could hide a call or an attribute")
     if not body or body[0].text != "(" or body[0].offset != name.offset + len(name.text):
-        names.object_macros.setdefault(name.text, []).append(body)
+        names.object_macros.setdefault(name.text, set()).add(_last_name(body))
         names.runs.append((body, set()))
         return
     end = next((i for i, token in enumerate(body) if token.text == ")"), len(body))
@@ -465,12 +484,17 @@ def _callee_within(tokens: list[_Token], start: int, end: int, names: _Names) ->
 
 def _check_callable(token: _Token, uncallable: set[str], names: _Names) -> None:
     """Refuse `token` before "(" unless it, and all that it may be expanded to, is known."""
-    todo, seen = [token.text], set()
+    # Shared where nothing is uncallable: what was seen before was found to be known, or else
+    # nothing would be read any more.
+    seen: set[str] = set() if uncallable else names.callable
+    todo = [token.text]
     while todo:
         name = todo.pop()
-        bodies = [] if name in seen else names.object_macros.get(name, [])
+        if name in seen:
+            continue
         seen.add(name)
-        todo += [_last_name(body) for body in bodies]
+        bodies = names.object_macros.get(name, set())
+        todo += bodies
         own = bodies or name in names.functions_and_types or name in names.function_macros
         if name in uncallable or not (own or _CALLABLE.fullmatch(name)):
             raise _Refused(token.where, f"{token.text}() is neither defined here nor known")

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from master.access.constness import keeps_const
+from master.access.constness import keeps_const, source_bytes_max
 
 KEPT = {
     "nothing to take it away": "__kernel void f(__global const int *a, __global int *o) { o[0] = a[0] * 2; }",
@@ -74,3 +76,10 @@ def test_options_that_change_the_meaning(options: str) -> None:
 
 def test_every_file_counts() -> None:
     assert not keeps_const([KEPT["several kernels"], LOST["a cast"]], "")
+
+
+@pytest.mark.parametrize("unit", ["/*", '"\\', "kernel void f(", "__attribute__((", "global int *"])
+def test_hostile_text_takes_linear_time(unit: str) -> None:
+    start = time.process_time()
+    keeps_const([unit * ((source_bytes_max - 1) // len(unit))], "")
+    assert time.process_time() - start < 5

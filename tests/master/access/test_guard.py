@@ -311,13 +311,25 @@ def test_lines_count_splices() -> None:
         "__attribute__((unused(" * 10_000,
         "".join(f"#define a{i} a{i + 1}\n" for i in range(10_000)),
         "#define a (" + "f(x)(y)" * 10_000 + ")",
+        "image" * 88_000,
+        ("image" * 199 + "\n") * 2_000,
+        "".join("_" * 900 + f"{i}_a;\n" for i in range(2_000)),
+        "#define a0 sin\n" * 20_000 + "a0(1);\n" * 2_000,
+        "".join(f"#define a{i} a{i + 1}\n" for i in range(5_000)) + "a0(1);\n" * 5_000,
     ],
-    ids=["open", "pairs", "typedef", "comment", "splices", "attributes", "aliases", "calls"],
+    ids=["open", "pairs", "typedef", "comment", "splices", "attributes", "aliases", "calls",
+         "name", "names", "reserved", "again", "chain"],
 )
 def test_hostile_text_takes_linear_time(source: str) -> None:
     start = time.process_time()
     judge(source + "\na0(1);", "")
     assert time.process_time() - start < 20
+
+
+def test_names_that_are_too_long_are_refused() -> None:
+    assert judge("int " + "a" * 1000 + ";", "").may_split
+    reason = f"line 2: the name {'a' * 40}... is longer than 1000 characters"
+    assert refusal("\nint " + "a" * 1001 + ";") == reason
 
 
 FRAGMENTS = [*REFUSED, *VECTOR_ADD.split(), *SOBEL.split(" ")]
