@@ -1,13 +1,17 @@
 """Builds of programs on the nodes of a context, answered to the client as one.
 
-Owns: which nodes still have to answer, and the joint answer. Must not know: what a program is
-used for afterwards.
+Owns: which nodes still have to answer, waiting for the guard, and the joint answer. Must not know:
+what a program is used for afterwards, or how it is judged.
+
+The guard reads while the nodes build. A build that went well is answered when it has its verdict,
+for a launch needs one; one that failed needs none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from master.access.programs import Judgement
 from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
 from master.places import Place
@@ -41,13 +45,14 @@ class Builds:
             by_node.setdefault(place.node, []).append(place.device)
         building = Building(program, request, set(by_node))
         self.under_way[request] = building
+        self._ledger.for_guard.append((request, program.units))
         for node, devices in by_node.items():
             program.nodes.add(node)
             self._ledger.for_nodes[node].append(build_message(program, request, devices))
         if not by_node:
             building.status = DEVICE_NOT_AVAILABLE
             building.message = "no device of the context is connected any more"
-            self._finish(building)
+            self._finish_if_complete(building)
 
     def answered(self, node: int, message: part.BuildDone) -> None:
         """A node built, or failed to. Request 0 is a build that nobody waits for."""
@@ -68,8 +73,14 @@ class Builds:
                 building.status, building.message = message.status, where + message.message
         else:
             self._join(building, message)
-        if not building.waiting:
-            self._finish(building)
+        self._finish_if_complete(building)
+
+    def judged(self, request: int, judgement: Judgement) -> None:
+        """The guard's verdict; dropped if the build has failed meanwhile."""
+        building = self.under_way.get(request)
+        if building is not None:
+            building.program.verdict, building.program.keeps_const = judgement
+            self._finish_if_complete(building)
 
     def _join(self, building: Building, message: part.BuildDone) -> None:
         """Kernels must be the same on all nodes; their per-device facts are gathered."""
@@ -91,10 +102,11 @@ class Builds:
                 building.waiting.discard(node)
                 if not building.waiting and not building.kernels and building.status == 0:
                     building.status, building.message = DEVICE_NOT_AVAILABLE, reason
-                if not building.waiting:
-                    self._finish(building)
+                self._finish_if_complete(building)
 
-    def _finish(self, building: Building) -> None:
+    def _finish_if_complete(self, building: Building) -> None:
+        if building.waiting or (building.status == 0 and building.program.verdict is None):
+            return
         del self.under_way[building.request]
         if building.status == 0:
             building.program.kernels = {

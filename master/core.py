@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Log, Send
-from master.inputs import Closed, Input, Opened, Received, Tick
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send
+from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
 from master.objects import Executor
 from master.sessions import Session
@@ -80,6 +80,11 @@ class MasterCore:
                 self._opened(one)
             elif isinstance(one, Closed):
                 self._closed(one)
+            elif isinstance(one, Judged):
+                if one.session in self.sessions:
+                    live = self.sessions[one.session]
+                    live.session.judged(one.request, one.judgement)
+                    self._flush(live)
             else:
                 assert isinstance(one, Tick)
                 self._tick()
@@ -234,6 +239,9 @@ class MasterCore:
     def _flush(self, live: Live) -> None:
         """Send what the session has for its client and executors; ask for executors."""
         ledger = live.session.ledger
+        for request, units in ledger.for_guard:
+            self._effects.append(Judge(live.session.number, request, units))
+        ledger.for_guard = []
         if ledger.for_client:
             self._effects.append(Send(live.control, ledger.for_client))
             ledger.for_client = []

@@ -61,10 +61,19 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """Have the guard read a program; answered by Judged. request: of its build."""
+
+    session: int
+    request: int
+    units: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Something that the operator should read."""
 
     text: str
 
 
-Effect = Answer | Send | Bind | Expect | Forget | Close | Log
+Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log

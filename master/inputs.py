@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from master.access.programs import Judgement
 from vcl.wire.messages.handshake import Knock
 
 
@@ -39,8 +40,17 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The guard's answer to Judge. Both may be gone: the session, and the build."""
+
+    session: int
+    request: int
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `now` of the call says how much."""
 
 
-Input = Opened | Received | Closed | Tick
+Input = Opened | Received | Closed | Judged | Tick

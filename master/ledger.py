@@ -1,7 +1,7 @@
 """The operations of one session that aren't done, and the messages that go out with them.
 
 Owns: ids of operations and transfers, who waits for what across executors, and the outboxes per
-node and for the client. Must not know: why an operation exists.
+node, for the client and for the guard. Must not know: why an operation exists.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ class Ledger:
         """Messages to executors since the owner last took them, by node."""
         self.for_client: list[Any] = []
         """Messages to the client since the owner last took them."""
+        self.for_guard: list[tuple[int, list[list[Any]]]] = []
+        """(request, units) of builds since the owner last took them."""
         self.staged_bytes = 0
         """Bytes of the client's copies that it hasn't been told to drop."""
         self._staged: dict[int, int] = {}

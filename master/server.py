@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Log, Send
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send
 from master.inputs import Closed, Input, Opened, Received, Tick
+from master.judging import Judging
 from vcl import transport
 from vcl.errors import RemoteProtocolError
 from vcl.links import ControlLink
@@ -58,6 +59,7 @@ class MasterServer:
 
     def __init__(self, token: str) -> None:
         self._core = MasterCore(token, VERSION)
+        self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
         self._connections: dict[int, Connection] = {}
         self._bulk: dict[tuple[int, int], Connection] = {}
@@ -74,6 +76,7 @@ class MasterServer:
             self._handle, host, port, Settings(message_bytes_max=websocket_bytes_max), http=_health
         )
         self._timer = asyncio.get_running_loop().create_task(self._tick())
+        await self._judging.start()
         return self._server.address
 
     async def close(self) -> None:
@@ -82,6 +85,7 @@ class MasterServer:
             self._timer.cancel()
         if self._server is not None:
             await self._server.close()
+        await self._judging.close()
 
     async def _tick(self) -> None:
         while True:
@@ -200,6 +204,9 @@ class MasterServer:
             self._early[effect.session, effect.endpoint] = _Early()
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
+            self._judging.forget(effect.session)
+        elif isinstance(effect, Judge):
+            self._judging.ask(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
         else:

@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from master.access.constness import keeps_const
-from master.access.files import Files
-from master.access.guard import judge
+from master.access.programs import Judgement
 from master.builds import Builds
 from master.checks import check_build, check_launch, check_rect, regions
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
@@ -37,7 +35,8 @@ OUT_OF_ORDER = 1
 class Session:
     """The state of one session.
 
-    After each call, `ledger.for_client` and `ledger.for_nodes` hold what is to be sent.
+    After each call, `ledger.for_client` and `ledger.for_nodes` hold what is to be sent, and
+    `ledger.for_guard` what is to be judged.
     """
 
     def __init__(
@@ -122,12 +121,6 @@ class Session:
         context = self._find(self.contexts, m.context, "context")
         check_build(m)
         program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
-        verdicts = [judge(u[0], u[1], Files(u[2], u[3])) for u in m.units]
-        program.verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
-        program.keeps_const = all(
-            keeps_const([u[0], *(data.decode("latin-1") for _, _, data in u[3])], u[1])
-            for u in m.units
-        )
         self.programs[m.program] = program
         self._builds.start(program, m.request)
 
@@ -333,6 +326,10 @@ class Session:
                 self._send_report(command.event, request)
         if ended:
             self.ledger.for_client.append(session.EventsDone(ended))
+
+    def judged(self, request: int, judgement: Judgement) -> None:
+        """The guard has read the program of a build."""
+        self._builds.judged(request, judgement)
 
     # ---- from executors
 

@@ -47,6 +47,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.settings", SHELL),
     ("vcl.stdout", SHELL),
     ("master.__main__", FACE),
+    ("master.access.reader", SHELL),
+    ("master.judging", SHELL),
     ("master.server", SHELL),
     ("node_agent.__main__", FACE),
     ("node_agent.daemon", SHELL),

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Close, Effect, Send
-from master.inputs import Closed, Input, Opened, Received, Tick
+from master.effects import Answer, Close, Effect, Judge, Send
+from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
@@ -43,7 +44,10 @@ def kernel(name: str, *arguments: tuple[int, str], devices: Sequence[int] = ()) 
 
 
 class SessionRig:
-    """A session on places that may come and go; context 1 is the cluster device's, queue 2 too."""
+    """A session on places that may come and go; context 1 is the cluster device's, queue 2 too.
+
+    Programs are judged at once.
+    """
 
     def __init__(self, *places: Place, split: bool = True, properties: int = 0) -> None:
         self._places = list(places)
@@ -73,6 +77,9 @@ class SessionRig:
 
     def _take(self) -> None:
         ledger = self.session.ledger
+        for request, units in ledger.for_guard:
+            self.session.judged(request, judge_program(units))
+        ledger.for_guard = []
         self.client += ledger.for_client
         ledger.for_client = []
         for number in list(ledger.for_nodes):
@@ -154,11 +161,16 @@ class MasterRig:
         self.now = 0.0
         self.effects: list[Effect] = []
         """Of the last input."""
+        self.judges = True
+        """Whether programs are judged at once."""
         self._last = 0
 
     def feed(self, *inputs: Input) -> list[Effect]:
         """Feed inputs; answers the effects."""
         self.effects = self.core.handle(inputs, self.now)
+        for effect in [e for e in self.effects if isinstance(e, Judge) and self.judges]:
+            judged = Judged(effect.session, effect.request, judge_program(effect.units))
+            self.effects += self.core.handle([judged], self.now)
         return self.effects
 
     def open(self, role: str, token: str = "token", **fields: Any) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from master.access.guard import Verdict
+from master.access.programs import Judgement
 from master.builds import Builds
 from master.ledger import Ledger
 from master.objects import Context, Program
@@ -15,12 +17,17 @@ PLACES = [place(1, 1), place(2, 1), place(3, 2)]
 UNITS = [["source", "-O"]]
 
 
+WHOLE = Verdict(False, "a reason")
+
+
 class Rig:
-    def __init__(self, places=PLACES) -> None:
+    """verdict: None if the guard hasn't answered."""
+
+    def __init__(self, places=PLACES, verdict=WHOLE) -> None:
         self.ledger = Ledger()
         self.builds = Builds(self.ledger, lambda _: places)
         context = Context(1, [1, 2, 3], True)
-        self.program = Program(5, context, session.BUILD, UNITS, "-link")
+        self.program = Program(5, context, session.BUILD, UNITS, "-link", verdict)
         self.builds.start(self.program, 9)
 
     def answer(self, node, *kernels, status=0, message="", logs=()):
@@ -86,6 +93,39 @@ def test_a_failed_build_leaves_the_kernels_of_the_one_before() -> None:
 
 def test_without_devices_the_answer_comes_at_once() -> None:
     assert Rig(places=[]).built.status == DEVICE_NOT_AVAILABLE
+
+
+def test_the_guard_is_asked_and_waited_for() -> None:
+    rig = Rig(verdict=None)
+    assert rig.ledger.for_guard == [(9, UNITS)]
+    rig.answer(1, kernel("k"))
+    rig.answer(2, kernel("k"))
+    assert not rig.ledger.for_client and not rig.program.kernels
+    rig.builds.judged(8, Judgement(WHOLE, False))
+    assert not rig.ledger.for_client
+    rig.builds.judged(9, Judgement(WHOLE, True))
+    assert rig.built.status == 0 and set(rig.program.kernels) == {"k"}
+    assert rig.program.verdict is WHOLE and rig.program.keeps_const
+    rig.builds.judged(9, Judgement(WHOLE, True))
+    assert not rig.builds.under_way
+
+
+def test_a_verdict_may_come_first() -> None:
+    rig = Rig(verdict=None)
+    rig.builds.judged(9, Judgement(WHOLE, True))
+    rig.answer(1, kernel("k"))
+    assert not rig.ledger.for_client
+    rig.answer(2, kernel("k"))
+    assert rig.built.status == 0
+
+
+def test_a_failed_build_does_not_wait_for_the_guard() -> None:
+    rig = Rig(verdict=None)
+    rig.answer(1, kernel("k"))
+    rig.answer(2, status=-11)
+    assert rig.built.status == -11
+    rig.builds.judged(9, Judgement(WHOLE, True))
+    assert rig.built.status == -11
 
 
 def test_a_lost_node_is_not_waited_for() -> None:

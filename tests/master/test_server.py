@@ -13,6 +13,7 @@ from master.ledger import SECOND_LIVES
 from master.server import MasterServer
 from tests.described import device
 from tests.frames import control as control_frame
+from tests.master.rigs import GLOBAL, kernel
 from vcl import transport
 from vcl.links import BulkLink, ControlLink, dial
 from vcl.transfers import GrantCredit
@@ -183,6 +184,33 @@ async def test_a_command_goes_to_an_executor_and_its_end_comes_back(cluster: Clu
     assert isinstance(allocate, part.Allocate) and isinstance(operation, part.FillRegion)
     executor.send([part.Done([[operation.operation, 0, 5, 6, None, None]])])
     assert await client.receive() == [session.EventsDone([[20, 0, 5, 6, None]])]
+
+
+async def test_a_build_is_answered_with_the_guards_verdict(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    units = [["kernel void k(global int *x) { printf; }", "", [], []]]
+    client.send([session.BuildProgram(5, 1, 7, session.BUILD, units, "")])
+    executor, _ = await cluster.executor(agent)
+    (build,) = await executor.receive()
+    assert isinstance(build, part.Build)
+    executor.send([part.BuildDone(7, 0, "", [], [kernel("k", (GLOBAL, "int*"))])])
+    assert [m.request for m in await client.receive()] == [7]
+    verdict = cluster.server._core.sessions[1].session.programs[5].verdict
+    assert verdict is not None and verdict.reason.startswith("line 1: printf")
+
+
+async def test_the_guard_forgets_a_session_that_is_over(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    hostile = [["x += y - z;\n" * 100_000, "", [], []]]
+    client.send([session.BuildProgram(n, 1, n, session.BUILD, hostile, "") for n in (5, 6)])
+    await agent.receive()
+    judging = cluster.server._judging
+    (reading,) = judging._reading.values()
+    await client.connection.close()
+    await asyncio.wait([reading])
+    assert reading.cancelled() and not judging._waiting
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ The effects are
     NAME bound session.endpoint        bulk for an endpoint goes there
     NAME closed: why
     log: text
+
+Programs are judged at once, before the next input.
 """
 
 from __future__ import annotations
@@ -30,9 +32,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from master.access.programs import judge_program
 from master.core import MasterCore, ticket
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Send
-from master.inputs import Closed, Input, Opened, Received, Tick
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Send
+from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from tests.described import device
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
@@ -91,9 +94,19 @@ class Player:
         """Feed the inputs of a block; answers the effects as lines."""
         lines: list[str] = []
         for one in self._inputs(block.inputs):
-            for effect in self._core.handle([one], self._now):
-                lines += self._effect(effect)
+            lines += self._feed(one)
         return lines
+
+    def _feed(self, one: Input) -> list[str]:
+        lines: list[str] = []
+        judged: list[Judged] = []
+        for effect in self._core.handle([one], self._now):
+            if isinstance(effect, Judge):
+                judgement = judge_program(effect.units)
+                judged.append(Judged(effect.session, effect.request, judgement))
+            else:
+                lines += self._effect(effect)
+        return lines + [line for answer in judged for line in self._feed(answer)]
 
     # ---- inputs
 

@@ -10,11 +10,13 @@ Long because it holds the three shells, which share their links.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Expect, Forget, Log, Send
-from master.inputs import Closed, Opened, Received, Tick
+from master.effects import Answer, Bind, Close, Expect, Forget, Judge, Log, Send
+from master.inputs import Closed, Judged, Opened, Received, Tick
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
@@ -152,6 +154,9 @@ class MasterShell:
         self._bound: dict[int, tuple[int, int]] = {}
         self._early: dict[tuple[int, int], list[bytes]] = {}
         self._last = 0
+        # Of its own: what else is drawn doesn't change with it.
+        self._judging_rng = Random(f"judging {world.seed}")
+        self._judged_s = 0.0
 
     def accept(self, connection: Connection, honest: bool) -> None:
         """A connection was opened."""
@@ -245,9 +250,20 @@ class MasterShell:
                 self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
             elif isinstance(effect, Close):
                 self._close(effect.connection, effect.reason)
+            elif isinstance(effect, Judge):
+                self._judge(effect)
             else:
                 assert isinstance(effect, Log)
                 self._log(effect.text)
+
+    def _judge(self, effect: Judge) -> None:
+        """Verdicts come in their order, before or after the nodes have built, or after the
+        session's end."""
+        judged = Judged(effect.session, effect.request, judge_program(effect.units))
+        delay_s = self._judging_rng.choice((0.0, 0.01, 0.5)) * self._judging_rng.random()
+        heap = self._world.heap
+        self._judged_s = max(self._judged_s, heap.now + delay_s)
+        heap.after(self._judged_s - heap.now, self._feed, judged)
 
     def _log(self, text: str) -> None:
         if self._world.trace is not None:
