@@ -101,7 +101,8 @@ async def serve(
 ) -> Server:
     """Listen on one address and run `handler` for each connection, whatever its path.
 
-    http: answers plain GET requests (health checks); None, or None from it, is 404.
+    http: answers plain GET requests (health checks); None, or None from it, is 404. A request with
+    an Origin comes from a browser's page, which has no business here, and gets 403.
     Raises OSError when the address can't be listened on.
     """
     module = _module(library)

@@ -36,6 +36,9 @@ OPCODE_CONTINUATION = 0x0
 OPCODE_TEXT = 0x1
 OPCODE_BINARY = 0x2
 
+FROM_BROWSER = (403, "text/plain", b"not for browsers: a request with an Origin is refused\n")
+"""Answer to an upgrade with an Origin: any page may dial a loopback port from its reader's host."""
+
 SMALL_BYTES_MAX = 65536
 """Up to this size a received message is worth copying into plain bytes."""
 

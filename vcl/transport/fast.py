@@ -239,10 +239,13 @@ async def serve(
         request: picows.WSUpgradeRequest,
     ) -> picows.WSListener | picows.WSUpgradeResponseWithListener:
         path = request.path.decode("ascii", "replace")
-        if "Upgrade" in request.headers and not handlers.closing:
+        upgrade = "Upgrade" in request.headers
+        if upgrade and "Origin" not in request.headers and not handlers.closing:
             return _ServingListener(settings, handlers, path)
         if handlers.closing:
             found: tuple[int, str, bytes] | None = (503, "text/plain", b"the server stops\n")
+        elif upgrade:
+            found = base.FROM_BROWSER
         else:
             found = http(path) if http is not None else None
         response = _http_response(*(found or (404, "text/plain", b"not found\n")))

@@ -241,9 +241,10 @@ async def serve(
         await handlers.start(link, library.request.path)
 
     def answer(_: server.ServerConnection, request: Request) -> Response | None:
-        if "Upgrade" in request.headers:
+        upgrade = "Upgrade" in request.headers
+        if upgrade and "Origin" not in request.headers:
             return None
-        found = http(request.path) if http is not None else None
+        found = base.FROM_BROWSER if upgrade else http(request.path) if http is not None else None
         status, content_type, body = found or (404, "text/plain", b"not found\n")
         headers = Headers()
         headers["Content-Type"] = content_type

@@ -68,16 +68,19 @@ class RawClient:
         self.writer.write("\r\n".join(lines).encode())
         return await self.reader.readuntil(b"\r\n\r\n")
 
-    async def upgrade(self, port: int) -> None:
-        answer = await self.get(
+    async def ask_to_upgrade(self, port: int, *headers: str) -> bytes:
+        return await self.get(
             port,
             "/",
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            *headers,
         )
-        assert b" 101 " in answer
+
+    async def upgrade(self, port: int) -> None:
+        assert b" 101 " in await self.ask_to_upgrade(port)
 
     def frame(self, opcode: int, payload: bytes, fin: bool = True) -> None:
         assert len(payload) < 126

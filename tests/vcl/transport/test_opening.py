@@ -114,6 +114,21 @@ async def test_plain_get_without_answers_is_404(library, serve, raw) -> None:
     assert (await raw.get(server.address[1], "/")).startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.parametrize("header", ["Origin: http://127.0.0.1", "origin: null", "ORIGIN:"])
+async def test_a_browser_s_page_is_refused(library, serve, raw, header: str) -> None:
+    served = []
+
+    async def note(connection: transport.Connection, path: str) -> None:
+        served.append(path)
+
+    server = await serve(note, library=library, http=lambda path: (200, "text/plain", b"ok"))
+    assert (await raw.ask_to_upgrade(server.address[1], header)).startswith(b"HTTP/1.1 403 ")
+    assert b"Origin" in await raw.reader.read()
+    raw.writer.close()
+    assert served == []
+    await raw.upgrade(server.address[1])
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a self-signed certificate for 127.0.0.1 and its key."""
