@@ -6,6 +6,7 @@ Owns: flags, the ready line, signals. Must not know: what the server does.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
 import signal
@@ -16,7 +17,8 @@ import typer
 
 from master.server import MasterServer
 from vcl.lifeline import watch_process
-from vcl.settings import DEFAULT_PORT, make_token, state_dir
+from vcl.settings import DEFAULT_PORT, state_dir
+from vcl.tokens import forget_address, make_tokens, write_address
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,10 +33,20 @@ def run(
         typer.Option(
             "--state-dir",
             metavar="DIR",
-            help="Where the token is kept; made on first start.",
+            help="Where the tokens are kept, `token` for clients and `agent-token` for agents; "
+            "made on first start.",
             show_default="the user's state directory",
         ),
     ] = None,
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            help="Listen on an address that isn't loopback. Whoever has the users' token may then "
+            "run native code on every agent's host from any host that reaches the address, and "
+            "nothing is encrypted, tokens neither, unless it goes through a TLS proxy or a tunnel.",
+        ),
+    ] = False,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -46,31 +58,50 @@ def run(
     host, _, port_text = listen.rpartition(":")
     if not host or not port_text.isdigit() or int(port_text) > 65535:
         raise typer.BadParameter(f"{listen!r} isn't HOST:PORT", param_hint="--listen")
-    directory = state or state_dir()
-    try:
-        token = make_token(directory)
-    except OSError as error:
-        typer.echo(f"vcl-master: can't keep its token in {directory}: {error}", err=True)
-        raise typer.Exit(1) from None
+    host = host.strip("[]")
+    if not allow_remote and not _is_loopback(host):
+        raise typer.BadParameter(
+            f"{host} isn't a loopback address: other hosts could connect. Whoever has the users' "
+            "token runs native code on all agents' hosts, and the traffic isn't encrypted. If "
+            "that is meant, add --allow-remote",
+            param_hint="--listen",
+        )
     raise typer.Exit(
-        asyncio.run(_serve(host.strip("[]"), int(port_text), token, ready_json, parent_pid))
+        asyncio.run(_serve(host, int(port_text), state or state_dir(), ready_json, parent_pid))
     )
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 async def _serve(
-    host: str, port: int, token: str, ready_json: bool, parent_pid: int | None
+    host: str, port: int, directory: Path, ready_json: bool, parent_pid: int | None
 ) -> int:
+    try:
+        server = MasterServer(*make_tokens(directory))
+    except OSError as error:
+        typer.echo(f"vcl-master: can't keep its tokens in {directory}: {error}", err=True)
+        return 1
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if parent_pid is not None:
         watch_process(parent_pid, stop.set)
-    server = MasterServer(token)
     try:
         address = await server.start(host, port)
     except OSError as error:
         typer.echo(f"vcl-master: can't listen on {host}:{port}: {error.strerror}", err=True)
+        return 1
+    try:
+        write_address(directory, *address)
+    except OSError as error:
+        typer.echo(f"vcl-master: can't note its address in {directory}: {error}", err=True)
+        await server.close()
         return 1
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
     url = f"ws://{shown}:{address[1]}"
@@ -79,6 +110,7 @@ async def _serve(
     else:
         print(f"vcl-master is ready at {url}", flush=True)
     await stop.wait()
+    forget_address(directory)
     await server.close()
     return 0
 

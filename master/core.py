@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from master.admission import Admission, same
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send
 from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
@@ -55,15 +56,15 @@ class Live:
 class MasterCore:
     """`handle(input, now)` answers with effects, in order.
 
-    token: what clients and agents must present. software: this vcl's version.
+    token, agent_token: what clients and agents must present. software: this vcl's version.
     """
 
-    def __init__(self, token: str, software: str) -> None:
+    def __init__(self, token: str, agent_token: str, software: str) -> None:
         self.nodes = Nodes()
         """The connected nodes."""
         self.sessions: dict[int, Live] = {}
         """The sessions by number."""
-        self._token = token
+        self._admission = Admission(token, agent_token)
         self._software = software
         self._connections: dict[int, Connected] = {}
         self._effects: list[Effect] = []
@@ -96,13 +97,8 @@ class MasterCore:
     def _opened(self, opened: Opened) -> None:
         role = opened.knock.role
         if role in ("client", "agent"):
-            if not _same(opened.knock.token, self._token):
-                self._refuse(
-                    opened,
-                    "token",
-                    f"the token is wrong (from {opened.peer}): give the one that the master made, "
-                    "in its state directory, with --token-file, VCL_TOKEN or connect(token=...)",
-                )
+            if problem := self._admission.token_problem(opened.knock, opened.peer):
+                self._refuse(opened, "token", problem)
                 return
             try:
                 hello = unpack_hello(opened.knock)
@@ -135,18 +131,23 @@ class MasterCore:
         self._effects.append(Log(f"session {number} from {opened.peer}"))
 
     def _open_agent(self, opened: Opened, hello: Hello) -> None:
-        same = self.nodes.named(hello.name) if hello.name else None
-        if same is not None and same.incarnation != hello.incarnation:
+        if problem := self._admission.name_problem(hello):
+            self._refuse(opened, "name", problem)
+            return
+        twin = self.nodes.named(hello.name) if hello.name else None
+        # An incarnation is told to nobody but the master, so only the node itself knows its own.
+        if twin is not None and not same(hello.incarnation, twin.incarnation):
             self._refuse(
                 opened,
                 "name",
                 f"a node named {plain(hello.name)!r} is connected already: choose another --name",
             )
             return
-        if same is not None:
+        if twin is not None:
             # The agent dialled anew before its old connection was seen to be gone.
-            self._effects.append(Close(same.connection, "the agent connected anew"))
-            self._gone(same.connection, "the agent connected anew")
+            self._effects.append(Close(twin.connection, "the agent connected anew"))
+            self._gone(twin.connection, "the agent connected anew")
+        self._admission.admitted(hello, opened.peer)
         node = self.nodes.add(hello, opened.connection, self._now)
         self._places_changed()
         self._connections[opened.connection] = Connected("agent", node=node.id)
@@ -172,7 +173,7 @@ class MasterCore:
             node = next((n for n, e in executors if e.endpoint == knock.endpoint), None)
             if node is not None:
                 expected = ticket(live.key, node, live.executors[node].start)
-        if live is None or not expected or not _same(knock.token, expected):
+        if live is None or not expected or not same(knock.token, expected):
             self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
             return
         taken = live.bulk if node is None else getattr(live.executors[node], _slot(knock.role))
@@ -361,11 +362,6 @@ def ticket(key: str, node: int, start: int) -> str:
     """What the executor of a session on a node presents: proves that the master asked for it."""
     text = f"executor {node} {start}".encode()
     return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
-
-
-def _same(given: str, expected: str) -> bool:
-    """Compare secrets in a time that doesn't depend on where they differ."""
-    return hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _slot(role: Role) -> str:

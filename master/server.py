@@ -57,8 +57,8 @@ class _Early:
 class MasterServer:
     """Serves one cluster on one address."""
 
-    def __init__(self, token: str) -> None:
-        self._core = MasterCore(token, VERSION)
+    def __init__(self, token: str, agent_token: str) -> None:
+        self._core = MasterCore(token, agent_token, VERSION)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
         self._connections: dict[int, Connection] = {}

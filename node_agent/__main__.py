@@ -17,8 +17,10 @@ from typing import Annotated
 import typer
 
 from node_agent.daemon import Agent, AgentOptions, run_agent
+from vcl.errors import ConnectionProblem
 from vcl.lifeline import watch_process
-from vcl.settings import find_token, master_url
+from vcl.settings import master_url
+from vcl.tokens import AGENTS, find_token, read_token_file
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,8 +42,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File with the cluster's token.",
-            show_default="VCL_TOKEN, else this user's master on this host",
+            help="File with the agents' token (the master's agent-token, not its token).",
+            show_default="VCL_AGENT_TOKEN, else that of this user's own master on this host",
         ),
     ] = None,
     ready_json: Annotated[
@@ -55,8 +57,9 @@ def run(
     pinned = _cores(cores)
     try:
         address = master_url(url)
-        token = token_file.read_text().strip() if token_file else find_token()
-    except (ValueError, OSError) as error:
+        given = read_token_file(token_file) if token_file else None
+        token = find_token(address, AGENTS, given)
+    except (ValueError, OSError, ConnectionProblem) as error:
         typer.echo(f"vcl-agent: {error}", err=True)
         raise typer.Exit(1) from None
     options = AgentOptions(address, token, name or platform.node(), devices, pinned)

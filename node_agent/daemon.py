@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import json
 import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -270,14 +273,17 @@ def _how(status: int) -> str:
 
 
 def host_id() -> str:
-    """What agents on one host have in common, and others haven't."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        import socket
+    """What agents on one host have in common, and others haven't, for the master only.
 
-        return socket.gethostname()
+    The same after the host has booted anew, so that its node's name stays its own. A hash, because
+    machine-id(5) isn't to leave the host.
+    """
+    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            text = file.read().strip()
+            if text and text != b"uninitialized":
+                return hmac.new(text, b"vcl", hashlib.sha256).hexdigest()
+    return socket.gethostname()
 
 
 async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> int:

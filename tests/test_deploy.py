@@ -22,7 +22,7 @@ SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 # What the programs themselves read from their environment.
-READ_BY_PROGRAMS = {"VCL_MASTER", "VCL_TOKEN"}
+READ_BY_PROGRAMS = {"VCL_MASTER", "VCL_AGENT_TOKEN"}
 # What systemd sets for a unit with the directory of that name.
 SET_BY_SYSTEMD = {"STATE_DIRECTORY": "StateDirectory"}
 
@@ -121,7 +121,7 @@ def test_units_use_variables_that_are_set(unit: Path) -> None:
     text = unit.read_text(encoding="utf-8")
     example = DEPLOY / f"{unit.stem.removeprefix('vcl-')}.env.example"
     from_example = variables(example.read_text(encoding="utf-8"))
-    used = set(re.findall(r"\$\{([A-Z_]+)\}", "".join(values(text, "ExecStart"))))
+    used = set(re.findall(r"\$\{?([A-Z_]+)\b", "".join(values(text, "ExecStart"))))
     from_systemd = {name for name, key in SET_BY_SYSTEMD.items() if values(text, key)}
     assert used <= from_example | variables("\n".join(values(text, "Environment"))) | from_systemd
     assert from_example <= used | READ_BY_PROGRAMS

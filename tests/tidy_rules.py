@@ -46,6 +46,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),
     ("vcl.stdout", SHELL),
+    ("vcl.tokens", SHELL),
     ("master.__main__", FACE),
     ("master.access.reader", SHELL),
     ("master.judging", SHELL),

@@ -15,8 +15,9 @@ def connect(url: str | None = None, *, token: str | None = None) -> Any:
     """Connect this process to a cluster, and answer its platform.
 
     url: of the vcl-master, ws://HOST:PORT; without it VCL_MASTER; without that an embedded
-    cluster on this host's devices, gone at exit. token: without it VCL_TOKEN, or this user's
-    master's on this host. An earlier session of the process is ended, with its contexts.
+    cluster on this host's devices, gone at exit. token: without it VCL_TOKEN, or that of this
+    user's own master if the URL is the loopback address at which that listens. An earlier session
+    of the process is ended, with its contexts.
 
     Raises vcl.errors.ConnectionProblem: what, where, how to mend it.
     """

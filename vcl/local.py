@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from vcl import family
 from vcl.errors import ConnectionProblem
+from vcl.tokens import AGENTS, USERS, read_token_file
 from vcl.wire.limits import close_timeout_s
 
 start_timeout_s = 90.0
@@ -52,7 +53,7 @@ class LocalCluster:
         self.url = ""
         """Where the master listens, once started."""
         self.token = ""
-        """What clients and agents must present."""
+        """What clients must present."""
         self.nodes: list[LocalNode] = []
         """The agents, once started."""
         self._count = nodes
@@ -84,7 +85,7 @@ class LocalCluster:
             arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
             ready = self._await_ready(self._popen("master", arguments), "vcl-master")
             self.url = ready["url"]
-            self.token = (folder / "state" / "token").read_text().strip()
+            self.token = read_token_file(folder / "state" / USERS)
             cores = self._share_cores()
             waiting = [self._launch_agent(i, cores[i], folder) for i in range(self._count)]
             for index, process in enumerate(waiting):
@@ -113,7 +114,7 @@ class LocalCluster:
             "--cores",
             ",".join(map(str, cores)),
             "--token-file",
-            str(folder / "state" / "token"),
+            str(folder / "state" / AGENTS),
         ]
         if self._devices:
             arguments += ["--devices", self._devices]

@@ -157,7 +157,7 @@ class MasterRig:
     """A master core; connections are numbered from 1."""
 
     def __init__(self) -> None:
-        self.core = MasterCore("token", "9")
+        self.core = MasterCore("token", "agent-token", "9")
         self.now = 0.0
         self.effects: list[Effect] = []
         """Of the last input."""
@@ -173,9 +173,11 @@ class MasterRig:
             self.effects += self.core.handle([judged], self.now)
         return self.effects
 
-    def open(self, role: str, token: str = "token", **fields: Any) -> int:
-        """A connection says Hello; answers its number."""
+    def open(self, role: str, token: str | None = None, **fields: Any) -> int:
+        """A connection says Hello; answers its number. token: by default the right one."""
         self._last += 1
+        if token is None:
+            token = "agent-token" if role == "agent" else "token"
         hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
         knock = unpack_knock(pack_hello(hello))
         self.feed(Opened(self._last, knock, "peer:1", f"key{self._last}"))

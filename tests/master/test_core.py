@@ -73,6 +73,29 @@ def test_a_name_that_is_taken() -> None:
     assert isinstance(m.answered(), Welcome)
 
 
+@pytest.mark.parametrize(("role", "token"), [("client", "agent-token"), ("agent", "token")])
+def test_the_token_of_the_other_role(role: str, token: str) -> None:
+    m = MasterRig()
+    m.open(role, token, name="a")
+    assert m.answered().code == "token" and "needs" in m.answered().reason
+    assert not m.core.sessions and not m.core.nodes.by_id
+
+
+def test_a_name_stays_its_host_s() -> None:
+    m = MasterRig()
+    first = m.open("agent", name="a", host="one", incarnation="i")
+    # With the incarnation too, as if it had leaked: the node that is there stays.
+    m.open("agent", name="a", host="two", incarnation="i")
+    assert m.answered().code == "name" and "another host, last seen at peer" in m.answered().reason
+    assert len(m.core.nodes.by_id) == 1
+    m.close(first)
+    m.open("agent", name="a", host="two", incarnation="i")
+    assert m.answered().code == "name"
+    assert "one" not in m.answered().reason.split(), "it would prove that the name is one's own"
+    m.open("agent", name="a", host="one", incarnation="after a restart")
+    assert isinstance(m.answered(), Welcome)
+
+
 def test_an_incarnation_registers_once() -> None:
     m = MasterRig()
     m.agent("a", incarnation="i")

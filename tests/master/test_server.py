@@ -29,6 +29,7 @@ from vcl.wire.messages.handshake import (
 )
 
 TOKEN = "the token"
+AGENT_TOKEN = "the agents' token"
 TIMEOUT_S = 10
 Connect = Callable[[], Awaitable[Connection]]
 
@@ -37,7 +38,7 @@ class Cluster:
     """A master, and what was opened to it."""
 
     def __init__(self) -> None:
-        self.server = MasterServer(TOKEN)
+        self.server = MasterServer(TOKEN, AGENT_TOKEN)
         self.url = ""
         self.opened: list[Connection] = []
 
@@ -54,7 +55,7 @@ class Cluster:
 
     async def agent(self, name: str = "a") -> ControlLink:
         connection, _ = await self.dial(
-            "agent", name=name, incarnation=name, devices=[device()]
+            "agent", AGENT_TOKEN, name=name, incarnation=name, devices=[device()]
         )
         return ControlLink(connection, node.TO_AGENT)
 
@@ -367,7 +368,7 @@ async def test_bulk_for_ends_that_will_never_be_is_not_kept(cluster: Cluster) ->
 
 async def test_bulk_that_comes_just_after_the_end_of_its_session() -> None:
     # The control connection's reader runs first and ends the session; the relay has its frame.
-    server = MasterServer(TOKEN)
+    server = MasterServer(TOKEN, AGENT_TOKEN)
     async with asyncio.timeout(TIMEOUT_S):
         ends = [memory.pair() for _ in range(2)]
         handlers = [asyncio.create_task(server._handle(far, "/")) for _, far in ends]

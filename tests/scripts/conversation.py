@@ -84,7 +84,7 @@ class Player:
     """A master core, and names for its connections."""
 
     def __init__(self) -> None:
-        self._core = MasterCore("token", "1.0")
+        self._core = MasterCore("token", "agent-token", "1.0")
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._keys: dict[int, str] = {}
@@ -137,7 +137,8 @@ class Player:
         fields = dict(setting.split("=", 1) for setting in settings)
         found: dict[str, Any] = {"token": "token", "name": "", "session": None}
         if role == "agent":
-            found |= {"name": name, "incarnation": f"{name}-{number}", "devices": []}
+            found |= {"token": "agent-token", "name": name, "host": f"host-of-{name}"}
+            found |= {"incarnation": f"{name}-{number}", "devices": []}
             for index in range(int(fields.pop("devices", "1"))):
                 limits = {"MAX_WORK_GROUP_SIZE": 64, "MAX_WORK_ITEM_SIZES": [64, 64, 64]}
                 found["devices"].append(device(NAME=f"cpu{index}", **limits))

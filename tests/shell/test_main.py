@@ -26,11 +26,11 @@ LOOPBACK = ("--listen", "127.0.0.1:0")
 
 @pytest.fixture(scope="module")
 def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A running master: its URL and its token file."""
+    """A running master: its URL and its agents' token file."""
     directory = tmp_path_factory.mktemp("state")
     arguments = [*MASTER, *LOOPBACK, "--state-dir", str(directory), "--ready-json"]
     with started(arguments) as program:
-        yield json.loads(program.line())["url"], directory / "token"
+        yield json.loads(program.line())["url"], directory / "agent-token"
 
 
 def ended_well(program: Program, number: signal.Signals) -> None:
@@ -75,26 +75,29 @@ def test_master_is_ready_in_json(tmp_path: Path) -> None:
         ended_well(program, signal.SIGINT)
 
 
-def test_the_token_is_its_user_s_and_stays(tmp_path: Path) -> None:
+def test_the_tokens_are_their_user_s_and_stay(tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):
         with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path / "state")]) as program:
             program.line()
-            path = tmp_path / "state" / "token"
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600
-            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-            tokens.append(path.read_text())
+            for name in ("token", "agent-token"):
+                path = tmp_path / "state" / name
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+                assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+                tokens.append(path.read_text())
             ended_well(program, signal.SIGTERM)
-    assert tokens[0] == tokens[1]
-    assert len(tokens[0].strip()) >= 32
+    assert tokens[:2] == tokens[2:]
+    assert len(set(tokens)) == 2
+    assert all(len(token.strip()) >= 32 for token in tokens)
 
 
-def test_the_token_s_usual_place(tmp_path: Path) -> None:
+def test_the_tokens_usual_place(tmp_path: Path) -> None:
     env = environment(XDG_STATE_HOME=str(tmp_path))
     with started([*MASTER, *LOOPBACK], env) as program:
         program.line()
-        (path,) = tmp_path.rglob("token")
-        assert path.parent.name == "vcl"
+        for name in ("token", "agent-token"):
+            (path,) = tmp_path.rglob(name)
+            assert path.parent.name == "vcl"
 
 
 def test_master_s_address_is_in_use(tmp_path: Path) -> None:
@@ -109,8 +112,25 @@ def test_master_s_address_is_in_use(tmp_path: Path) -> None:
 def test_master_s_address_is_not_this_host_s(tmp_path: Path) -> None:
     for host in ("192.0.2.1", "no-such-host.invalid"):
         fails_in_one_line(
-            [*MASTER, "--listen", f"{host}:0", "--state-dir", str(tmp_path)], f"{host}:0"
+            [*MASTER, "--listen", f"{host}:0", "--allow-remote", "--state-dir", str(tmp_path)],
+            f"{host}:0",
         )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "192.0.2.1", "some-host", "127.0.0.1.example"])
+def test_master_listens_beyond_this_host_only_if_told_to(host: str, tmp_path: Path) -> None:
+    done = run([*MASTER, "--listen", f"{host}:0", "--state-dir", str(tmp_path / "state")])
+    assert done.returncode == 2
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert "native code" in said and "encrypted" in said and "--allow-remote" in said
+    assert not (tmp_path / "state").exists()
+
+
+def test_master_listens_beyond_this_host(tmp_path: Path) -> None:
+    arguments = ["--listen", "0.0.0.0:0", "--allow-remote", "--state-dir", str(tmp_path)]
+    with started([*MASTER, *arguments]) as program:
+        assert "ws://0.0.0.0:" in program.line()
+        ended_well(program, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:x", "h:70000", ":1"])
@@ -181,7 +201,7 @@ def test_agent_s_children_end_with_it_even_when_killed(master: tuple[str, Path])
 def test_agent_ends_when_its_master_does(tmp_path: Path) -> None:
     with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path), "--ready-json"]) as program:
         url = json.loads(program.line())["url"]
-        with started(agent(url, tmp_path / "token", "--name", "left")) as left:
+        with started(agent(url, tmp_path / "agent-token", "--name", "left")) as left:
             left.line()
             program.process.kill()
             status, errors = left.end()
@@ -228,6 +248,37 @@ def test_agent_is_given_a_url_that_nobody_can_have(url: str) -> None:
 def test_agent_has_the_wrong_token(master: tuple[str, Path], tmp_path: Path) -> None:
     (tmp_path / "token").write_text("wrong\n")
     fails_in_one_line(agent(master[0], tmp_path / "token"), master[0], "token")
+
+
+def test_agent_has_the_users_token(master: tuple[str, Path]) -> None:
+    users = master[1].with_name("token")
+    fails_in_one_line(agent(master[0], users), "the users' token", "agent-token")
+
+
+def test_agent_takes_its_token_from_the_environment(master: tuple[str, Path]) -> None:
+    token = master[1].read_text().strip()
+    variables = environment(VCL_AGENT_TOKEN=token, VCL_TOKEN="the users'")
+    with started([*AGENT, master[0], "--name", "e"], variables) as program:
+        program.line()
+        ended_well(program, signal.SIGTERM)
+    users = master[1].with_name("token").read_text().strip()
+    fails_in_one_line([*AGENT, master[0]], "token", VCL_TOKEN=users)
+
+
+def test_agent_finds_the_token_of_its_user_s_own_master(tmp_path: Path) -> None:
+    env = environment(XDG_STATE_HOME=str(tmp_path))
+    with started([*MASTER, *LOOPBACK, "--ready-json"], env) as program:
+        url = json.loads(program.line())["url"]
+        with started([*AGENT, url, "--name", "own"], env) as own:
+            own.line()
+            ended_well(own, signal.SIGTERM)
+        ended_well(program, signal.SIGTERM)
+    assert not list(tmp_path.rglob("address")), "it is gone with the master"
+
+
+def test_agent_s_token_file_is_a_fifo(master: tuple[str, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    fails_in_one_line(agent(master[0], tmp_path / "fifo"), str(tmp_path / "fifo"), "regular")
 
 
 def test_agent_s_token_file_is_missing(master: tuple[str, Path], tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_what_children_get_is_taken_out_again(
     family.hand_swap_to_children()  # as `vcl run` below `vcl run`
     assert dict(os.environ) == once
 
-    outside = family.outside(once | {"VCL_MASTER": "x", "VCL_TOKEN": "x", "VCL_EMBEDDED": "x"})
+    outside = family.outside(once | dict.fromkeys(
+        ("VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_EMBEDDED"), "x"
+    ))
     assert not [name for name in outside if name.startswith("VCL_")]
     for name in ("PYTHONPATH", "OCL_ICD_VENDORS", "OTHER"):
         assert outside.get(name, "") == before.get(name, "")

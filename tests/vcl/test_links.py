@@ -156,7 +156,7 @@ async def test_a_refusal_shows_its_reason() -> None:
 
 
 async def refusal(hello: Hello) -> str:
-    server = MasterServer("right")
+    server = MasterServer("right", "right for agents")
     address = await server.start("127.0.0.1", 0)
     try:
         async with asyncio.timeout(LONG_S):
@@ -172,8 +172,24 @@ async def refusal(hello: Hello) -> str:
 async def test_the_masters_word_on_a_wrong_token(role: str, token: str) -> None:
     text = await refusal(HELLO.model_copy(update={"role": role, "token": token}))
     assert "refused: the token is wrong (from 127.0.0.1:" in text
-    for way in ("--token-file", "VCL_TOKEN", "connect(token=...)"):
+    ways = {
+        "client": ("`token`", "VCL_TOKEN", "connect(token=...)"),
+        "agent": ("`agent-token`", "--token-file", "VCL_AGENT_TOKEN"),
+    }
+    for way in ways[role]:
         assert way in text
+
+
+@pytest.mark.parametrize(
+    ("role", "token", "said"),
+    [
+        ("client", "right for agents", "this is the agents' token; a client needs the users'"),
+        ("agent", "right", "this is the users' token; an agent needs another"),
+    ],
+)
+async def test_the_masters_word_on_the_other_token(role: str, token: str, said: str) -> None:
+    text = await refusal(HELLO.model_copy(update={"role": role, "token": token}))
+    assert said in text and "in its state directory" in text
 
 
 async def test_the_masters_word_on_another_version() -> None:

@@ -14,7 +14,8 @@ from vcl.errors import ConnectionProblem
 from vcl.opencl.errors import fail
 from vcl.opencl.platform import Platform
 from vcl.runtime import Runtime
-from vcl.settings import Environment, find_token, master_url
+from vcl.settings import Environment, master_url
+from vcl.tokens import USERS, find_token
 
 
 class _Current:
@@ -53,7 +54,7 @@ def _connect(url: str | None, token: str | None) -> Platform:
         address = master_url(given)
     except ValueError as error:
         raise ConnectionProblem(str(error)) from None
-    runtime = Runtime(address, find_token(token))
+    runtime = Runtime(address, find_token(address, USERS, token))
     _Current.runtime = runtime
     _Current.platform = Platform(runtime)
     return _Current.platform
