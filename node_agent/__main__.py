@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from node_agent.daemon import Agent, AgentOptions, run_agent
+from node_agent.environment import DEFAULT_USER, executor_user
 from vcl.errors import ConnectionProblem
 from vcl.lifeline import watch_process
 from vcl.settings import master_url
@@ -46,6 +47,23 @@ def run(
             show_default="VCL_AGENT_TOKEN, else that of this user's own master on this host",
         ),
     ] = None,
+    pass_environment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Give executors this environment variable of the agent's too; may be repeated. "
+            "They get those that drivers are known to read, and every kernel can read them.",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--executor-user",
+            metavar="NAME",
+            help="Run executors, and so everybody's kernels, as this user. For root's agents.",
+            show_default=f"where the agent is root {DEFAULT_USER}, else the agent's own",
+        ),
+    ] = None,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -59,10 +77,13 @@ def run(
         address = master_url(url)
         given = read_token_file(token_file) if token_file else None
         token = find_token(address, AGENTS, given)
+        runs_as = executor_user(user)
     except (ValueError, OSError, ConnectionProblem) as error:
         typer.echo(f"vcl-agent: {error}", err=True)
         raise typer.Exit(1) from None
-    options = AgentOptions(address, token, name or platform.node(), devices, pinned)
+    passed = tuple(pass_environment or ())
+    own_name = name or platform.node()
+    options = AgentOptions(address, token, own_name, devices, pinned, passed, runs_as)
     raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
 
 

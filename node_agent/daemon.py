@@ -21,8 +21,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from node_agent.environment import ExecutorUser, child_environment
 from node_agent.executor import Assignment
-from vcl import family
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.release import VERSION
@@ -39,36 +39,24 @@ inventory_timeout_s = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """What the command line said. cores: processor numbers, empty for all."""
+    """What the command line said. cores: processor numbers, empty for all. passed: environment
+    variables for executors besides the usual. user: whom they run as, None for the agent's own."""
 
     url: str
     token: str
     name: str
     substring: str | None
     cores: tuple[int, ...]
-
-
-def child_environment(cores: tuple[int, ...]) -> dict[str, str]:
-    """The environment of processes that load a driver.
-
-    Without what a program that started this cluster may have set for itself; with PoCL told to
-    use as many threads as there are cores, since it counts those of the machine.
-    """
-    environment = family.outside(os.environ)
-    for name in ("PYOPENCL_CTX", "PYOPENCL_TEST"):
-        environment.pop(name, None)
-    environment["PYOPENCL_NO_CACHE"] = "1"  # the driver's own cache serves; ours would be stale
-    if cores:
-        environment["POCL_MAX_PTHREAD_COUNT"] = str(len(cores))
-        environment["POCL_CPU_MAX_CU_COUNT"] = str(len(cores))
-    return environment
+    passed: tuple[str, ...] = ()
+    user: ExecutorUser | None = None
 
 
 class Executors:
     """The executor processes of this host."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], user: ExecutorUser | None = None) -> None:
         self._environment = environment
+        self._identity = user.arguments() if user is not None else {}
         self._ready: deque[asyncio.subprocess.Process] = deque()
         self._serving: dict[int, asyncio.subprocess.Process] = {}
 
@@ -88,6 +76,7 @@ class Executors:
                     str(os.getpid()),
                     stdin=asyncio.subprocess.PIPE,
                     env=self._environment,
+                    **self._identity,
                 )
             )
 
@@ -133,7 +122,8 @@ class Agent:
 
     def __init__(self, options: AgentOptions) -> None:
         self._options = options
-        self._executors = Executors(child_environment(options.cores))
+        self._environment = child_environment(options.cores, options.passed, options.user)
+        self._executors = Executors(self._environment, options.user)
         self._link: ControlLink
         self._background: set[asyncio.Task[Any]] = set()
         self._preparing: asyncio.Task[Any] | None = None
@@ -163,13 +153,18 @@ class Agent:
         arguments = ["-P", "-m", "node_agent.inventory"]
         if self._options.substring:
             arguments += ["--devices", self._options.substring]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            env=child_environment(self._options.cores),
-        )
+        user = self._options.user
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                env=self._environment,
+                **(user.arguments() if user is not None else {}),
+            )
+        except OSError as error:
+            raise ConnectionProblem(f"can't start a process: {error}{_whose(user)}") from None
         try:
             async with asyncio.timeout(inventory_timeout_s):
                 output, _ = await process.communicate()
@@ -182,14 +177,14 @@ class Agent:
         if process.returncode != 0:
             raise ConnectionProblem(
                 f"the enumeration of OpenCL devices ended with status {process.returncode}: "
-                "is a driver broken? Try `python -m node_agent.inventory`"
+                f"is a driver broken? Try `python -m node_agent.inventory`{_whose(user)}"
             )
         found = json.loads(output)
         if not found["devices"]:
             reasons = "; ".join(e["message"] for e in found["errors"]) or "no device matched"
             raise ConnectionProblem(
-                f"no OpenCL device on this host ({reasons}). Install a driver, for example "
-                'PoCL for the processor: pip install "vcl[local]"'
+                f"no OpenCL device on this host ({reasons}){_whose(user)}. Install a driver, for "
+                'example PoCL for the processor: pip install "vcl[local]"'
             )
         return [
             DeviceDescription(
@@ -259,6 +254,16 @@ class Agent:
         if hasattr(self, "_link"):
             async with asyncio.timeout(2 * close_timeout_s):
                 await self._link.connection.close(1001, "the agent was stopped")
+
+
+def _whose(user: ExecutorUser | None) -> str:
+    """What may be the cause where executors have a user of their own."""
+    if user is None:
+        return ""
+    return (
+        f" (as user {user.name!r}, who must be allowed to read {sys.prefix} and this vcl, and to "
+        "open the devices; --executor-user names another, and root means none but the agent's own)"
+    )
 
 
 def _how(status: int) -> str:

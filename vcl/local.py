@@ -116,6 +116,9 @@ class LocalCluster:
             "--token-file",
             str(folder / "state" / AGENTS),
         ]
+        if os.geteuid() == 0:
+            # The kernels are those of the program, which runs as root itself.
+            arguments += ["--executor-user", "root"]
         if self._devices:
             arguments += ["--devices", self._devices]
         return self._popen("node_agent", arguments)

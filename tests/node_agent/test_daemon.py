@@ -6,14 +6,17 @@ import asyncio
 import os
 import select
 import signal
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from node_agent import daemon
-from node_agent.daemon import Agent, AgentOptions, Executors, child_environment, run_agent
+from node_agent.daemon import Agent, AgentOptions, Executors, run_agent
+from node_agent.environment import ExecutorUser, child_environment
 from node_agent.executor import Assignment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
@@ -196,13 +199,39 @@ def test_how_a_process_ended(status: int, text: str) -> None:
     assert text in daemon._how(status)
 
 
-def test_the_environment_of_processes_that_load_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {"VCL_MASTER", "VCL_TOKEN", "VCL_RUN", "VCL_EMBEDDED", "PYOPENCL_CTX"}
-    for name in names:
-        monkeypatch.setenv(name, "x")
-    monkeypatch.setenv("VCL_TRANSPORT", "websockets")
-    environment = child_environment((2, 5))
-    assert not names & set(environment)
-    assert environment["VCL_TRANSPORT"] == "websockets"
-    assert environment["POCL_MAX_PTHREAD_COUNT"] == "2"
-    assert "POCL_MAX_PTHREAD_COUNT" not in child_environment(())
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")
+async def test_executors_run_as_a_user_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `cat` in place of Python, which may be in root's home."""
+    user = ExecutorUser("them", 65534, 65533, (65532,), "/their home")
+    executors = Executors(child_environment((), (), user), user)
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are below one that is private
+        os.chmod(folder, 0o755)
+        wrapper = Path(folder, "python")
+        wrapper.write_text("#!/bin/sh\nexec cat\n")
+        wrapper.chmod(0o755)
+        monkeypatch.setattr(daemon.sys, "executable", str(wrapper))
+        try:
+            await executors.prepare()
+            (ready,) = executors._ready
+            process = Path(f"/proc/{ready.pid}")
+            lines = [line.split() for line in (process / "status").read_text().splitlines()]
+            found = {line[0]: line[1:] for line in lines if line}
+            assert found["Uid:"] == ["65534"] * 4 and found["Gid:"] == ["65533"] * 4
+            assert found["Groups:"] == ["65532"]
+            assert b"HOME=/their home\0" in (process / "environ").read_bytes()
+        finally:
+            await executors.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")
+async def test_a_user_that_may_not_run_this_python(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    private = tmp_path / "python"
+    private.symlink_to("/bin/false")
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(daemon.sys, "executable", str(private))
+    user = ExecutorUser("them", 65534, 65534, (), "/")
+    agent = Agent(options("ws://127.0.0.1:1", user=user))
+    with pytest.raises(ConnectionProblem, match=r"Permission denied.*as user 'them', who must"):
+        await agent.connect()

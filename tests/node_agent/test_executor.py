@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from node_agent.daemon import child_environment
+from node_agent.environment import child_environment
 from node_agent.executor import Assignment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster

@@ -21,6 +21,8 @@ from tests.processes import Program, await_gone, descendants, environment, run, 
 
 MASTER = ("-m", "master")
 AGENT = ("-m", "node_agent")
+# The Python of these tests may be in root's home.
+AS_OWN = ("--executor-user", "root") if os.geteuid() == 0 else ()
 LOOPBACK = ("--listen", "127.0.0.1:0")
 
 
@@ -161,7 +163,7 @@ def test_master_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def agent(url: str, token: Path, *more: str) -> list[str]:
-    return [*AGENT, url, "--token-file", str(token), *more]
+    return [*AGENT, url, *AS_OWN, "--token-file", str(token), *more]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -242,7 +244,7 @@ def test_agent_is_given_a_bad_url(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:port", "ws://no host:1"])
 def test_agent_is_given_a_url_that_nobody_can_have(url: str) -> None:
-    fails_in_one_line([*AGENT, url], url)
+    fails_in_one_line([*AGENT, url, *AS_OWN], url)
 
 
 def test_agent_has_the_wrong_token(master: tuple[str, Path], tmp_path: Path) -> None:
@@ -258,18 +260,18 @@ def test_agent_has_the_users_token(master: tuple[str, Path]) -> None:
 def test_agent_takes_its_token_from_the_environment(master: tuple[str, Path]) -> None:
     token = master[1].read_text().strip()
     variables = environment(VCL_AGENT_TOKEN=token, VCL_TOKEN="the users'")
-    with started([*AGENT, master[0], "--name", "e"], variables) as program:
+    with started([*AGENT, master[0], *AS_OWN, "--name", "e"], variables) as program:
         program.line()
         ended_well(program, signal.SIGTERM)
     users = master[1].with_name("token").read_text().strip()
-    fails_in_one_line([*AGENT, master[0]], "token", VCL_TOKEN=users)
+    fails_in_one_line([*AGENT, master[0], *AS_OWN], "token", VCL_TOKEN=users)
 
 
 def test_agent_finds_the_token_of_its_user_s_own_master(tmp_path: Path) -> None:
     env = environment(XDG_STATE_HOME=str(tmp_path))
     with started([*MASTER, *LOOPBACK, "--ready-json"], env) as program:
         url = json.loads(program.line())["url"]
-        with started([*AGENT, url, "--name", "own"], env) as own:
+        with started([*AGENT, url, *AS_OWN, "--name", "own"], env) as own:
             own.line()
             ended_well(own, signal.SIGTERM)
         ended_well(program, signal.SIGTERM)
@@ -319,6 +321,11 @@ def test_agent_is_given_bad_cores(cores: str) -> None:
     assert shown.exit_code == 2
     assert "--cores" in shown.stderr
     assert os.sched_getaffinity(0) == before
+
+
+def test_agent_is_given_a_user_that_is_not_there(master: tuple[str, Path]) -> None:
+    arguments = [*AGENT, master[0], "--token-file", str(master[1]), "--executor-user", "no-such"]
+    fails_in_one_line(arguments, "'no-such'", "--executor-user")
 
 
 @pytest.mark.parametrize("module", ["master", "node_agent"])
