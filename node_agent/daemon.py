@@ -1,7 +1,7 @@
 """The agent: tells the master what this host has, and keeps executors for its sessions.
 
-Owns: the connection to the master, the inventory, and the executor processes, some of which are
-kept ready. Must not know: what sessions do.
+Owns: the connection to the master and its renewal, the inventory, and the executor processes, some
+of which are kept ready. Must not know: what sessions do.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import itertools
 import json
 import logging
 import os
+import random
 import secrets
 import signal
 import socket
@@ -23,7 +25,8 @@ from typing import Any
 
 from node_agent.environment import ExecutorUser, child_environment
 from node_agent.executor import Assignment
-from vcl.errors import ConnectionProblem, RemoteProtocolError
+from node_agent.redial import delay_s
+from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.release import VERSION
 from vcl.transport import ConnectionClosed
@@ -34,7 +37,10 @@ from vcl.wire.messages.handshake import DeviceDescription, Hello
 log = logging.getLogger("vcl-agent")
 
 executors_ready_count = 1
+"""Executor processes that wait for a session, so that none waits for Python to start."""
+
 inventory_timeout_s = 60.0
+"""Time for the enumeration of all devices; some drivers compile something at the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Executors:
         self._identity = user.arguments() if user is not None else {}
         self._ready: deque[asyncio.subprocess.Process] = deque()
         self._serving: dict[int, asyncio.subprocess.Process] = {}
+        self._stopped: set[asyncio.subprocess.Process] = set()
 
     def __len__(self) -> int:
         """Sessions served."""
@@ -98,10 +105,17 @@ class Executors:
         """End a session's process at once: nothing in it is worth saving."""
         process = self._serving.pop(session, None)
         if process is not None and process.returncode is None:
+            self._stopped.add(process)
             process.kill()
+
+    def stop_all(self) -> None:
+        """End the processes of all sessions; those that are ready stay."""
+        for session in list(self._serving):
+            self.stop(session)
 
     def ended(self, session: int, process: asyncio.subprocess.Process) -> bool:
         """A process ended; true if its session hadn't been stopped."""
+        self._stopped.discard(process)
         if self._serving.get(session) is not process:
             return False
         del self._serving[session]
@@ -109,7 +123,7 @@ class Executors:
 
     async def close(self) -> None:
         """End all processes and wait until they are gone."""
-        processes = [*self._ready, *self._serving.values()]
+        processes = [*self._ready, *self._serving.values(), *self._stopped]
         for process in processes:
             if process.returncode is None:
                 process.kill()
@@ -118,12 +132,13 @@ class Executors:
 
 
 class Agent:
-    """One incarnation of the agent, connected to one master."""
+    """One incarnation of the agent, which comes back to its master whenever it loses it."""
 
     def __init__(self, options: AgentOptions) -> None:
         self._options = options
         self._environment = child_environment(options.cores, options.passed, options.user)
         self._executors = Executors(self._environment, options.user)
+        self._hello: Hello
         self._link: ControlLink
         self._background: set[asyncio.Task[Any]] = set()
         self._preparing: asyncio.Task[Any] | None = None
@@ -134,7 +149,7 @@ class Agent:
         """Enumerate devices and register. Raises ConnectionProblem."""
         devices = await self._inventory()
         self.device_count = len(devices)
-        hello = Hello(
+        self._hello = Hello(
             software=VERSION,
             role="agent",
             token=self._options.token,
@@ -143,9 +158,12 @@ class Agent:
             incarnation=secrets.token_hex(8),
             devices=devices,
         )
-        connection, _ = await dial(self._options.url, hello)
-        self._link = ControlLink(connection, node.TO_AGENT)
+        await self._register()
         await self._executors.prepare()
+
+    async def _register(self) -> None:
+        connection, _ = await dial(self._options.url, self._hello)
+        self._link = ControlLink(connection, node.TO_AGENT)
 
     async def _inventory(self) -> list[DeviceDescription]:
         """What a child process finds: a broken driver may crash at the mere enumeration."""
@@ -192,6 +210,39 @@ class Agent:
             )
             for d in found["devices"]
         ]
+
+    async def keep_serving(self) -> None:
+        """Serve until cancelled, and come back to a master that was lost.
+
+        Raises HandshakeRefused when the master that is there doesn't want this agent any more, and
+        RemoteProtocolError.
+        """
+        while True:
+            reason = await self.serve()
+            log.warning("lost the master at %s (%s); dialling again", self._options.url, reason)
+            # The master counts them as gone, and may number new sessions like the old ones.
+            self._executors.stop_all()
+            await self._redial()
+            log.info("registered at %s again", self._options.url)
+
+    async def _redial(self) -> None:
+        """Register again, with the inventory as it was, however long that takes."""
+        name_refused = False
+        for attempt in itertools.count():
+            await asyncio.sleep(delay_s(attempt, random.random()))
+            try:
+                await self._register()
+            except HandshakeRefused as error:
+                if error.code != "name":
+                    raise
+                # Another agent took the name meanwhile, and may leave it again.
+                if not name_refused:
+                    log.warning("%s; trying on", error)
+                name_refused = True
+            except ConnectionProblem as error:
+                log.debug("attempt %d: %s", attempt + 1, error)
+            else:
+                return
 
     async def serve(self) -> str:
         """Serve until the master is gone; answers why. Raises RemoteProtocolError."""
@@ -292,7 +343,7 @@ def host_id() -> str:
 
 
 async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> int:
-    """Connect and serve until `stop` is set or the master is gone; answers the exit status.
+    """Connect and serve until `stop` is set or the master wants no more; answers the exit status.
 
     ready: called with the Agent once it is registered.
     """
@@ -300,14 +351,14 @@ async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> i
     try:
         await agent.connect()
         ready(agent)
-        serving = asyncio.get_running_loop().create_task(agent.serve())
+        serving = asyncio.get_running_loop().create_task(agent.keep_serving())
         stopping = asyncio.get_running_loop().create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if serving.done():
-            print(f"vcl-agent: {serving.result()}", file=sys.stderr, flush=True)
-            return 1
+            serving.result()  # raises what it ended with
         serving.cancel()
+        await asyncio.wait([serving])
         return 0
     except (ConnectionProblem, RemoteProtocolError) as error:
         print(f"vcl-agent: {error}", file=sys.stderr, flush=True)

@@ -8,7 +8,8 @@ translate an `OperatingError` into pyopencl's own classes), nor anything that do
      |   |- LocalProtocolError    we were asked to say something that the protocol forbids
      |   '- RemoteProtocolError   the peer said something malformed, out of order or too big
      |- OperatingError            an OpenCL status with a text: build failed, node lost, ...
-     '- ConnectionProblem         no cluster to talk to: refused, wrong token, wrong version
+     '- ConnectionProblem         no cluster to talk to: wrong address, nobody there
+         '- HandshakeRefused      a master is there and doesn't want us: wrong token, wrong version
 """
 
 from __future__ import annotations
@@ -44,6 +45,17 @@ class RemoteProtocolError(ProtocolError):
 
 class ConnectionProblem(VclError):
     """There is no usable connection to a cluster; the text says what, where and how to mend it."""
+
+
+class HandshakeRefused(ConnectionProblem):
+    """The master answered the handshake with a refusal.
+
+    code: as in Refused; "version" also where this side is the one that doesn't want the other's.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class OperatingError(VclError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vcl import transport
-from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.session import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectFailed, Connection, ConnectionClosed
@@ -30,7 +30,8 @@ from vcl.wire.messages.handshake import (
 async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
     """Connect and shake hands.
 
-    Raises ConnectionProblem with a text for the user: what, where, how to mend it.
+    Raises ConnectionProblem with a text for the user: what, where, how to mend it; if the master
+    is there and refuses, or its version is another, HandshakeRefused.
     """
     try:
         connection = await transport.connect(url)
@@ -56,12 +57,13 @@ async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
         raise ConnectionProblem(f"{url} isn't a vcl-master of this version: {error}") from error
     if isinstance(answer, Refused):
         await connection.close()
-        raise ConnectionProblem(f"the vcl-master at {url} refused: {answer.reason}")
+        raise HandshakeRefused(answer.code, f"the vcl-master at {url} refused: {answer.reason}")
     if answer.version != PROTOCOL_VERSION:
         await connection.close()
-        raise ConnectionProblem(
+        raise HandshakeRefused(
+            "version",
             f"the vcl-master at {url} speaks version {answer.version} of the protocol, this side "
-            f"{PROTOCOL_VERSION}: install the same vcl on both"
+            f"{PROTOCOL_VERSION}: install the same vcl on both",
         )
     return connection, answer
 

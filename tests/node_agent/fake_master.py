@@ -27,11 +27,16 @@ CONVERSATIONS = {"agent": node.FROM_AGENT, "executor": part.FROM_EXECUTOR}
 
 
 class FakeMaster:
-    """`async with` it; refuse: a reason to refuse everybody with."""
+    """`async with` it; refuse: a reason to refuse everybody with, while it is set; code: of that.
 
-    def __init__(self, refuse: str | None = None) -> None:
+    refused: counts them.
+    """
+
+    def __init__(self, refuse: str | None = None, code: str = "session") -> None:
         self.url = ""
-        self._refuse = refuse
+        self.refuse = refuse
+        self.code = code
+        self.refused = asyncio.Semaphore(0)
         self._arrived: dict[str, asyncio.Queue[tuple[Hello, Any]]] = {}
         self._over = asyncio.Event()
 
@@ -50,9 +55,10 @@ class FakeMaster:
             hello = unpack_hello(unpack_knock(await connection.recv()))
         except (ConnectionClosed, RemoteProtocolError):
             return
-        if self._refuse is not None:
-            refused = Refused(software="9", code="session", reason=self._refuse)
-            await connection.send(pack_answer(refused))
+        if self.refuse is not None:
+            refused = {"software": "9", "code": self.code, "reason": self.refuse}
+            await connection.send(pack_answer(Refused.model_validate(refused)))
+            self.refused.release()
             return
         await connection.send(pack_answer(Welcome(software="9", node=1)))
         link: Any

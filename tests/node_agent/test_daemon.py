@@ -21,6 +21,7 @@ from node_agent.executor import Assignment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.errors import ConnectionProblem
+from vcl.transport import ConnectionClosed
 from vcl.wire.messages import node
 
 TIMEOUT_S = 60
@@ -117,6 +118,105 @@ async def test_drivers_that_break_while_they_are_enumerated(
     monkeypatch.setattr(daemon, "inventory_timeout_s", 10.0 if arguments else 0.01)
     with pytest.raises(ConnectionProblem, match=text):
         await Agent(options("ws://127.0.0.1:1")).connect()
+
+
+# Redialling
+
+
+@asynccontextmanager
+async def running(
+    master: FakeMaster, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[asyncio.Task[int], asyncio.Event, tuple[Any, Any]]]:
+    """An agent as its command line runs it: its end, what stops it, and its first arrival."""
+    monkeypatch.setattr(Agent, "_inventory", nothing)
+    monkeypatch.setattr(daemon, "delay_s", lambda attempt, fraction: 0.001)
+    stop = asyncio.Event()
+    async with asyncio.timeout(TIMEOUT_S):
+        run = asyncio.create_task(run_agent(options(master.url), stop, lambda agent: None))
+        yield run, stop, await master.arrival("agent")
+        stop.set()
+        await asyncio.wait([run])
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "vcl-agent"]
+
+
+async def test_an_agent_comes_back_to_its_master_as_who_it_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with (
+        FakeMaster() as master,
+        running(master, monkeypatch) as (run, stop, (first, link)),
+    ):
+        link.send([start(4)])
+        _, executor = await master.arrival("executor")
+        await link.connection.close(1001, "the server stops")
+        again, link = await master.arrival("agent")
+        assert again == first
+        # A new master numbers its sessions from the beginning.
+        link.send([start(4)])
+        await master.arrival("executor")
+        with pytest.raises(ConnectionClosed):
+            await executor.receive()
+        lost, back = ours(caplog)
+        assert "the server stops" in lost and "again" in back
+        stop.set()
+        assert await run == 0
+
+
+@pytest.mark.parametrize("code", ["token", "version"])
+async def test_a_master_that_wants_the_agent_no_more(
+    code: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with FakeMaster(code=code) as master:
+        async with running(master, monkeypatch) as (run, _, (_, link)):
+            master.refuse = "the token is wrong"
+            await link.connection.close()
+            assert await run == 1
+        assert "refused: the token is wrong" in capfd.readouterr().err
+
+
+async def test_a_name_that_was_taken_meanwhile_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with FakeMaster(code="name") as master, running(master, monkeypatch) as (_, _, (_, link)):
+        master.refuse = "it is taken"
+        await link.connection.close()
+        for _ in range(3):
+            await master.refused.acquire()
+        master.refuse = None
+        await master.arrival("agent")
+        assert len([text for text in ours(caplog) if "it is taken" in text]) == 1
+
+
+async def test_an_agent_without_a_master_logs_once_and_stops_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts: list[int] = []
+    many = asyncio.Event()
+
+    def delay(attempt: int, fraction: float) -> float:
+        assert 0.0 <= fraction < 1.0
+        attempts.append(attempt)
+        if attempt < 5:
+            return 0.0
+        many.set()
+        return 1e6
+
+    async with FakeMaster() as master:
+        context = running(master, monkeypatch)
+        run, stop, _ = await context.__aenter__()
+        monkeypatch.setattr(daemon, "delay_s", delay)
+    async with asyncio.timeout(TIMEOUT_S):
+        await many.wait()
+        stop.set()
+        assert await run == 0
+    await context.__aexit__(None, None, None)
+    assert attempts == [0, 1, 2, 3, 4, 5]
+    assert len(ours(caplog)) == 1
 
 
 # Executors
