@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.admission import Admission, same
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send
-from master.inputs import Closed, Input, Judged, Opened, Received, Tick
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send, Wake
+from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
 from master.objects import Executor
 from master.sessions import Session
@@ -26,6 +26,9 @@ from vcl.wire.limits import executor_start_timeout_s, heartbeat_timeout_s
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
 from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_hello
+
+executor_ended_wait_s = 1.0
+"""Time for an agent to tell how an executor ended whose connection broke: a crash is seen there."""
 
 
 @dataclass(slots=True)
@@ -86,6 +89,8 @@ class MasterCore:
                     live = self.sessions[one.session]
                     live.session.judged(one.request, one.judgement)
                     self._flush(live)
+            elif isinstance(one, Due):
+                self._due(one)
             else:
                 assert isinstance(one, Tick)
                 self._tick()
@@ -170,7 +175,9 @@ class MasterCore:
             expected = live.key
         elif live is not None:
             executors = live.executors.items()
-            node = next((n for n, e in executors if e.endpoint == knock.endpoint), None)
+            node = next(
+                (n for n, e in executors if e.endpoint == knock.endpoint and e.broke is None), None
+            )
             if node is not None:
                 expected = ticket(live.key, node, live.executors[node].start)
         if live is None or not expected or not same(knock.token, expected):
@@ -226,10 +233,11 @@ class MasterCore:
         node.heard = self._now
         for message in messages:
             if isinstance(message, node_messages.ExecutorEnded):
-                live = self.sessions.get(message.session)
-                executor = None if live is None else live.executors.get(node.id)
-                if live is not None and executor is not None and executor.start == message.start:
-                    self._executor_lost(live, node.id, message.message)
+                found = self._find(message.session, node.id)
+                if found is not None and found[1].start == message.start:
+                    live, executor = found
+                    also = f" ({executor.broke})" if executor.broke else ""
+                    self._executor_lost(live, node.id, message.message + also)
 
     def protocol_error(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
@@ -255,7 +263,7 @@ class MasterCore:
             self._send_queued(executor)
 
     def _send_queued(self, executor: Executor) -> None:
-        if executor.queued and executor.ready:
+        if executor.queued and executor.ready and executor.broke is None:
             assert executor.control is not None
             self._effects.append(Send(executor.control, executor.queued))
             executor.queued = []
@@ -281,7 +289,31 @@ class MasterCore:
     # ---- ends
 
     def _closed(self, closed: Closed) -> None:
-        self._gone(closed.connection, closed.reason)
+        connected = self._connections.get(closed.connection)
+        found = connected and self._find(connected.session, connected.node)
+        if not found:
+            self._gone(closed.connection, closed.reason)
+            return
+        # That the link broke is what the master sees of a crash; its agent knows the signal.
+        live, executor = found
+        del self._connections[closed.connection]
+        if executor.broke is None:
+            executor.broke = closed.reason
+            live.asked.pop(executor.node, None)
+            due = Due(live.session.number, executor.node, executor.start)
+            self._effects.append(Wake(executor_ended_wait_s, due))
+
+    def _due(self, due: Due) -> None:
+        found = self._find(due.session, due.node)
+        if found is not None and found[1].start == due.start:
+            live, executor = found
+            assert executor.broke is not None
+            self._executor_lost(live, due.node, executor.broke)
+
+    def _find(self, session: int | None, node: int | None) -> tuple[Live, Executor] | None:
+        live = self.sessions.get(session or 0)
+        executor = None if live is None else live.executors.get(node or 0)
+        return None if live is None or executor is None else (live, executor)
 
     def _gone(self, connection: int, reason: str) -> None:
         connected = self._connections.pop(connection, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from master.inputs import Due
 from vcl.wire.messages.handshake import Refused, Welcome
 
 
@@ -76,4 +77,12 @@ class Log:
     text: str
 
 
-Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Feed `due` after so many seconds, whatever happens until then."""
+
+    after_s: float
+    due: Due
+
+
+Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log | Wake

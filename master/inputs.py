@@ -53,4 +53,13 @@ class Tick:
     """Time has passed; `now` of the call says how much."""
 
 
-Input = Opened | Received | Closed | Judged | Tick
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The time that a `Wake` named is over. start: of the executor that it was about."""
+
+    session: int
+    node: int
+    start: int
+
+
+Input = Opened | Received | Closed | Judged | Tick | Due

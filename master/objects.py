@@ -105,7 +105,8 @@ class Executor:
     """The executor of this session on one node.
 
     start: tells it from those that were started before it. control, bulk: connection ids once
-    they are up. queued: messages until it is ready. endpoint: the number of its bulk.
+    they are up. queued: messages until it is ready. endpoint: the number of its bulk. broke: why
+    a connection of it is gone, while its agent is given time to say more.
     """
 
     node: int
@@ -115,6 +116,7 @@ class Executor:
     bulk: int | None = None
     queued: list[Any] = field(default_factory=list)
     endpoint: int = 0
+    broke: str | None = None
 
     @property
     def ready(self) -> bool:

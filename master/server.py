@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send, Wake
 from master.inputs import Closed, Input, Opened, Received, Tick
 from master.judging import Judging
 from vcl import transport
@@ -209,6 +209,9 @@ class MasterServer:
             self._judging.ask(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
+        elif isinstance(effect, Wake):
+            loop = asyncio.get_running_loop()
+            loop.call_later(effect.after_s, self._feed, [effect.due])
         else:
             assert isinstance(effect, Log)
             log.info("%s", effect.text)

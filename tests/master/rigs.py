@@ -11,7 +11,7 @@ from typing import Any
 
 from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Close, Effect, Judge, Send
+from master.effects import Answer, Close, Effect, Judge, Send, Wake
 from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
@@ -197,6 +197,12 @@ class MasterRig:
     def close(self, connection: int, reason: str = "gone") -> list[Effect]:
         """A connection is lost."""
         return self.feed(Closed(connection, reason))
+
+    def wake(self) -> list[Effect]:
+        """The time that the last input asked for is over."""
+        (wake,) = [e for e in self.effects if isinstance(e, Wake)]
+        self.now += wake.after_s
+        return self.feed(wake.due)
 
     def tick(self, now: float) -> list[Effect]:
         """Time passes."""

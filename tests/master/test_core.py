@@ -261,49 +261,6 @@ def test_an_executor_that_comes_after_its_session_ended() -> None:
     assert m.answered().code == "session"
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_an_executor_is_lost_with_either_connection(which: int) -> None:
-    m = MasterRig()
-    agent, client = m.agent("a"), begin(m)
-    m.say(client, fill(20))
-    ends = m.join(m.asked(agent))
-    m.close(ends[which], "its cable was cut")
-    assert set(m.closed()) == {ends[1 - which]}
-    ((event, status, _, _, text),) = events(m, client)
-    assert (event, status) == (20, DEVICE_NOT_AVAILABLE)
-    assert "node a" in text and "its cable was cut" in text
-    m.say(client, fill(21))
-    again = m.asked(agent)
-    control, _ = m.join(again)
-    assert [type(x) for x in m.sent(control)] == [part.Allocate, part.FillRegion]
-
-
-def test_an_agent_tells_that_an_executor_ended() -> None:
-    m = MasterRig()
-    agent, client = m.agent("a"), begin(m)
-    m.say(client, fill(20))
-    start = m.asked(agent)
-    m.say(agent, node.ExecutorEnded(1, 1, "ended by SIGSEGV"))
-    assert "SIGSEGV" in events(m, client)[0][4]
-    m.open("executor", start.ticket, session=1, endpoint=1)
-    assert m.answered().code == "session", "it's dead"
-    m.say(agent, node.ExecutorEnded(1, 1, "again"), node.ExecutorEnded(9, 1, "of whom?"))
-    assert m.effects == []
-
-
-def test_the_end_of_an_executor_that_was_replaced_meanwhile() -> None:
-    # A crash breaks the connection and ends the process: the master hears of both.
-    m = MasterRig()
-    agent, client = m.agent("a"), begin(m)
-    m.say(client, fill(20))
-    control, _ = m.join(m.asked(agent))
-    m.close(control, "the link broke")
-    m.say(client, fill(21))
-    m.asked(agent)
-    m.say(agent, node.ExecutorEnded(1, 1, "ended by SIGSEGV"))
-    assert events(m, client) == []
-
-
 def test_an_agent_is_lost() -> None:
     m = MasterRig()
     agents = [m.agent("a"), m.agent("b")]
@@ -345,6 +302,7 @@ def test_an_executor_is_lost_with_both_ends_of_a_transfer() -> None:
           session.Copy(21, 4, [20], 10, 11, 0, 0, 64))  # fmt: skip
     control, _ = m.join(m.asked(agent))
     m.close(control)
+    m.wake()
     assert m.sent(agent) == [node.StopExecutor(1)], "and nothing asks for another"
 
 

@@ -13,6 +13,7 @@ the effects expected, one a line; comments begin with `#`. Connections have name
     NAME fails 3 -5 why              Done with another status for an operation
     close NAME why                   a connection is lost
     tick 12.5                        it is 12.5 seconds since the beginning
+    due 1 2 3                        what a wake asked for: session, node, start
 
 The effects are
 
@@ -20,6 +21,7 @@ The effects are
     NAME welcome ... | refused ...     the answer to a Hello
     NAME bound session.endpoint        bulk for an endpoint goes there
     NAME closed: why
+    wake after seconds: session node start
     log: text
 
 Programs are judged at once, before the next input.
@@ -34,8 +36,8 @@ from typing import Any
 
 from master.access.programs import judge_program
 from master.core import MasterCore, ticket
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Send
-from master.inputs import Closed, Input, Judged, Opened, Received, Tick
+from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Send, Wake
+from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
 from tests.described import device
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
@@ -127,6 +129,8 @@ class Player:
             elif first == "tick":
                 self._now = float(rest)
                 yield Tick()
+            elif first == "due":
+                yield Due(*map(int, rest.split()))
             else:
                 done = part.Done(_operations(*rest.split(maxsplit=3)))
                 yield Received(self._numbers[first], [list(codec.pack(done))])
@@ -175,6 +179,9 @@ class Player:
             return [f"bulk of {effect.session}.{effect.endpoint} is expected"]
         if isinstance(effect, Forget):
             return [f"bulk of session {effect.session} is forgotten"]
+        if isinstance(effect, Wake):
+            due = effect.due
+            return [f"wake after {effect.after_s:g}: {due.session} {due.node} {due.start}"]
         return [f"log: {effect.text}"]
 
     def _welcome(self, answer: Welcome) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Expect, Forget, Judge, Log, Send
+from master.effects import Answer, Bind, Close, Expect, Forget, Judge, Log, Send, Wake
 from master.inputs import Closed, Judged, Opened, Received, Tick
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
@@ -252,6 +252,8 @@ class MasterShell:
                 self._close(effect.connection, effect.reason)
             elif isinstance(effect, Judge):
                 self._judge(effect)
+            elif isinstance(effect, Wake):
+                self._world.heap.after(effect.after_s, self._feed, effect.due)
             else:
                 assert isinstance(effect, Log)
                 self._log(effect.text)
