@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from master.access.programs import Judgement
 from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
-from master.places import Place
+from master.places import NONE_CONNECTED, Place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
 
@@ -32,9 +32,15 @@ def build_message(program: Program, request: int, devices: list[int]) -> part.Bu
 class Builds:
     """The builds of one session that aren't answered yet."""
 
-    def __init__(self, ledger: Ledger, places: Callable[[Sequence[int]], list[Place]]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        places: Callable[[Sequence[int]], list[Place]],
+        why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
+    ) -> None:
         self._ledger = ledger
         self._places = places
+        self._why_none = why_none
         self.under_way: dict[int, Building] = {}
         """By request number, which the client never uses twice."""
 
@@ -51,7 +57,7 @@ class Builds:
             self._ledger.for_nodes[node].append(build_message(program, request, devices))
         if not by_node:
             building.status = DEVICE_NOT_AVAILABLE
-            building.message = "no device of the context is connected any more"
+            building.message = self._why_none(program.context.devices)
             self._finish_if_complete(building)
 
     def answered(self, node: int, message: part.BuildDone) -> None:

@@ -7,13 +7,11 @@ session is `sessions.Session`'s.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from master.admission import Admission, same
+from master.connections import Connected, Live, ticket
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send, Wake
 from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
@@ -29,31 +27,6 @@ from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_he
 
 executor_ended_wait_s = 1.0
 """Time for an agent to tell how an executor ended whose connection broke: a crash is seen there."""
-
-
-@dataclass(slots=True)
-class Connected:
-    """What a connection is. session, node: of roles that have one."""
-
-    role: str
-    session: int | None = None
-    node: int | None = None
-
-
-@dataclass(slots=True)
-class Live:
-    """A session with its connections.
-
-    asked: when each executor was asked for, in seconds. starts: executors asked for so far.
-    """
-
-    session: Session
-    key: str
-    control: int
-    bulk: int | None = None
-    executors: dict[int, Executor] = field(default_factory=dict)
-    asked: dict[int, float] = field(default_factory=dict)
-    starts: int = 0
 
 
 class MasterCore:
@@ -122,9 +95,10 @@ class MasterCore:
     def _open_client(self, opened: Opened) -> None:
         self._last_session += 1
         number = self._last_session
-        self.sessions[number] = Live(
-            Session(number, self.nodes.places), opened.secret, opened.connection
-        )
+        executors: dict[int, Executor] = {}
+        # A session whose executor runs has no reason to leave a node out.
+        new = Session(number, lambda d: self.nodes.places(d, executors), self.nodes.why_none)
+        self.sessions[number] = Live(new, opened.secret, opened.connection, None, executors)
         self._connections[opened.connection] = Connected("client", number)
         welcome = Welcome(
             software=self._software,
@@ -200,6 +174,9 @@ class MasterCore:
                 self._effects.append(Bind(opened.connection, knock.session, executor.endpoint))
             if executor.ready:
                 live.asked.pop(node, None)
+                if self.nodes.by_id[node].quarantine.started():
+                    self._effects.append(Log(f"node {executor.node_name} is let in again"))
+                    self._places_changed()
                 self._send_queued(executor)
 
     # ---- messages
@@ -273,6 +250,7 @@ class MasterCore:
         endpoint = live.session.ledger.endpoint(node.id)
         executor = Executor(node.id, node.name, live.starts, endpoint=endpoint)
         live.executors[node.id] = executor
+        live.session.places_changed()
         live.asked[node.id] = self._now
         number = live.session.number
         start = node_messages.StartExecutor(
@@ -353,13 +331,20 @@ class MasterCore:
 
     def _executor_lost(self, live: Live, node: int, reason: str) -> None:
         executor = live.executors.pop(node)
+        live.session.places_changed()
         live.asked.pop(node, None)
         self._drop(executor.control, reason)
         self._drop(executor.bulk, reason)
+        agent = self.nodes.by_id.get(node)
+        if agent is not None and not executor.ready:
+            news = self.nodes.start_failed(agent, reason, self._now)
+            if news is not None:
+                self._effects.append(Log(news))
+                self._places_changed()
+                reason = f"{reason}; {news}"
         text = f"the executor on node {executor.node_name} is gone: {reason}"
         live.session.executor_lost(node, text)
         self._effects.append(Log(f"session {live.session.number}: {text}"))
-        agent = self.nodes.by_id.get(node)
         if agent is not None:
             stop = node_messages.StopExecutor(live.session.number)
             self._effects.append(Send(agent.connection, [stop]))
@@ -378,6 +363,9 @@ class MasterCore:
                 self._executor_lost(live, node.id, f"node {node.name} is gone: {reason}")
 
     def _tick(self) -> None:
+        for name in self.nodes.let_in(self._now):
+            self._effects.append(Log(f"node {name} is tried again"))
+            self._places_changed()
         for node in list(self.nodes.by_id.values()):
             if self._now - node.heard > heartbeat_timeout_s:
                 self._effects.append(Close(node.connection, "no heartbeat"))
@@ -388,12 +376,6 @@ class MasterCore:
                     self._executor_lost(
                         live, number, f"it didn't start within {executor_start_timeout_s:g} s"
                     )
-
-
-def ticket(key: str, node: int, start: int) -> str:
-    """What the executor of a session on a node presents: proves that the master asked for it."""
-    text = f"executor {node} {start}".encode()
-    return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
 
 
 def _slot(role: Role) -> str:

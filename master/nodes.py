@@ -1,16 +1,17 @@
 """The agents that are connected and the devices that they offer.
 
-Owns: numbers of nodes and devices, and what placement needs to know of a device. Must not know:
-sessions.
+Owns: numbers of nodes and devices, what placement needs to know of a device, and which nodes are
+left out because their executors don't start. Must not know: sessions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from master.places import Place
+from master.places import NONE_CONNECTED, Place
+from master.quarantine import Quarantine
 from vcl.text import plain
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
 
@@ -33,6 +34,7 @@ class Node:
     heard: float
     devices: dict[int, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
 
 _COUNTS = ("MAX_WORK_GROUP_SIZE", "MAX_COMPUTE_UNITS", "MAX_MEM_ALLOC_SIZE", "GLOBAL_MEM_SIZE")
@@ -103,12 +105,46 @@ class Nodes:
         """The connected node of that name."""
         return next((n for n in self.by_id.values() if n.name == name), None)
 
-    def places(self, devices: Sequence[int]) -> list[Place]:
-        """Of these devices, the ones connected now, in the given order."""
-        return [self._places[d] for d in devices if d in self._places]
+    def places(self, devices: Sequence[int], serving: Container[int] = ()) -> list[Place]:
+        """Of these devices, the ones that can be used now, in the given order.
+
+        serving: nodes that aren't left out whatever else is known of them, because an executor
+        of who asks runs there.
+        """
+        found = [self._places[d] for d in devices if d in self._places]
+        return [p for p in found if p.node in serving or self._left_out(p.node) is None]
+
+    def why_none(self, devices: Sequence[int]) -> str:
+        """Why none of these devices can be used now, and what to do."""
+        found = [self.by_id[self._places[d].node] for d in devices if d in self._places]
+        out = {n.name: n.quarantine.why for n in found if n.quarantine.why is not None}
+        if not out:
+            return NONE_CONNECTED
+        return "; ".join(
+            f"node {name} is left out for a while because executors don't start there ({why}): "
+            "look at the log of its vcl-agent, and restart that once it is mended"
+            for name, why in out.items()
+        )
+
+    def _left_out(self, node: int) -> str | None:
+        return self.by_id[node].quarantine.why
+
+    def start_failed(self, node: Node, why: str, now: float) -> str | None:
+        """An executor didn't start on a node; answers the news if it is left out from now on."""
+        length_s = node.quarantine.start_failed(why, now)
+        if length_s is None:
+            return None
+        return (
+            f"node {node.name} is left out for {length_s:g} s, because executors don't start "
+            "there: look at the log of its vcl-agent, and restart that once it is mended"
+        )
+
+    def let_in(self, now: float) -> list[str]:
+        """Let in the nodes that were left out long enough; answers their names."""
+        return [n.name for n in self.by_id.values() if n.quarantine.over(now)]
 
     def remote_devices(self) -> list[RemoteDevice]:
-        """All devices as clients see them, by the names of their nodes."""
+        """All usable devices as clients see them, by the names of their nodes."""
         return [
             RemoteDevice(
                 device=place.device,
@@ -117,4 +153,5 @@ class Nodes:
                 description=self._descriptions[place.device],
             )
             for place in sorted(self._places.values(), key=lambda p: (p.node_name, p.device))
+            if self._left_out(place.node) is None
         ]

@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from master.residency import Buffer
 
+NONE_CONNECTED = (
+    "no device of the context is connected any more; start an agent and make a new context"
+)
+
 
 class PlanFailed(Exception):
     """A command can't be planned; code is an OpenCL status."""

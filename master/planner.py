@@ -13,7 +13,7 @@ from master.checks import regions
 from master.commands import Command
 from master.ledger import Gives, Ledger
 from master.objects import Queue
-from master.places import Candidates, Place, PlanFailed
+from master.places import NONE_CONNECTED, Candidates, Place, PlanFailed
 from master.residency import UNTOUCHED, Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.ids import CLIENT
@@ -22,8 +22,6 @@ from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import part, session
 
 LOST = "bytes it needs were lost: "
-
-
 def lost(contents: Contents) -> str:
     """Why contents are lost; the first cause, however many commands it has passed through."""
     assert contents.lost is not None
@@ -33,7 +31,8 @@ def lost(contents: Contents) -> str:
 class Planner:
     """Plans commands of one session.
 
-    places: answers the usable places among device ids, in a stable order.
+    places: answers the usable places among device ids, in a stable order. why_none: why there is
+    none, for the user.
     """
 
     def __init__(
@@ -41,11 +40,13 @@ class Planner:
         ledger: Ledger,
         buffers: dict[int, Buffer],
         places: Callable[[Sequence[int]], list[Place]],
+        why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
     ) -> None:
         self.ledger = ledger
         self.buffers = buffers
         self.places = places
         self._candidates: dict[int, Candidates] = {}
+        self._why_none = why_none
 
     # ---- choice of a device
 
@@ -61,11 +62,8 @@ class Planner:
             devices = [queue.device] if queue.device else queue.context.devices
             found = self._candidates[key] = Candidates(self.places(devices))
         if not found.places:
-            raise PlanFailed(
-                DEVICE_NOT_AVAILABLE,
-                "no device of the context is connected any more; start an agent and make a new "
-                "context",
-            )
+            devices = [queue.device] if queue.device else queue.context.devices
+            raise PlanFailed(DEVICE_NOT_AVAILABLE, self._why_none(devices))
         return found
 
     def nearest(self, queue: Queue, regions: Sequence[tuple[Buffer, int, int]]) -> Place:

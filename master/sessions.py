@@ -20,7 +20,7 @@ from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
-from master.places import Place, PlanFailed
+from master.places import NONE_CONNECTED, Place, PlanFailed
 from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
@@ -43,6 +43,7 @@ class Session:
         self,
         number: int,
         places: Callable[[Sequence[int]], list[Place]],
+        why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
     ) -> None:
         self.number = number
         """The session's id."""
@@ -56,9 +57,9 @@ class Session:
         self._reports: dict[int, LaunchRecord] = {}
         self._asked: dict[int, list[int]] = {}
         self._places = places
-        self._planner = Planner(self.ledger, self.buffers, places)
+        self._planner = Planner(self.ledger, self.buffers, places, why_none)
         self._launches = LaunchPlanner(self._planner, self.programs)
-        self._builds = Builds(self.ledger, places)
+        self._builds = Builds(self.ledger, places, why_none)
         self._handlers: dict[type, Callable[[Any], None]] = {
             session.CreateContext: self._create_context,
             session.CreateQueue: self._create_queue,

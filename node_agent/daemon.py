@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import itertools
 import json
 import logging
@@ -25,6 +23,7 @@ from typing import Any
 
 from node_agent.environment import ExecutorUser, child_environment
 from node_agent.executor import Assignment
+from node_agent.host import host_id
 from node_agent.redial import delay_s
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
@@ -43,6 +42,11 @@ inventory_timeout_s = 60.0
 """Time for the enumeration of all devices; some drivers compile something at the first one."""
 
 
+executor_dial_timeout_s = 20.0
+"""Time from the assignment of an executor to its connections. Less than `executor_start_timeout_s`,
+after which the master gives up: the agent is the one that can say why."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     """What the command line said. cores: processor numbers, empty for all. passed: environment
@@ -57,6 +61,9 @@ class AgentOptions:
     user: ExecutorUser | None = None
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Executors:
     """The executor processes of this host."""
 
@@ -66,6 +73,7 @@ class Executors:
         self._ready: deque[asyncio.subprocess.Process] = deque()
         self._serving: dict[int, asyncio.subprocess.Process] = {}
         self._stopped: set[asyncio.subprocess.Process] = set()
+        self._streams: dict[asyncio.subprocess.Process, Streams] = {}
 
     def __len__(self) -> int:
         """Sessions served."""
@@ -74,32 +82,52 @@ class Executors:
     async def prepare(self) -> None:
         """Start processes until enough are ready."""
         while len(self._ready) < executors_ready_count:
-            self._ready.append(
-                await asyncio.create_subprocess_exec(
+            ours, theirs = socket.socketpair()
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-P",
                     "-m",
                     "node_agent.executor",
                     str(os.getpid()),
-                    stdin=asyncio.subprocess.PIPE,
+                    stdin=theirs.fileno(),
                     env=self._environment,
                     **self._identity,
                 )
-            )
+            self._streams[process] = await asyncio.open_connection(sock=ours)
+            self._ready.append(process)
 
     async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
         """Give a ready process to a session."""
         while self._ready and self._ready[0].returncode is not None:
-            log.error("a ready executor ended with %s", self._ready.popleft().returncode)
+            process = self._ready.popleft()
+            self._streams.pop(process)[1].close()
+            log.error("a ready executor ended with %s", process.returncode)
         await self.prepare()
         process = self._ready.popleft()
         self._serving[assignment.session] = process
-        assert process.stdin is not None
         # If it has died just now, whoever watches it tells.
         with contextlib.suppress(ConnectionError):
-            process.stdin.write(assignment.to_line())
-            await process.stdin.drain()
+            writer = self._streams[process][1]
+            writer.write(assignment.to_line())
+            await writer.drain()
         return process
+
+    async def dials(self, session: int, process: asyncio.subprocess.Process) -> bool:
+        """Wait until a process has connected, or ended, or was stopped; False if it took too long.
+
+        Then it is stopped, whatever it is stuck in.
+        """
+        try:
+            async with asyncio.timeout(executor_dial_timeout_s):
+                with contextlib.suppress(ConnectionError):
+                    await self._streams[process][0].read(1)
+            return True
+        except TimeoutError:
+            if self._serving.get(session) is not process:
+                return True
+            self.stop(session)
+            return False
 
     def stop(self, session: int) -> None:
         """End a session's process at once: nothing in it is worth saving."""
@@ -116,6 +144,7 @@ class Executors:
     def ended(self, session: int, process: asyncio.subprocess.Process) -> bool:
         """A process ended; true if its session hadn't been stopped."""
         self._stopped.discard(process)
+        self._streams.pop(process)[1].close()
         if self._serving.get(session) is not process:
             return False
         del self._serving[session]
@@ -129,6 +158,8 @@ class Executors:
                 process.kill()
         for process in processes:
             await process.wait()
+        for _, writer in self._streams.values():
+            writer.close()
 
 
 class Agent:
@@ -276,6 +307,9 @@ class Agent:
     async def _watch(
         self, session: int, start: int, process: asyncio.subprocess.Process
     ) -> None:
+        if not await self._executors.dials(session, process):
+            why = f"it didn't connect to the master within {executor_dial_timeout_s:g} s"
+            self._send(node.ExecutorEnded(session, start, why))
         status = await process.wait()
         if self._executors.ended(session, process):
             self._send(node.ExecutorEnded(session, start, _how(status)))
@@ -326,20 +360,6 @@ def _how(status: int) -> str:
     except ValueError:
         name = f"signal {-status}"
     return f"its process was ended by {name}, as when a kernel or the driver crashes"
-
-
-def host_id() -> str:
-    """What agents on one host have in common, and others haven't, for the master only.
-
-    The same after the host has booted anew, so that its node's name stays its own. A hash, because
-    machine-id(5) isn't to leave the host.
-    """
-    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            text = file.read().strip()
-            if text and text != b"uninitialized":
-                return hmac.new(text, b"vcl", hashlib.sha256).hexdigest()
-    return socket.gethostname()
 
 
 async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> int:

@@ -4,12 +4,14 @@ Owns: its two connections to the master, and carrying the core's effects to them
 driver. Must not know: other sessions; everything it holds dies with it.
 
 Started ahead of need by the agent, with pyopencl imported and no device touched; one line of
-JSON on standard input then says which session it is for.
+JSON on standard input then says which session it is for. Standard input is a socket, on which it
+says when it is connected.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -78,6 +80,7 @@ class Executor:
         self._bulk = BulkLink(bulk, a.node, lambda t: self._feed([Streamed(t)]))
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR)
+        tell_agent()
         readers = [
             self._loop.create_task(self._read_control()),
             self._loop.create_task(self._read_bulk()),
@@ -124,6 +127,12 @@ class Executor:
         else:
             assert isinstance(effect, StartMerge)
             self._driver.start_merge(effect)
+
+
+def tell_agent() -> None:
+    """Tell the agent, on the socket that the assignment came from, that both connections are up."""
+    with contextlib.suppress(OSError):  # the agent is gone, and this process goes with it
+        os.write(0, b"\n")
 
 
 def _end_process(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -54,6 +54,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("node_agent.__main__", FACE),
     ("node_agent.daemon", SHELL),
     ("node_agent.environment", SHELL),
+    ("node_agent.host", SHELL),
     ("node_agent.executor", SHELL),
     ("node_agent.includes", SHELL),
     ("node_agent.inventory", SHELL),

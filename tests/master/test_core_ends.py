@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from master.core import executor_ended_wait_s
-from master.effects import Wake
+from master.effects import Log, Wake
 from tests.master.rigs import MasterRig
 from tests.master.test_core import begin, events, fill
 from vcl.errors import DEVICE_NOT_AVAILABLE
-from vcl.wire.messages import node, part
+from vcl.wire.limits import executor_start_timeout_s
+from vcl.wire.messages import node, part, session
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -96,3 +97,99 @@ def test_a_node_is_lost_while_it_is_waited_for() -> None:
     m.close(control, "the link broke")
     m.close(agent, "power failed")
     assert set(m.closed()) == {bulk} and "power failed" in events(m, client)[0][4]
+
+
+# Executors that never start
+
+
+def logs(m: MasterRig) -> list[str]:
+    return [e.text for e in m.effects if isinstance(e, Log)]
+
+
+def fail_to_start(m: MasterRig, agent: int, client: int, event: int) -> str:
+    """A command whose executor ends before it has dialled; answers the command's text."""
+    m.say(client, fill(event))
+    start = m.asked(agent)
+    m.say(agent, node.ExecutorEnded(start.session, start.start, "no driver"))
+    ((told, status, _, _, text),) = events(m, client)
+    assert (told, status) == (event, DEVICE_NOT_AVAILABLE)
+    assert isinstance(text, str)
+    return text
+
+
+def test_a_node_whose_executors_do_not_start_is_left_out_for_a_while() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    assert "node a is gone: no driver" in fail_to_start(m, agent, client, 20)
+    text = fail_to_start(m, agent, client, 21)
+    assert "no driver; node a is left out for 60 s" in text and "vcl-agent" in text
+    assert any("node a is left out for 60 s" in line for line in logs(m))
+    m.say(client, fill(22))
+    assert m.sent(agent) == []
+    ((_, status, _, _, text),) = events(m, client)
+    assert status == DEVICE_NOT_AVAILABLE
+    assert "node a is left out" in text and "no driver" in text and "restart" in text
+    m.say(client, session.BuildProgram(5, 1, 7, session.BUILD, [["", "", [], []]], ""))
+    (built,) = m.sent(client)
+    assert built.status == DEVICE_NOT_AVAILABLE and "node a is left out" in built.message
+    m.open("client")
+    assert m.answered().devices == []
+    m.now = 61.0
+    m.say(agent, node.Heartbeat(0))
+    m.tick(61.0)
+    assert logs(m) == ["node a is tried again"]
+    text = fail_to_start(m, agent, client, 23)
+    assert "left out for 120 s" in text, "the first failure after it is enough"
+
+
+def test_a_start_that_takes_too_long_counts_and_a_success_forgets_it() -> None:
+    m = MasterRig()
+    agent, client, other = m.agent("a"), begin(m), begin(m)
+    fail_to_start(m, agent, client, 20)
+    m.say(client, fill(21))
+    m.asked(agent)
+    m.say(other, fill(21))
+    m.asked(agent)
+    m.now = executor_start_timeout_s + 1
+    m.say(agent, node.Heartbeat(0))
+    m.tick(m.now)
+    assert "left out for 60 s" in str(logs(m)) and "didn't start within" in str(logs(m))
+    m.agent("b")
+    m.open("client")
+    assert [d.node_name for d in m.answered().devices] == ["b"]
+
+
+def test_an_executor_that_starts_after_all_ends_it() -> None:
+    m = MasterRig()
+    agent, client, other = m.agent("a"), begin(m), begin(m)
+    m.say(other, fill(20))
+    slow = m.asked(agent)
+    for event in (20, 21):
+        fail_to_start(m, agent, client, event)
+    m.say(other, fill(21))
+    assert events(m, other) == [], "it has an executor there, which may still come"
+    m.join(slow)
+    assert "node a is let in again" in logs(m)
+    assert "left out" not in fail_to_start(m, agent, client, 22)
+
+
+def test_who_has_an_executor_that_runs_goes_on_with_it() -> None:
+    m = MasterRig()
+    agent, client, other = m.agent("a"), begin(m), begin(m)
+    m.say(other, fill(20))
+    control, _ = m.join(m.asked(agent))
+    for event in (20, 21):
+        fail_to_start(m, agent, client, event)
+    m.say(other, fill(21))
+    assert [type(x) for x in m.sent(control)] == [part.FillRegion]
+
+
+def test_an_executor_that_ends_after_it_started_counts_for_nothing() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    for event in range(20, 24):
+        m.say(client, fill(event))
+        start = m.asked(agent)
+        m.join(start)
+        m.say(agent, node.ExecutorEnded(1, start.start, "ended by SIGSEGV"))
+        assert "left out" not in events(m, client)[0][4]

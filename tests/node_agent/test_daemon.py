@@ -249,6 +249,37 @@ async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_
         assert len(agent._executors) == 0
 
 
+async def test_an_executor_that_never_connects_is_ended_and_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        (stuck,) = agent._executors._ready
+        os.kill(stuck.pid, signal.SIGSTOP)
+        monkeypatch.setattr(daemon, "executor_dial_timeout_s", 0.1)
+        link.send([start(4)])
+        assert await told(link) == [
+            node.ExecutorEnded(4, 64, "it didn't connect to the master within 0.1 s")
+        ]
+        assert await stuck.wait() == -signal.SIGKILL
+        monkeypatch.undo()
+        link.send([start(4)])
+        _, control = await master.arrival("executor")
+        link.send([node.StopExecutor(4)])
+        with pytest.raises(ConnectionClosed):
+            await control.receive()
+
+
+async def test_an_executor_that_is_stopped_before_it_connected_is_not_reported() -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        (stuck,) = agent._executors._ready
+        os.kill(stuck.pid, signal.SIGSTOP)
+        link.send([start(4), node.StopExecutor(4), start(5)])
+        assert await stuck.wait() == -signal.SIGKILL
+        await master.arrival("executor")
+        os.kill((await process_of(agent, 5)).pid, signal.SIGKILL)
+        assert [(m.session, m.start) for m in await told(link)] == [(5, 65)]
+
+
 async def test_a_ready_executor_that_died_is_replaced() -> None:
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         (ready,) = agent._executors._ready

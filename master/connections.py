@@ -1,0 +1,45 @@
+"""What the master knows of its connections, and the sessions that they belong to.
+
+Owns: the records, and the tickets of executors. Must not know: what happens to any of them
+(`core`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from master.objects import Executor
+from master.sessions import Session
+
+
+@dataclass(slots=True)
+class Connected:
+    """What a connection is. session, node: of roles that have one."""
+
+    role: str
+    session: int | None = None
+    node: int | None = None
+
+
+@dataclass(slots=True)
+class Live:
+    """A session with its connections.
+
+    asked: when each executor was asked for, in seconds. starts: executors asked for so far.
+    """
+
+    session: Session
+    key: str
+    control: int
+    bulk: int | None = None
+    executors: dict[int, Executor] = field(default_factory=dict)
+    asked: dict[int, float] = field(default_factory=dict)
+    starts: int = 0
+
+
+def ticket(key: str, node: int, start: int) -> str:
+    """What the executor of a session on a node presents: proves that the master asked for it."""
+    text = f"executor {node} {start}".encode()
+    return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
