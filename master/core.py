@@ -20,13 +20,16 @@ from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.text import plain
-from vcl.wire.limits import executor_start_timeout_s, heartbeat_timeout_s
+from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
 from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_hello
 
 executor_ended_wait_s = 1.0
 """Time for an agent to tell how an executor ended whose connection broke: a crash is seen there."""
+
+late_tick_ratio = 1.5
+"""A tick that comes later after the one before, in intervals, decides nothing about silence."""
 
 
 class MasterCore:
@@ -46,6 +49,7 @@ class MasterCore:
         self._effects: list[Effect] = []
         self._last_session = 0
         self._now = 0.0
+        self._ticked: float | None = None
 
     def handle(self, inputs: Sequence[Input], now: float) -> list[Effect]:
         """Take inputs in; `now` is a monotonic time in seconds."""
@@ -148,10 +152,8 @@ class MasterCore:
         if live is not None and knock.role == "client-bulk":
             expected = live.key
         elif live is not None:
-            executors = live.executors.items()
-            node = next(
-                (n for n, e in executors if e.endpoint == knock.endpoint and e.broke is None), None
-            )
+            executors = [(n, e) for n, e in live.executors.items() if e.broke is None]
+            node = next((n for n, e in executors if e.endpoint == knock.endpoint), None)
             if node is not None:
                 expected = ticket(live.key, node, live.executors[node].start)
         if live is None or not expected or not same(knock.token, expected):
@@ -363,9 +365,13 @@ class MasterCore:
                 self._executor_lost(live, node.id, f"node {node.name} is gone: {reason}")
 
     def _tick(self) -> None:
+        before, self._ticked = self._ticked, self._now
         for name in self.nodes.let_in(self._now):
             self._effects.append(Log(f"node {name} is tried again"))
             self._places_changed()
+        # Who was late itself, stopped or starved, can't tell who else was silent meanwhile.
+        if before is not None and self._now - before > late_tick_ratio * heartbeat_interval_s:
+            return
         for node in list(self.nodes.by_id.values()):
             if self._now - node.heard > heartbeat_timeout_s:
                 self._effects.append(Close(node.connection, "no heartbeat"))

@@ -11,7 +11,7 @@ from master.effects import Bind, Close
 from master.inputs import Received
 from tests.master.rigs import MasterRig
 from vcl.errors import DEVICE_NOT_AVAILABLE
-from vcl.wire.limits import executor_start_timeout_s, heartbeat_timeout_s
+from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
 from vcl.wire.messages import node, part, session
 from vcl.wire.messages.handshake import Refused, Welcome
 
@@ -304,6 +304,24 @@ def test_an_executor_is_lost_with_both_ends_of_a_transfer() -> None:
     m.close(control)
     m.wake()
     assert m.sent(agent) == [node.StopExecutor(1)], "and nothing asks for another"
+
+
+def test_a_tick_that_is_late_itself_decides_nothing_about_silence() -> None:
+    # The master's process was stopped, say: what came meanwhile is still to be read.
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    m.say(client, fill(20))
+    m.tick(1.0)
+    late = 1.0 + executor_start_timeout_s + 1.5 * heartbeat_interval_s
+    assert m.tick(late) == []
+    m.say(agent, node.Heartbeat(0))
+    m.tick(late + heartbeat_interval_s)
+    assert m.core.nodes.by_id and "didn't start" in events(m, client)[0][4]
+    m.tick(late + 2 * heartbeat_interval_s)
+    m.tick(late + 2 * heartbeat_interval_s + heartbeat_timeout_s)
+    assert m.core.nodes.by_id
+    m.tick(late + 3 * heartbeat_interval_s + heartbeat_timeout_s)
+    assert not m.core.nodes.by_id, "one tick in time is enough"
 
 
 def test_an_agent_that_was_silent_too_long_is_lost() -> None:

@@ -47,6 +47,9 @@ UNYIELDED_BYTES_PER_MESSAGE = 1024
 """A sender that never has to wait gives way to the loop after so much, so that it can't starve the
 connection's own receiving end; each message counts as at least the second figure."""
 
+JUDGE_LATE_S = 1.0
+"""When the end of `ping_timeout_s` is noticed so much later, this side is slow, not the peer."""
+
 log = logging.getLogger(__name__)
 
 
@@ -326,11 +329,14 @@ class BaseConnection(ABC):
             return
         self._write_ping()
         unsent_bytes = self._unsent_bytes()
-        self._ping_timer = self._loop.call_later(
-            self._settings.ping_timeout_s, self._judge, unsent_bytes
-        )
+        due_s = self._loop.time() + self._settings.ping_timeout_s
+        self._ping_timer = self._loop.call_at(due_s, self._judge, unsent_bytes, due_s)
 
-    def _judge(self, unsent_bytes: int) -> None:
+    def _judge(self, unsent_bytes: int, due_s: float) -> None:
+        # A loop that was held up may not have read yet what has come meanwhile.
+        if self._loop.time() - due_s > JUDGE_LATE_S:
+            self._watch()
+            return
         # On a slow link the ping may still wait behind bulk; bytes that leave are a sign of life.
         if self._heard or self._reading_paused or self._unsent_bytes() != unsent_bytes:
             self._watch()
