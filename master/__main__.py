@@ -9,6 +9,7 @@ import asyncio
 import ipaddress
 import json
 import logging
+import resource
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,7 @@ def run(
     """Coordinate a vcl cluster: agents and clients connect here."""
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("picows").setLevel(logging.WARNING)
+    _raise_descriptor_limit()
     host, _, port_text = listen.rpartition(":")
     if not host or not port_text.isdigit() or int(port_text) > 65535:
         raise typer.BadParameter(f"{listen!r} isn't HOST:PORT", param_hint="--listen")
@@ -76,6 +78,12 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _raise_descriptor_limit() -> None:
+    """As many descriptors as this user may have: each session takes two, and two per executor."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(

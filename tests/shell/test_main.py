@@ -77,6 +77,16 @@ def test_master_is_ready_in_json(tmp_path: Path) -> None:
         ended_well(program, signal.SIGINT)
 
 
+def test_master_raises_its_limit_of_descriptors(tmp_path: Path) -> None:
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200)); "
+    execute = "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    arguments = [*MASTER, *LOOPBACK, "--state-dir", str(tmp_path)]
+    with started(["-c", limited + execute, *arguments]) as program:
+        program.line()
+        assert psutil.Process(program.pid).rlimit(psutil.RLIMIT_NOFILE) == (200, 200)
+        ended_well(program, signal.SIGTERM)
+
+
 def test_the_tokens_are_their_user_s_and_stay(tmp_path: Path) -> None:
     tokens = []
     for _ in range(2):

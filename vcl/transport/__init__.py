@@ -101,6 +101,8 @@ async def serve(
 ) -> Server:
     """Listen on one address and run `handler` for each connection, whatever its path.
 
+    Of a name with several addresses it's one of IPv4, if there is any. While the process has no
+    descriptors left, new connections are closed at once.
     http: answers plain GET requests (health checks); None, or None from it, is 404. A request with
     an Origin comes from a browser's page, which has no business here, and gets 403.
     Raises OSError when the address can't be listened on.

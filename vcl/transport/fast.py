@@ -32,6 +32,7 @@ from vcl.transport.connection import (
     Server,
     Settings,
 )
+from vcl.transport.listening import listen
 
 SMALL_MESSAGE_BYTES_MAX = 8192
 """Up to this size the library copies a message into its own buffer, header included."""
@@ -251,5 +252,6 @@ async def serve(
         response = _http_response(*(found or (404, "text/plain", b"not found\n")))
         return picows.WSUpgradeResponseWithListener(response, None)
 
-    listening = await picows.ws_create_server(accept, host, port, ssl=ssl, **_limits(settings))
+    own = await listen(host, port)
+    listening = await picows.ws_create_server(accept, sock=own, ssl=ssl, **_limits(settings))
     return _Server(listening, handlers)

@@ -35,6 +35,7 @@ from vcl.transport.connection import (
     Server,
     Settings,
 )
+from vcl.transport.listening import listen
 
 
 class WebSocketConnection(base.BaseConnection):
@@ -254,8 +255,7 @@ async def serve(
 
     listening = await server.serve(
         handle,
-        host,
-        port,
+        sock=await listen(host, port),
         create_connection=Accepting,
         process_request=answer,
         compression=None,
