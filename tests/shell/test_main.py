@@ -1,4 +1,7 @@
-"""The command lines of vcl-master and vcl-agent: ready lines, signals, and errors in one line."""
+"""The command lines of vcl-master and vcl-agent: ready lines, signals, and errors in one line.
+
+Long because both programs are started in the same ways, and often together.
+"""
 
 from __future__ import annotations
 
@@ -235,7 +238,7 @@ def test_agent_comes_back_when_its_master_does(tmp_path: Path) -> None:
     state = ["--state-dir", str(tmp_path), "--ready-json"]
     with started([*MASTER, *LOOPBACK, *state]) as program:
         url = json.loads(program.line())["url"]
-        left = Program(agent(url, tmp_path / "token", "--name", "left"))
+        left = Program(agent(url, tmp_path / "agent-token", "--name", "left"))
         left.line()
         assert compute(url, tmp_path / "token").startswith("56 ")
         program.process.kill()
@@ -270,7 +273,7 @@ def test_agent_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         url = json.loads(program.line())["url"]
         with started(["-c", "input()"]) as parent:
             pid = ["--parent-pid", str(parent.pid)]
-            with started(agent(url, tmp_path / "token", *pid)) as left:
+            with started(agent(url, tmp_path / "agent-token", *pid)) as left:
                 left.line()
                 program.process.kill()
                 assert left.process.stderr is not None
