@@ -72,6 +72,8 @@ class CommandGraph:
         """Commands to be planned now, in a valid order."""
         self.completed: list[Command] = []
         """Commands that became complete since the owner last took them, in order."""
+        self.unsettled: deque[Command] = deque()
+        """Commands that may have become complete: `settle` says which have."""
 
     def add(self, command: Command, depends_on: Iterable[Command]) -> None:
         """Enter a command; it becomes ready at once if all that it depends on is planned."""
@@ -92,27 +94,26 @@ class CommandGraph:
             dependent.unplanned -= 1
             if dependent.unplanned == 0:
                 self.ready.append(dependent)
-        self._settle(command)
+        self.unsettled.append(command)
 
     def operation_done(self, command: Command, operation: int) -> None:
         """An operation of a planned command ended."""
         command.operations.discard(operation)
-        self._settle(command)
+        self.unsettled.append(command)
 
-    def _settle(self, command: Command) -> None:
-        """Complete a command, and those that waited for nothing else, without recursion."""
-        pending = deque([command])
-        while pending:
-            current = pending.popleft()
-            if current.state != PLANNED or current.operations or current.incomplete:
-                continue
-            for wait in current.waits:
-                if wait.status < 0:
-                    current.fail_by(wait)
-            current.state = COMPLETE
-            current.waits.clear()  # so that a long chain of events doesn't stay in memory
-            self.completed.append(current)
-            for dependent in current.dependents:
-                dependent.incomplete -= 1
-                pending.append(dependent)
-            current.dependents.clear()
+    def settle(self) -> None:
+        """Complete the first unsettled command if it is; what waited for it is then unsettled."""
+        current = self.unsettled.popleft()
+        if current.state != PLANNED or current.operations or current.incomplete:
+            return
+        for wait in current.waits:
+            if wait.status < 0:
+                current.fail_by(wait)
+        current.state = COMPLETE
+        current.waits.clear()  # so that a long chain of events doesn't stay in memory
+        self.completed.append(current)
+        for dependent in current.dependents:
+            dependent.incomplete -= 1
+            if not dependent.incomplete:
+                self.unsettled.append(dependent)
+        current.dependents.clear()

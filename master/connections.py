@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from master.objects import Executor
 from master.sessions import Session
+from vcl.wire.messages.handshake import Knock
 
 
 @dataclass(slots=True)
@@ -37,6 +38,15 @@ class Live:
     executors: dict[int, Executor] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
     starts: int = 0
+
+    def expected(self, knock: Knock) -> tuple[int | None, str]:
+        """(node, secret) of the end that a Hello wants to be; "" if there is none."""
+        if knock.role == "client-bulk":
+            return None, self.key
+        for node, executor in self.executors.items():
+            if executor.endpoint == knock.endpoint and executor.broke is None:
+                return node, ticket(self.key, node, executor.start)
+        return None, ""
 
 
 def ticket(key: str, node: int, start: int) -> str:

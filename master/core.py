@@ -3,17 +3,31 @@
 Owns: handshakes, the register of nodes, sessions and their connections. Must not know: sockets,
 clocks, randomness; the shell passes time and secrets in. Everything that happens inside a
 session is `sessions.Session`'s.
+
+Long because each way for a connection to open, to speak and to end has its place here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from master.admission import Admission, same
 from master.connections import Connected, Live, ticket
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send, Wake
-from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
+from master.effects import (
+    Answer,
+    Bind,
+    Close,
+    Effect,
+    Expect,
+    Forget,
+    GoOn,
+    Judge,
+    Log,
+    Send,
+    Wake,
+)
+from master.inputs import Closed, Continue, Due, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
 from master.objects import Executor
 from master.sessions import Session
@@ -30,6 +44,10 @@ executor_ended_wait_s = 1.0
 
 late_tick_ratio = 1.5
 """A tick that comes later after the one before, in intervals, decides nothing about silence."""
+
+
+def _never() -> bool:
+    return False
 
 
 class MasterCore:
@@ -49,11 +67,18 @@ class MasterCore:
         self._effects: list[Effect] = []
         self._last_session = 0
         self._now = 0.0
+        self._over: Callable[[], bool] = _never
         self._ticked: float | None = None
 
-    def handle(self, inputs: Sequence[Input], now: float) -> list[Effect]:
-        """Take inputs in; `now` is a monotonic time in seconds."""
-        self._now = now
+    def handle(
+        self, inputs: Sequence[Input], now: float, over: Callable[[], bool] = _never
+    ) -> list[Effect]:
+        """Take inputs in; `now` is a monotonic time in seconds.
+
+        over: tells when this turn has lasted long enough; GoOn then says which session has more
+        to do.
+        """
+        self._now, self._over = now, over
         for one in inputs:
             if isinstance(one, Received):
                 self._received(one)
@@ -66,6 +91,9 @@ class MasterCore:
                     live = self.sessions[one.session]
                     live.session.judged(one.request, one.judgement)
                     self._flush(live)
+            elif isinstance(one, Continue):
+                if one.session in self.sessions:
+                    self._flush(self.sessions[one.session])
             elif isinstance(one, Due):
                 self._due(one)
             else:
@@ -147,15 +175,7 @@ class MasterCore:
         """client-bulk, executor and executor-bulk join a session by its key or a ticket."""
         knock = opened.knock
         live = self.sessions.get(knock.session or 0)
-        node = None
-        expected = ""
-        if live is not None and knock.role == "client-bulk":
-            expected = live.key
-        elif live is not None:
-            executors = [(n, e) for n, e in live.executors.items() if e.broke is None]
-            node = next((n for n, e in executors if e.endpoint == knock.endpoint), None)
-            if node is not None:
-                expected = ticket(live.key, node, live.executors[node].start)
+        node, expected = (None, "") if live is None else live.expected(knock)
         if live is None or not expected or not same(knock.token, expected):
             self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
             return
@@ -182,6 +202,11 @@ class MasterCore:
                 self._send_queued(executor)
 
     # ---- messages
+
+    def session_of(self, connection: int) -> int | None:
+        """The session that a connection belongs to, if it does to one."""
+        connected = self._connections.get(connection)
+        return None if connected is None else connected.session
 
     def _received(self, received: Received) -> None:
         connected = self._connections.get(received.connection)
@@ -225,6 +250,18 @@ class MasterCore:
         self._gone(connection, f"protocol error: {text}")
 
     def _flush(self, live: Live) -> None:
+        """Let the session do what it can in this turn, and send what it has to say."""
+        if live.session.advance(self._over):
+            self._effects.append(GoOn(live.session.number))
+        self._send_all(live)
+        if live.session.culprit is not None:
+            source, text = live.session.culprit
+            executor = live.executors.get(source)
+            connection = live.control if executor is None else executor.control
+            assert connection is not None
+            self.protocol_error(connection, text)
+
+    def _send_all(self, live: Live) -> None:
         """Send what the session has for its client and executors; ask for executors."""
         ledger = live.session.ledger
         for request, units in ledger.for_guard:

@@ -78,6 +78,16 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """The turn was too short for a session: feed Continue when the others have had theirs.
+
+    Until then take nothing more from its peers.
+    """
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wake:
     """Feed `due` after so many seconds, whatever happens until then."""
 
@@ -85,4 +95,4 @@ class Wake:
     due: Due
 
 
-Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log | Wake
+Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log | Wake | GoOn

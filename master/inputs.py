@@ -54,6 +54,13 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Continue:
+    """The turn of a session that an earlier one was too short for."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """The time that a `Wake` named is over. start: of the executor that it was about."""
 
@@ -62,4 +69,4 @@ class Due:
     start: int
 
 
-Input = Opened | Received | Closed | Judged | Tick | Due
+Input = Opened | Received | Closed | Judged | Tick | Due | Continue

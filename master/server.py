@@ -14,8 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Log, Send, Wake
-from master.inputs import Closed, Input, Opened, Received, Tick
+from master.effects import (
+    Answer,
+    Bind,
+    Close,
+    Effect,
+    Expect,
+    Forget,
+    GoOn,
+    Judge,
+    Log,
+    Send,
+    Wake,
+)
+from master.inputs import Closed, Continue, Input, Opened, Received, Tick
 from master.judging import Judging
 from vcl import transport
 from vcl.errors import RemoteProtocolError
@@ -41,6 +53,9 @@ log = logging.getLogger("vcl-master")
 
 _NOTHING = codec.Conversation("checked by the core", {})
 
+
+turn_s_max = 0.005
+"""How long the loop works for one session in one go, while others wait: then it is their turn."""
 
 early_frame_bytes = 256
 """What a frame without payload counts among those that are kept, as it isn't free either."""
@@ -68,6 +83,8 @@ class MasterServer:
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._unfinished: set[int] = set()
+        self._turns: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -125,6 +142,7 @@ class MasterServer:
             else:
                 while True:
                     self._feed([Received(number, await link.receive_arrays())])
+                    await self._turns_of(number)
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
@@ -177,8 +195,24 @@ class MasterServer:
         self._feed([])
 
     def _feed(self, inputs: Sequence[Input]) -> None:
-        for effect in self._core.handle(inputs, time.monotonic()):
+        now = time.monotonic()
+        end = now + turn_s_max
+        for effect in self._core.handle(inputs, now, lambda: time.monotonic() > end):
             self._carry_out(effect)
+
+    async def _turns_of(self, number: int) -> None:
+        """Wait until the session of a connection has dealt with what it was told."""
+        turns = self._turns.get(self._core.session_of(number) or 0)
+        if turns is not None:
+            await asyncio.wait([turns])
+
+    async def _take_turns(self, session: int) -> None:
+        """Let a session go on, in turns between which the others have theirs."""
+        while session in self._unfinished:
+            self._unfinished.discard(session)
+            await asyncio.sleep(0)
+            self._feed([Continue(session)])
+        del self._turns[session]
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, Send):
@@ -209,6 +243,11 @@ class MasterServer:
             self._judging.ask(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
+        elif isinstance(effect, GoOn):
+            self._unfinished.add(effect.session)
+            if effect.session not in self._turns:
+                turns = asyncio.get_running_loop().create_task(self._take_turns(effect.session))
+                self._turns[effect.session] = turns
         elif isinstance(effect, Wake):
             loop = asyncio.get_running_loop()
             loop.call_later(effect.after_s, self._feed, [effect.due])

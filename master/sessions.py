@@ -17,6 +17,7 @@ from master.access.programs import Judgement
 from master.builds import Builds
 from master.checks import check_build, check_launch, check_rect, regions
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
+from master.inbox import CLIENT, Ended, Inbox, Released
 from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
@@ -25,7 +26,7 @@ from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
-from vcl.wire.limits import printed_bytes_max, printed_message_bytes_max
+from vcl.wire.limits import operations_max, printed_bytes_max, printed_message_bytes_max
 from vcl.wire.messages import part, session
 
 reports_kept_max = 1024
@@ -35,8 +36,8 @@ OUT_OF_ORDER = 1
 class Session:
     """The state of one session.
 
-    After each call, `ledger.for_client` and `ledger.for_nodes` hold what is to be sent, and
-    `ledger.for_guard` what is to be judged.
+    What is said to it waits until `advance` is called; after that `ledger.for_client` and
+    `ledger.for_nodes` hold what is to be sent, and `ledger.for_guard` what is to be judged.
     """
 
     def __init__(
@@ -56,6 +57,9 @@ class Session:
         self.commands: dict[int, Command] = {}
         self._reports: dict[int, LaunchRecord] = {}
         self._asked: dict[int, list[int]] = {}
+        self._inbox = Inbox()
+        self.culprit: tuple[int, str] | None = None
+        """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
         self._planner = Planner(self.ledger, self.buffers, places, why_none)
         self._launches = LaunchPlanner(self._planner, self.programs)
@@ -67,7 +71,7 @@ class Session:
             session.BuildProgram: self._build_program,
             session.CreateUserEvent: self._create_user_event,
             session.SetUserEvent: self._set_user_event,
-            session.Release: self._release,
+            Released: self._release,
             session.AskReport: self._ask_report,
             session.Launch: self._enqueue_launch,
             session.Write: self._enqueue,
@@ -85,10 +89,8 @@ class Session:
     # ---- from the client
 
     def from_client(self, messages: Sequence[Any]) -> None:
-        """Carry out a batch; raises RemoteProtocolError for what no honest client sends."""
-        for message in messages:
-            self._handlers[type(message)](message)
-        self._advance()
+        """Take a batch in; `advance` carries it out."""
+        self._inbox.put(CLIENT, messages)
 
     def _new(self, number: int) -> int:
         known = (self.contexts, self.queues, self.buffers, self.programs, self.commands)
@@ -202,23 +204,23 @@ class Session:
 
     # ---- release
 
-    def _release(self, m: session.Release) -> None:
-        for number in m.objects:
-            if number in self.commands:
-                command = self.commands[number]
-                command.released = True
-                if command.state == COMPLETE:
-                    del self.commands[number]
-            elif number in self.buffers:
-                self.buffers[number].released = True
-                self._free_buffer(self.buffers[number])
-            elif number in self.programs:
-                self.programs[number].released = True
-                self._free_program(self.programs[number])
-            elif self.queues.pop(number, None) is None:
-                # Contexts are referred to by all the rest: they go with the session. Events
-                # that ended before their release are gone already.
-                pass
+    def _release(self, m: Released) -> None:
+        number = m.number
+        if number in self.commands:
+            command = self.commands[number]
+            command.released = True
+            if command.state == COMPLETE:
+                del self.commands[number]
+        elif number in self.buffers:
+            self.buffers[number].released = True
+            self._free_buffer(self.buffers[number])
+        elif number in self.programs:
+            self.programs[number].released = True
+            self._free_program(self.programs[number])
+        elif self.queues.pop(number, None) is None:
+            # Contexts are referred to by all the rest: they go with the session. Events
+            # that ended before their release are gone already.
+            pass
 
     def _free_buffer(self, buffer: Buffer) -> None:
         if not buffer.released or buffer.users:
@@ -249,12 +251,36 @@ class Session:
 
     # ---- planning
 
-    def _advance(self) -> None:
-        """Plan what is ready, then tell the client what is complete."""
-        ready = self.graph.ready
-        while ready:
-            self._plan(ready.popleft())
+    def advance(self, over: Callable[[], bool] = lambda: False) -> bool:
+        """Carry out what was said, plan what is ready, tell the client what is complete.
+
+        over: whether the turn is. Answers whether there is more to do. Sets `culprit`, and does
+        no more, if somebody said what no honest peer says.
+        """
+        graph = self.graph
+        more = self.culprit is None
+        while more:
+            if graph.unsettled:
+                graph.settle()
+            elif self._inbox:
+                self._carry_out(*self._inbox.take())
+            elif graph.ready and len(self.ledger.live) < operations_max:
+                self._plan(graph.ready.popleft())
+            else:
+                more = False
+            if over() or self.culprit is not None:
+                break
         self._tell_completed()
+        return more and self.culprit is None
+
+    def _carry_out(self, source: int, item: Any) -> None:
+        try:
+            if source == CLIENT:
+                self._handlers[type(item)](item)
+            else:
+                self._from_executor(source, item)
+        except RemoteProtocolError as error:
+            self.culprit = (source, str(error))
 
     def _plan(self, command: Command) -> None:
         m = command.message
@@ -335,17 +361,17 @@ class Session:
     # ---- from executors
 
     def from_executor(self, node: int, messages: Sequence[Any]) -> None:
-        """Take reports in; raises RemoteProtocolError for what no honest executor says."""
-        for message in messages:
-            if isinstance(message, part.Done):
-                for row in message.operations:
-                    self._operation_done(node, *row)
-            elif isinstance(message, part.Printed):
-                self._printed(node, message)
-            else:
-                assert isinstance(message, part.BuildDone)
-                self._builds.answered(node, message)
-        self._advance()
+        """Take reports in; `advance` carries them out."""
+        self._inbox.put(node, messages)
+
+    def _from_executor(self, node: int, item: Any) -> None:
+        if isinstance(item, Ended):
+            self._operation_done(node, *item.row)
+        elif isinstance(item, part.Printed):
+            self._printed(node, item)
+        else:
+            assert isinstance(item, part.BuildDone)
+            self._builds.answered(node, item)
 
     def _printed(self, node: int, m: part.Printed) -> None:
         """Pass on what a launch printed."""
@@ -446,6 +472,9 @@ class Session:
         The node itself may still be there: a later command gets a new executor, in whose life
         nothing of the old one exists.
         """
+        self._inbox.drop(node)
+        if self.culprit is not None and self.culprit[0] == node:
+            self.culprit = None
         for buffer in self.buffers.values():
             for device in [d for d, n in buffer.nodes.items() if n == node]:
                 del buffer.touched[device]
@@ -464,7 +493,6 @@ class Session:
         for program in self.programs.values():
             program.nodes.discard(node)
         self._builds.node_lost(node, reason)
-        self._advance()
 
 
 def _take_back(gives: Gives, text: str) -> None:

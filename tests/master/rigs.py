@@ -16,6 +16,7 @@ from master.inputs import Closed, Input, Judged, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
+from vcl.errors import RemoteProtocolError
 from vcl.wire import codec
 from vcl.wire.messages import node, part, session
 from vcl.wire.messages.handshake import Hello, pack_hello, unpack_knock
@@ -76,6 +77,10 @@ class SessionRig:
         return [by_device[d] for d in devices if d in by_device]
 
     def _take(self) -> None:
+        self.session.advance()
+        if self.session.culprit is not None:
+            (_, text), self.session.culprit = self.session.culprit, None
+            raise RemoteProtocolError(text)
         ledger = self.session.ledger
         for request, units in ledger.for_guard:
             self.session.judged(request, judge_program(units))

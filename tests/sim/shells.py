@@ -15,8 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Bind, Close, Expect, Forget, Judge, Log, Send, Wake
-from master.inputs import Closed, Judged, Opened, Received, Tick
+from master.effects import (
+    Answer,
+    Bind,
+    Close,
+    Expect,
+    Forget,
+    GoOn,
+    Judge,
+    Log,
+    Send,
+    Wake,
+)
+from master.inputs import Closed, Continue, Judged, Opened, Received, Tick
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
@@ -156,6 +167,9 @@ class MasterShell:
         self._last = 0
         # Of its own: what else is drawn doesn't change with it.
         self._judging_rng = Random(f"judging {world.seed}")
+        self._turn_rng = Random(f"turns {world.seed}")
+        self._short_turns = self._turn_rng.choice((0.0, 0.05, 0.5))
+        self._unfinished: set[int] = set()
         self._judged_s = 0.0
 
     def accept(self, connection: Connection, honest: bool) -> None:
@@ -222,9 +236,17 @@ class MasterShell:
         """Time has passed."""
         self._feed(Tick())
 
+    def _turn_is_over(self) -> bool:
+        return self._turn_rng.random() < self._short_turns
+
+    def _go_on(self, session: int) -> None:
+        self._unfinished.discard(session)
+        self._world.marks["a turn was too short"] += 1
+        self._feed(Continue(session))
+
     def _feed(self, *inputs: Any) -> None:
         trace = self._world.trace
-        for effect in self.core.handle(inputs, self._world.heap.now):
+        for effect in self.core.handle(inputs, self._world.heap.now, self._turn_is_over):
             if isinstance(effect, Send):
                 if trace is not None:
                     trace(f"master to {effect.connection}: {effect.messages}")
@@ -252,6 +274,10 @@ class MasterShell:
                 self._close(effect.connection, effect.reason)
             elif isinstance(effect, Judge):
                 self._judge(effect)
+            elif isinstance(effect, GoOn):
+                if effect.session not in self._unfinished:
+                    self._unfinished.add(effect.session)
+                    self._world.heap.after(0.0, self._go_on, effect.session)
             elif isinstance(effect, Wake):
                 self._world.heap.after(effect.after_s, self._feed, effect.due)
             else:

@@ -46,6 +46,10 @@ batch_count_max = 256
 batch_bytes_max = 2**20
 """Bytes of inline data (sources, scalars) after which a client sends its batch."""
 
+operations_max = 4096
+"""Operations that the executors of a session have at one time; later commands are planned when
+these are done."""
+
 staging_bytes_max = 2 * 2**30
 """Host bytes that a client keeps for writes that no node has yet taken."""
 

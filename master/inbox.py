@@ -1,0 +1,63 @@
+"""What the peers of a session said and the session hasn't dealt with yet, in small portions.
+
+Owns: cutting messages that name many things, and the order of what came. Must not know: what any
+of it means.
+
+A turn of the master's loop deals with as much as it has time for; the rest waits here. Whoever
+reads from the peers doesn't read on meanwhile, so that no more than a frame of each is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vcl.wire.messages import part, session
+
+CLIENT = 0
+"""In place of a node's number: it came from the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The client holds this object or event no longer."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An operation ended: a row of part.Done."""
+
+    row: list[Any]
+
+
+class Inbox:
+    """First come, first served."""
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[int, Any]] = deque()
+
+    def __bool__(self) -> bool:
+        """Whether anything is left."""
+        return bool(self._kept)
+
+    def put(self, source: int, messages: Sequence[Any]) -> None:
+        """Messages came from CLIENT or from the executor on a node."""
+        for message in messages:
+            if type(message) is session.Release:
+                self._kept.extend((source, Released(number)) for number in message.objects)
+            elif type(message) is part.Done:
+                self._kept.extend((source, Ended(row)) for row in message.operations)
+            else:
+                self._kept.append((source, message))
+
+    def take(self) -> tuple[int, Any]:
+        """(source, message, Released or Ended) that came first."""
+        return self._kept.popleft()
+
+    def drop(self, node: int) -> None:
+        """The executor on a node is gone: what it said last isn't of interest any more."""
+        self._kept = deque(entry for entry in self._kept if entry[0] != node)

@@ -1,0 +1,36 @@
+"""The order of what came, cut into small portions."""
+
+from __future__ import annotations
+
+from master.inbox import CLIENT, Ended, Inbox, Released
+from vcl.wire.messages import part, session
+
+
+def take_all(inbox: Inbox) -> list[object]:
+    taken = []
+    while inbox:
+        taken.append(inbox.take())
+    return taken
+
+
+def test_what_names_many_things_is_cut() -> None:
+    inbox = Inbox()
+    marker = session.Marker(5, 2, [], False)
+    inbox.put(CLIENT, [marker, session.Release([7, 8]), session.Release([])])
+    inbox.put(3, [part.Done([[1, 0, 0, 0, None, None], [2, 0, 0, 0, None, None]])])
+    assert take_all(inbox) == [
+        (CLIENT, marker),
+        (CLIENT, Released(7)),
+        (CLIENT, Released(8)),
+        (3, Ended([1, 0, 0, 0, None, None])),
+        (3, Ended([2, 0, 0, 0, None, None])),
+    ]
+    assert not inbox
+
+
+def test_the_last_words_of_an_executor_that_is_gone() -> None:
+    inbox = Inbox()
+    for node in (1, 2, 1):
+        inbox.put(node, [part.Printed(node, b"x")])
+    inbox.drop(1)
+    assert take_all(inbox) == [(2, part.Printed(2, b"x"))]
