@@ -27,8 +27,8 @@ RARE = (
 
 RARE_WITH_FAULTS = (
     "CancelTransfer", "CancelPush", "EndpointLost", "snapshot dropped", "device error",
-    "bulk before its receiver", "a turn was too short", "executor crash", "agent crash", "agent flaps", "agent silent",
-    "client crash", "malformed", "chunk dropped",
+    "bulk before its receiver", "a turn was too short", "executor crash", "agent crash",
+    "agent flaps", "agent silent", "client crash", "malformed", "chunk dropped",
 )  # fmt: skip
 """Paths that runs with faults must reach."""
 
