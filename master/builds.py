@@ -128,7 +128,7 @@ class Builds:
                 building.request,
                 building.status,
                 building.message,
-                building.logs,
+                session.clipped_logs(building.logs),
                 building.kernels if building.status == 0 else [],
             )
         )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
+from vcl.text import clipped
 
 WAITING, PLANNED, COMPLETE = range(3)
 
@@ -54,7 +55,7 @@ class Command:
     def fail(self, status: int, failure: str) -> None:
         """Note a failure; a first cause is kept, a mere consequence gives way to a cause."""
         if self.status == 0 or self.status == EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST:
-            self.status, self.failure = status, failure
+            self.status, self.failure = status, clipped(failure)
 
     def fail_by(self, wait: Command) -> None:
         """Note that a command of its wait list failed."""

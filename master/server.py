@@ -57,6 +57,10 @@ _NOTHING = codec.Conversation("checked by the core", {})
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
+strangers_max = 256
+"""Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
+needs no time to speak of, so that who holds many of them keeps nobody out."""
+
 early_frame_bytes = 256
 """What a frame without payload counts among those that are kept, as it isn't free either."""
 
@@ -83,6 +87,7 @@ class MasterServer:
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._strangers: dict[int, Connection] = {}
         self._unfinished: set[int] = set()
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
@@ -114,11 +119,16 @@ class MasterServer:
     async def _handle(self, connection: Connection, path: str) -> None:
         self._last_connection += 1
         number = self._last_connection
+        self._strangers[number] = connection
+        if len(self._strangers) > strangers_max:
+            self._turn_away(next(iter(self._strangers)))
         try:
             async with asyncio.timeout(handshake_timeout_s):
                 data = await connection.recv()
         except (TimeoutError, ConnectionClosed):
             return
+        finally:
+            self._strangers.pop(number, None)
         try:
             knock = unpack_knock(data)
         except RemoteProtocolError as error:
@@ -152,6 +162,11 @@ class MasterServer:
         finally:
             self._forget(number)
             self._feed([Closed(number, reason)])
+
+    def _turn_away(self, number: int) -> None:
+        """Of too many that haven't said Hello, the one that has had the most time for it."""
+        connection = self._strangers.pop(number)
+        self._close_soon(connection, "too many connections haven't said Hello")
 
     def _forget(self, number: int) -> None:
         self._connections.pop(number, None)
@@ -222,6 +237,10 @@ class MasterServer:
                     link.send(effect.messages)
                 except ConnectionClosed:
                     return  # its reading loop is about to say so
+                except ValueError as error:
+                    # What one peer made us say to another can't be said: it's the end of that
+                    # connection, and of nothing else.
+                    self._carry_out_error(effect.connection, f"can't be sent: {error}")
         elif isinstance(effect, Answer):
             connection = self._connections[effect.connection]
             connection.send_soon(pack_answer(effect.answer))
@@ -259,11 +278,12 @@ class MasterServer:
         connection = self._connections.get(number)
         self._forget(number)
         if connection is not None:
-            closing = asyncio.get_running_loop().create_task(
-                connection.close(1000, _short(reason))
-            )
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._close_soon(connection, reason)
+
+    def _close_soon(self, connection: Connection, reason: str) -> None:
+        closing = asyncio.get_running_loop().create_task(connection.close(1000, _short(reason)))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 def _short(reason: str) -> str:

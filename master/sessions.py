@@ -26,7 +26,16 @@ from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
-from vcl.wire.limits import operations_max, printed_bytes_max, printed_message_bytes_max
+from vcl.wire.limits import (
+    batch_count_max,
+    commands_max,
+    objects_max,
+    operations_max,
+    printed_bytes_max,
+    printed_message_bytes_max,
+    released_max,
+    rows_max,
+)
 from vcl.wire.messages import part, session
 
 reports_kept_max = 1024
@@ -98,6 +107,19 @@ class Session:
             raise RemoteProtocolError(f"id {number} can't be given to a new object")
         return number
 
+    def _new_object(self, number: int) -> int:
+        count = len(self.contexts) + len(self.queues) + len(self.buffers) + len(self.programs)
+        if count >= objects_max + released_max:  # releases may be on their way
+            raise RemoteProtocolError(f"a session has at most {objects_max} objects")
+        return self._new(number)
+
+    def _new_command(self, number: int, message: Any, queue: Queue | None) -> Command:
+        if len(self.commands) >= commands_max + batch_count_max:
+            raise RemoteProtocolError(f"a session has at most {commands_max} commands under way")
+        command = Command(self._new(number), message, queue=queue)
+        self.commands[number] = command
+        return command
+
     def _find(self, table: dict[int, Any], number: int, kind: str) -> Any:
         found = table.get(number)
         if found is None:
@@ -105,33 +127,31 @@ class Session:
         return found
 
     def _create_context(self, m: session.CreateContext) -> None:
-        self.contexts[self._new(m.context)] = Context(m.context, m.devices, m.split)
+        self.contexts[self._new_object(m.context)] = Context(m.context, m.devices, m.split)
 
     def _create_queue(self, m: session.CreateQueue) -> None:
         context = self._find(self.contexts, m.context, "context")
         if m.device and m.device not in context.devices:
             raise RemoteProtocolError(f"device {m.device} isn't of context {m.context}")
         in_order = not m.properties & OUT_OF_ORDER
-        self.queues[self._new(m.queue)] = Queue(m.queue, context, m.device, in_order)
+        self.queues[self._new_object(m.queue)] = Queue(m.queue, context, m.device, in_order)
 
     def _create_buffer(self, m: session.CreateBuffer) -> None:
         self._find(self.contexts, m.context, "context")
         if m.size <= 0:
             raise RemoteProtocolError(f"buffer of {m.size} bytes")
-        self.buffers[self._new(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.flags)
+        self.buffers[self._new_object(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.flags)
 
     def _build_program(self, m: session.BuildProgram) -> None:
         context = self._find(self.contexts, m.context, "context")
         check_build(m)
-        program = Program(self._new(m.program), context, m.step, m.units, m.link_options)
+        program = Program(self._new_object(m.program), context, m.step, m.units, m.link_options)
         self.programs[m.program] = program
         self._builds.start(program, m.request)
 
     def _create_user_event(self, m: session.CreateUserEvent) -> None:
         self._find(self.contexts, m.context, "context")
-        command = Command(self._new(m.event), None)
-        self.commands[m.event] = command
-        self.graph.add(command, ())
+        self.graph.add(self._new_command(m.event, None, None), ())
 
     def _set_user_event(self, m: session.SetUserEvent) -> None:
         command: Command = self._find(self.commands, m.event, "user event")
@@ -163,10 +183,9 @@ class Session:
             found.users += 1
         if isinstance(m, session.Launch):
             self.programs[m.program].users += 1
-        command = Command(self._new(m.event), m, queue=queue)
+        command = self._new_command(m.event, m, queue)
         # An unknown event of a wait list is one that is complete and was released.
         command.waits = [self.commands[w] for w in m.waits if w in self.commands]
-        self.commands[m.event] = command
         self.graph.add(command, self._order(queue, command, m))
 
     def _order(self, queue: Queue, command: Command, m: Any) -> list[Command]:
@@ -341,8 +360,8 @@ class Session:
                 if queue.barrier is command:
                     queue.barrier = None
                 queue.recent.pop(command.event, None)
-            if command.released:
-                # A user event may have been set and released in one batch.
+            if command.released or command.status >= 0:
+                # Of those that the client still holds, only a failure is of interest later.
                 self.commands.pop(command.event, None)
             if command.record is not None:
                 self._reports[command.event] = command.record
@@ -351,8 +370,9 @@ class Session:
                 command.record = None
             for request in self._asked.pop(command.event, ()):
                 self._send_report(command.event, request)
-        if ended:
-            self.ledger.for_client.append(session.EventsDone(ended))
+        for start in range(0, len(ended), rows_max):
+            rows = ended[start : start + rows_max]
+            self.ledger.for_client.append(session.EventsDone(rows))
 
     def judged(self, request: int, judgement: Judgement) -> None:
         """The guard has read the program of a build."""

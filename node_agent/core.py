@@ -28,9 +28,10 @@ from vcl.errors import (
     OUT_OF_RESOURCES,
     RemoteProtocolError,
 )
+from vcl.text import clipped
 from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
-from vcl.wire.limits import printed_message_bytes_max
+from vcl.wire.limits import printed_message_bytes_max, rows_max
 from vcl.wire.messages import part
 
 QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.CopyBox, part.Snapshot)
@@ -96,9 +97,9 @@ class ExecutorCore:
                 assert isinstance(one, BuildEnded)
                 self._effects.append(Report([one.message]))
         self._advance()
-        if self._done:
-            self._effects.append(Report([part.Done(self._done)]))
-            self._done = []
+        for start in range(0, len(self._done), rows_max):
+            self._effects.append(Report([part.Done(self._done[start : start + rows_max])]))
+        self._done = []
         effects, self._effects = self._effects, []
         return effects
 
@@ -292,7 +293,8 @@ class ExecutorCore:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
         if doomed is not None and extra == part.UNTOUCHED:
             extra = None  # by this one, but what it waited for failed
-        self._done.append([operation, status, start, end, text, extra])
+        clip = None if text is None else clipped(text)
+        self._done.append([operation, status, start, end, clip, extra])
 
     # ---- starting
 

@@ -35,12 +35,15 @@ from vcl.errors import (
     OUT_OF_HOST_MEMORY,
     OUT_OF_RESOURCES,
 )
+from vcl.text import clipped
+from vcl.wire.limits import log_bytes_max
 from vcl.wire.messages import part, session
 from vcl.wire.messages.session import (
     ARGUMENT_BUFFER,
     ARGUMENT_IMAGE,
     ARGUMENT_LOCAL,
     ARGUMENT_SAMPLER,
+    clipped_logs,
 )
 
 
@@ -591,6 +594,8 @@ class Driver:
                 entry[1].append([number, facts[1]])
         if status < 0:
             kernels = {}
+        logs = clipped_logs(logs)
+        message = clipped(message, log_bytes_max)
         done = part.BuildDone(m.request, status, message, logs, list(kernels.values()))
         self._post([BuildEnded(done)])
 

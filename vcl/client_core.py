@@ -2,6 +2,8 @@
 
 Owns: everything about a session that the OpenCL objects share. Must not know: threads, sockets,
 clocks, pyopencl. The runtime calls it under one lock, from the program's threads and its own.
+
+Long because it is what that one lock guards.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from vcl.ids import CLIENT
 from vcl.printed import PrintedText
 from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
 from vcl.wire.frame import CREDIT, BulkFrame, Bytes
-from vcl.wire.limits import batch_bytes_max, batch_count_max
+from vcl.wire.limits import (
+    batch_bytes_max,
+    batch_count_max,
+    commands_in_flight_max,
+    commands_max,
+    objects_max,
+    released_max,
+)
 from vcl.wire.messages import session
 
 COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
@@ -105,6 +114,10 @@ class ClientCore:
         self._printed = PrintedText()
         self.last: dict[int, EventState] = {}
         """By queue: the command that was enqueued last, for `finish`."""
+        self.in_flight = 0
+        """Commands that haven't ended."""
+        self._unset: set[int] = set()  # user events
+        self._objects: set[int] = set()
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
@@ -115,7 +128,13 @@ class ClientCore:
     @property
     def waits_for_program(self) -> bool:
         """Whether a user event isn't set: then no write may block the thread that would set it."""
-        return any(e.queue == 0 and e.status == SUBMITTED for e in self.events.values())
+        return bool(self._unset)
+
+    @property
+    def may_enqueue(self) -> bool:
+        """Whether another command need not wait for earlier ones to end."""
+        most = commands_max if self._unset else commands_in_flight_max
+        return self.in_flight < most
 
     def may_stage(self, size: int) -> bool:
         """Whether a write of so many bytes need not wait for room.
@@ -126,7 +145,7 @@ class ClientCore:
         staged, most = self.staged_bytes, self.staging_bytes_max
         if staged <= most // 2 or staged + size <= most or self.waits_for_program:
             return True
-        return all(e.status <= COMPLETE for e in self.events.values())
+        return not self.in_flight
 
     # ---- from the program
 
@@ -144,6 +163,7 @@ class ClientCore:
     def begin(self, queue: int, now: int) -> int:
         """An event for a command that is about to be said; `now` in ns."""
         event = self.new_id()
+        self.in_flight += 1
         state = self.events[event] = EventState(queue, queued=now)
         self._before_last, self.last[queue] = self.last.get(queue), state
         return event
@@ -151,10 +171,29 @@ class ClientCore:
     def withdraw(self, event: int) -> None:
         """The command that was begun last won't be said after all."""
         state = self.events.pop(event)
+        self.in_flight -= 1
         del self.last[state.queue]
         if self._before_last is not None:
             self.last[state.queue] = self._before_last
         self._reads.pop(event, None)
+
+    def begin_user(self) -> int:
+        """A user event, which is about to be said."""
+        event = self.new_id()
+        self.events[event] = EventState(0, SUBMITTED)
+        self._unset.add(event)
+        return event
+
+    def set_user(self, event: int) -> None:
+        """The program has set a user event."""
+        self._unset.discard(event)
+
+    def create(self, number: int) -> bool:
+        """An object is about to be said; false if there are too many of them."""
+        if len(self._objects) >= objects_max:
+            return False
+        self._objects.add(number)
+        return True
 
     def stage(self, data: Bytes) -> int:
         """Keep bytes for a Write; answers the staging id. `data` must not change afterwards."""
@@ -179,13 +218,14 @@ class ClientCore:
             event = self.events.get(getattr(message, "event", 0))
             if event is not None and event.status == QUEUED:
                 event.status, event.submitted = SUBMITTED, now
-        if released:
-            batch.append(session.Release(list(released)))
-            for number in released:
-                self._release(number)
+        for start in range(0, len(released), released_max):
+            batch.append(session.Release(list(released[start : start + released_max])))
+        for number in released:
+            self._release(number)
         return batch
 
     def _release(self, number: int) -> None:
+        self._objects.discard(number)
         self.last.pop(number, None)
         self._ends.pop(number, None)
         event = self.events.get(number)
@@ -288,6 +328,10 @@ class ClientCore:
 
     def _end(self, event: int, state: EventState, status: int, ended: list[int]) -> None:
         state.status = status
+        if state.queue:
+            self.in_flight -= 1
+        else:
+            self._unset.discard(event)
         if self._reads.pop(event, None) is not None and status < 0:
             for transfer in [t for t, p in self._pulls.items() if p.event == event]:
                 del self._pulls[transfer]

@@ -35,7 +35,13 @@ from vcl.client_core import (
     Ended,
     EventState,
 )
-from vcl.errors import DEVICE_NOT_AVAILABLE, INVALID_OPERATION, INVALID_VALUE, OperatingError
+from vcl.errors import (
+    DEVICE_NOT_AVAILABLE,
+    INVALID_OPERATION,
+    INVALID_VALUE,
+    OUT_OF_HOST_MEMORY,
+    OperatingError,
+)
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
 from vcl.release import VERSION
@@ -43,11 +49,26 @@ from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import codec
 from vcl.wire.frame import Bytes, Encoder
-from vcl.wire.limits import close_timeout_s, handshake_timeout_s, staging_bytes_max
+from vcl.wire.limits import (
+    close_timeout_s,
+    handshake_timeout_s,
+    objects_max,
+    staging_bytes_max,
+)
 from vcl.wire.messages import session
 from vcl.wire.messages.handshake import Hello, RemoteDevice
 
 connect_timeout_s = 3 * handshake_timeout_s
+
+stalled_timeout_s = 5.0
+"""A program that has too many commands behind a user event waits as long as some end this often."""
+
+_CREATING = (
+    session.CreateContext,
+    session.CreateQueue,
+    session.CreateBuffer,
+    session.BuildProgram,
+)
 
 idle_at_exit_timeout_s = 5.0
 """How long the end of Python may be put off by commands that nobody has waited for."""
@@ -283,6 +304,12 @@ class Runtime:
         """
         self.check()
         with self.lock:
+            if type(message) in _CREATING and not self.core.create(message[0]):
+                raise OperatingError(
+                    OUT_OF_HOST_MEMORY,
+                    f"a program has at most {objects_max} contexts, queues, memory objects and "
+                    "programs on the cluster at one time: release some",
+                )
             self._say(message, 0)
 
     def _say(self, message: Any, event: int) -> None:
@@ -301,6 +328,7 @@ class Runtime:
         """
         self.check()
         with self.lock:
+            self.wait_for_room()
             event = self.core.begin(queue, time.time_ns())
             try:
                 self._say(make(event), event)
@@ -308,6 +336,34 @@ class Runtime:
                 self.core.withdraw(event)
                 raise
             return event
+
+    def wait_for_room(self) -> None:
+        """Wait, with the lock held, while too many commands haven't ended."""
+        core = self.core
+        if core.may_enqueue or threading.current_thread() is self._thread:
+            return
+        self.flush()
+        if not core.waits_for_program:
+            self._wait_until(lambda: self.dead is not None or core.may_enqueue)
+            self.check()
+            return
+        # What waits for a user event may never end, but the rest does.
+        count = core.in_flight + 1
+        while not core.may_enqueue and core.in_flight < count and self.dead is None:
+            count = core.in_flight
+            self._changed.wait_for(lambda: core.may_enqueue, stalled_timeout_s)
+        self.check()
+        if not core.may_enqueue:
+            raise OperatingError(
+                OUT_OF_HOST_MEMORY,
+                f"{core.in_flight} commands haven't ended, and no more do: they wait for a user "
+                "event that isn't set",
+            )
+
+    def user_event_set(self, event: int) -> None:
+        """The program has set a user event."""
+        with self.lock:
+            self.core.set_user(event)
 
     def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
         """As `enqueue`, for a Write of bytes that nobody will change: make(event, staging)."""

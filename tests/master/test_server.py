@@ -383,3 +383,29 @@ async def test_bulk_that_comes_just_after_the_end_of_its_session() -> None:
         bulk.send_soon(*chunk(1, 0))
         done, _ = await asyncio.wait(handlers)
     assert [handler.exception() for handler in done] == [None, None]
+
+
+async def test_too_many_that_say_nothing_make_room(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "strangers_max", 3)
+    silent = [await cluster.connect() for _ in range(5)]
+    client, _, _ = await cluster.client()
+    for connection in silent[:3]:
+        assert "haven't said Hello" in (await closed(connection)).reason
+    assert len(cluster.server._strangers) == 2
+    client.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
+    assert [e[0] for e in (await client.receive())[0].events] == [20]
+
+
+async def test_what_can_not_be_sent_ends_its_connection_only(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _, _ = await cluster.client()
+    other, _, _ = await cluster.client()
+    first = cluster.server._core.sessions[1]
+    first.session.ledger.for_client.append(session.Push(2**64, 0, 0, 0, 0))
+    one.send([session.CreateUserEvent(20, 1)])
+    assert "can't be sent" in (await closed(one.connection)).reason
+    other.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
+    assert [e[0] for e in (await other.receive())[0].events] == [20]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from master import sessions
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from vcl.errors import (
     DEVICE_NOT_AVAILABLE,
@@ -380,3 +381,47 @@ def test_a_user_event_set_and_released_in_one_batch() -> None:
     r = SessionRig(place(1))
     r.say(CreateUserEvent(20, 1), SetUserEvent(20, 0), Release([20]))
     assert 20 not in r.session.commands
+
+
+# Limits
+
+
+def test_a_session_has_so_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "objects_max", 10)
+    monkeypatch.setattr(sessions, "released_max", 0)
+    r = rig()
+    with pytest.raises(RemoteProtocolError, match="at most 10 objects"):
+        r.say(*(CreateBuffer(100 + n, 1, 64, 1) for n in range(7)))
+
+
+def test_a_session_has_so_many_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "commands_max", 3)
+    monkeypatch.setattr(sessions, "batch_count_max", 0)
+    r = rig()
+    for event in range(100, 110):  # ended at once: they don't count, though the client holds them
+        r.say(CreateUserEvent(event, 1), SetUserEvent(event, 0))
+    with pytest.raises(RemoteProtocolError, match="at most 3 commands under way"):
+        r.say(*(CreateUserEvent(event, 1) for event in range(200, 204)))
+
+
+def test_operations_beyond_the_limit_are_planned_when_others_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "operations_max", 4)
+    r = rig()
+    r.say(*(fill(20 + n) for n in range(10)))
+    assert len(r.session.ledger.live) == 4
+    r.run()
+    assert r.ended() == {20 + n: 0 for n in range(10)}
+
+
+def test_a_turn_ends_in_the_middle_and_the_next_goes_on() -> None:
+    r = rig()
+    r.session.from_client([fill(20), fill(21), Release([20, 21])])
+    turns = 1
+    while r.session.advance(lambda: True):
+        turns += 1
+    assert turns > 5, "one thing each"
+    assert sorted(r.session.commands) == [20, 21]
+    r.run()
+    assert r.ended() == {20: 0, 21: 0} and not r.session.commands

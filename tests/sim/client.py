@@ -13,7 +13,7 @@ from tests.sim.kernels import source_of
 from tests.sim.program import Program
 from tests.sim.reference import judge_reads
 from tests.sim.shells import TOKEN, Bulk, Dialled
-from vcl.client_core import COMPLETE, SUBMITTED, Answered, ClientCore, Ended, EventState
+from vcl.client_core import COMPLETE, Answered, ClientCore, Ended, EventState
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
@@ -159,6 +159,7 @@ class ClientShell:
 
     def _step_set(self, index: int, status: int) -> None:
         self.core.say(session.SetUserEvent(self._events[index], status))
+        self.core.set_user(self._events[index])
         self._flush()
 
     def _step_release_event(self, index: int) -> None:
@@ -185,8 +186,7 @@ class ClientShell:
             self._world.marks["write waits for room"] += 1
             return
         if command.kind == "user":
-            event = core.new_id()
-            core.events[event] = EventState(0, SUBMITTED)
+            event = core.begin_user()
             message: Any = session.CreateUserEvent(event, self._context)
         else:
             queue = self._queues[command.queue]

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vcl import client_core
 from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
-from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max
+from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max, released_max
 from vcl.wire.messages import session
 
 QUEUE, BUFFER, NODE = 100, 101, 3
@@ -327,3 +328,45 @@ def test_printed_text_is_to_be_written_before_the_event_ends(core: ClientCore) -
 def test_text_of_an_unknown_event_is_refused(core: ClientCore) -> None:
     with pytest.raises(RemoteProtocolError, match="isn't under way"):
         core.printed([session.Printed(7, "n", b"text")])
+
+
+# Limits
+
+
+def test_too_many_commands_wait_unless_a_user_event_is_not_set(
+    core: ClientCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_core, "commands_in_flight_max", 2)
+    monkeypatch.setattr(client_core, "commands_max", 3)
+    events = [core.begin(QUEUE, 1) for _ in range(2)]
+    assert not core.may_enqueue
+    gate = core.begin_user()
+    assert core.may_enqueue and core.waits_for_program
+    events.append(core.begin(QUEUE, 1))
+    assert not core.may_enqueue
+    core.set_user(gate)
+    core.from_master([done(events[0])])
+    assert not core.may_enqueue and not core.waits_for_program
+    core.from_master([done(events[1], -5, "why")])
+    assert core.may_enqueue and core.in_flight == 1
+    core.abandon(-2, "over")
+    assert core.in_flight == 0
+
+
+def test_a_command_that_is_withdrawn_is_not_in_flight(core: ClientCore) -> None:
+    core.withdraw(core.begin(QUEUE, 1))
+    assert core.in_flight == 0
+
+
+def test_objects_are_counted_until_they_are_released(
+    core: ClientCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_core, "objects_max", 2)
+    assert [core.create(n) for n in (1, 2, 3)] == [True, True, False]
+    core.take_batch([1, 77], 5)
+    assert [core.create(n) for n in (3, 4)] == [True, False]
+
+
+def test_many_releases_are_several_messages(core: ClientCore) -> None:
+    batch = core.take_batch(range(1, 2 * released_max + 2), 5)
+    assert [len(m.objects) for m in batch] == [released_max, released_max, 1]

@@ -173,8 +173,8 @@ class UserEvent(Event):
         expect(context, Context, "context")
         runtime = context._runtime
         with runtime.lock:
-            event = runtime.new_id()
-            runtime.core.events[event] = EventState(0, SUBMITTED)
+            runtime.wait_for_room()
+            event = runtime.core.begin_user()
             runtime.say(session.CreateUserEvent(event, context._id))
         super().__init__(None, context, event, "USER")
 
@@ -188,6 +188,7 @@ class UserEvent(Event):
             fail("clSetUserEventStatus", "INVALID_OPERATION", "its status was set already")
         self._set = status
         self._runtime.say(session.SetUserEvent(self._id, status))
+        self._runtime.user_event_set(self._id)
         self._runtime.flush()
 
 

@@ -7,6 +7,8 @@ methods that touch its library and reports what happens through `frame_arrived`,
 Life of a connection: open -> ended -> lost. *Ended* is the moment at which the outcome is known (a
 close frame was sent or received, or the link broke): `_end` is set once and never changes. *Lost*
 is when the link itself is gone; a timer of `close_timeout_s` sees to it that ended leads to lost.
+
+Long because every promise of the port is kept here.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from vcl.transport.connection import (
     CLOSE_GOING_AWAY,
     CLOSE_INTERNAL_ERROR,
     CLOSE_NORMAL,
+    CLOSE_POLICY_VIOLATION,
     CLOSE_PROTOCOL_ERROR,
     CLOSE_REASON_BYTES_MAX,
     CLOSE_TOO_BIG,
@@ -144,6 +147,8 @@ class BaseConnection(ABC):
         if self._end is not None:
             raise self._closed()
         self._write(parts)
+        if self._writing_paused:
+            self._check_unread()
 
     async def recv(self) -> bytes | memoryview:
         """See Connection.recv."""
@@ -198,6 +203,8 @@ class BaseConnection(ABC):
     def heard(self) -> None:
         """Note that the peer gave a sign of life."""
         self._heard = True
+        if self._writing_paused:
+            self._check_unread()  # its pings are answered even if it reads nothing
 
     def frame_arrived(self, opcode: int, payload: Data, fin: bool) -> None:
         """Take a data frame; `payload` is handed over to this connection."""
@@ -301,6 +308,12 @@ class BaseConnection(ABC):
         if self._reading_paused:
             self._reading_paused = False
             self._set_reading(True)
+
+    def _check_unread(self) -> None:
+        if self._end is None and self._unsent_bytes() > self._settings.unread_bytes_max:
+            reason = f"more than {self._settings.unread_bytes_max} bytes weren't read"
+            self.ended(CLOSE_POLICY_VIOLATION, reason, sent_by_peer=False)
+            self._abort()
 
     async def _writable(self) -> None:
         waiter = self._loop.create_future()

@@ -32,6 +32,7 @@ CLOSE_PROTOCOL_ERROR = 1002
 CLOSE_UNSUPPORTED_DATA = 1003
 CLOSE_NO_STATUS = 1005
 CLOSE_ABNORMAL = 1006
+CLOSE_POLICY_VIOLATION = 1008
 CLOSE_TOO_BIG = 1009
 CLOSE_INTERNAL_ERROR = 1011
 CLOSE_REASON_BYTES_MAX = 123
@@ -75,6 +76,8 @@ class Settings:
         nothing arrives in time and no byte of the write buffer leaves, the link counts as broken.
         A receiver that leaves its queue full answers no pings, so it must not do so for longer.
     write_buffer_bytes: high-water mark above which `send` waits.
+    unread_bytes_max: a peer that leaves so much in the write buffer, in which `send_soon` and
+        answers to pings don't wait, doesn't read: the link is dropped.
     receive_messages_max, receive_bytes_max: above either, the receiver stops reading from the
         network until `recv` has made room. One message more than `receive_bytes_max` may be held.
     """
@@ -85,6 +88,7 @@ class Settings:
     ping_interval_s: float = 20.0
     ping_timeout_s: float = 20.0
     write_buffer_bytes: int = 4 * 2**20
+    unread_bytes_max: int = 64 * 2**20
     receive_messages_max: int = 1024
     receive_bytes_max: int = 8 * 2**20
 

@@ -46,6 +46,28 @@ batch_count_max = 256
 batch_bytes_max = 2**20
 """Bytes of inline data (sources, scalars) after which a client sends its batch."""
 
+commands_in_flight_max = 8192
+"""Commands of a session that haven't ended, past which a program waits in its next call. It doesn't
+while a user event isn't set: whoever waited there might never set it."""
+
+commands_max = 65536
+"""Commands of a session that haven't ended, at most."""
+
+objects_max = 65536
+"""Contexts, queues, memory objects and programs of a session together."""
+
+rows_max = 64
+"""Ended events or operations in one message."""
+
+released_max = 4096
+"""Objects and events in one Release."""
+
+log_bytes_max = 2**18
+"""Characters of one build log; what is more is cut off."""
+
+logs_bytes_max = 2**22
+"""Characters of all build logs in a message."""
+
 operations_max = 4096
 """Operations that the executors of a session have at one time; later commands are planned when
 these are done."""

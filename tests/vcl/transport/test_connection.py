@@ -379,3 +379,19 @@ async def test_peer_that_ignores_the_close_frame_is_dropped(library, serve, raw)
     await asyncio.wait_for(connection.close(), timeout=2.0)
     assert await raw.close_code() == 1000
     assert await raw.reader.read() == b""
+
+
+async def test_a_peer_that_reads_nothing_is_dropped(library, open_tcp_link) -> None:
+    settings = Settings(write_buffer_bytes=MIB, unread_bytes_max=4 * MIB, receive_bytes_max=MIB)
+    left, right = await open_tcp_link(library, settings)
+    with pytest.raises(ConnectionClosed) as caught:
+        for _ in range(1000):
+            left.send_soon(bytes(MIB))
+            await asyncio.sleep(0)
+    assert caught.value.code == 1008 and "weren't read" in caught.value.reason
+    assert left._unsent_bytes() == 0
+    while True:
+        try:
+            await right.recv()
+        except ConnectionClosed:
+            break

@@ -13,9 +13,12 @@ coordinates, addressing mode, filter mode] (a sampler).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
+from vcl.text import clipped
 from vcl.wire.codec import Conversation, Count, Exactly, OneOf, Row, Status
+from vcl.wire.limits import log_bytes_max, logs_bytes_max
 
 ARGUMENT_BUFFER = 1
 ARGUMENT_LOCAL = 2
@@ -354,3 +357,13 @@ def argument_region(argument: Any) -> tuple[int, int, int] | None:
     if type(argument) is list and argument[0] in (ARGUMENT_BUFFER, ARGUMENT_IMAGE):
         return argument[1], argument[2], argument[3]
     return None
+
+
+def clipped_logs(logs: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows of Log, each of at most log_bytes_max, and together of logs_bytes_max."""
+    room, kept = logs_bytes_max, []
+    for device, status, log in logs:
+        text = clipped(log, min(log_bytes_max, room))
+        room = max(0, room - len(text))
+        kept.append([device, status, text])
+    return kept
