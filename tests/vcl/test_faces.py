@@ -221,7 +221,9 @@ def test_launch_report_of_what_is_no_event(variables: dict[str, str]) -> None:
     done = run_program(
         PROGRAM
         + """
-    print(cl.launch_report(one_more()[1]).mode)
+    report = cl.launch_report(one_more()[1])
+    print(report.mode)
+    print(report.reason, file=sys.stderr)
     for wrong in (None, 5, queue):
         try:
             cl.launch_report(wrong)
