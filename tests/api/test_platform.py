@@ -145,3 +145,20 @@ def test_importing_vcl_loads_no_pyopencl_and_is_quick() -> None:
         """
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_cluster_device_from_what_drivers_may_say() -> None:
+    """Errors in place of answers, and unlike devices, must not break the platform."""
+    from tests.described import device
+    from vcl.opencl.platform import _cluster_answers
+    from vcl.wire.messages.handshake import RemoteDevice
+
+    odd = {"EXTENSIONS_WITH_VERSION": {"error": -30}, "VENDOR_ID": {"error": -30}, "NEW": [[1, "x"]]}
+    devices = [
+        RemoteDevice(device=n, node=n, node_name=f"n{n}", description=device(**changes))
+        for n, changes in enumerate((odd, {}, {"EXTENSIONS_WITH_VERSION": [[1, "cl_khr_fp64"]]}))
+    ]
+    for order in (devices, devices[::-1]):
+        answers = _cluster_answers(order)
+        assert answers["MAX_COMPUTE_UNITS"] == 3
+        assert answers["EXTENSIONS_WITH_VERSION"] in ({"error": -30}, [[1, "cl_khr_fp64"]])

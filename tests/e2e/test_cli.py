@@ -349,3 +349,13 @@ def test_run_hands_the_cluster_to_the_program_s_children(cli: Run, tmp_path: Pat
         """,
     )
     assert cli("run", "program.py").stdout == "3\n"
+
+
+def test_markup_in_a_device_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vcl.cli import info
+
+    odd = "cpu [bold red]x[/] [/nothing] [link=http://there]y"
+    found = {"master": "ws://x", "platform": {"name": "VCL", "version": "3"},
+             "devices": [{"name": odd, "vendor": odd, "sizes": [1, 2]}]}  # fmt: skip
+    monkeypatch.setattr(info, "gather", lambda master: found)
+    assert info.render(None, as_json=False).count(odd) == 3

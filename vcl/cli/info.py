@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vcl.constants import CLASSES
@@ -77,10 +78,10 @@ def render(master: str | None, *, as_json: bool) -> str:
     console.print(f"Platform  {platform['name']}, {platform['version']}")
     for index, device in enumerate(found["devices"]):
         role = " (the cluster)" if index == 0 else ""
-        console.print(f"\n[bold]Device {index}{role}: {device['name']}[/bold]")
+        console.print(f"\n[bold]Device {index}{role}: {escape(device['name'])}[/bold]")
         table = Table(box=None, show_header=False, padding=(0, 2))
         for name, value in device.items():
-            table.add_row(name, _shown(value))
+            table.add_row(name, escape(_shown(value)))
         console.print(table)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 

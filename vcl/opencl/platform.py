@@ -200,9 +200,9 @@ def _cluster_answers(devices: Sequence[RemoteDevice]) -> dict[str, Any]:
     answers["MAX_WORK_ITEM_SIZES"] = [min(column) for column in zip(*sizes, strict=False)]
     common = set.intersection(*(set(i["EXTENSIONS"].split()) for i in infos))
     answers["EXTENSIONS"] = " ".join(e for e in infos[0]["EXTENSIONS"].split() if e in common)
-    answers["EXTENSIONS_WITH_VERSION"] = [
-        e for e in infos[0].get("EXTENSIONS_WITH_VERSION", []) if e[1] in common
-    ]
+    versions = infos[0].get("EXTENSIONS_WITH_VERSION")
+    if isinstance(versions, list):
+        answers["EXTENSIONS_WITH_VERSION"] = [e for e in versions if e[1] in common]
     nodes = len({d.node for d in devices})
     answers.update(_NOT_HONOURED)
     answers.update(
