@@ -153,7 +153,8 @@ def test_a_cluster_device_from_what_drivers_may_say() -> None:
     from vcl.opencl.platform import _cluster_answers
     from vcl.wire.messages.handshake import RemoteDevice
 
-    odd = {"EXTENSIONS_WITH_VERSION": {"error": -30}, "VENDOR_ID": {"error": -30}, "NEW": [[1, "x"]]}
+    failed = {"error": -30}
+    odd = {"EXTENSIONS_WITH_VERSION": failed, "VENDOR_ID": failed, "NEW": [[1, "x"]]}
     devices = [
         RemoteDevice(device=n, node=n, node_name=f"n{n}", description=device(**changes))
         for n, changes in enumerate((odd, {}, {"EXTENSIONS_WITH_VERSION": [[1, "cl_khr_fp64"]]}))
