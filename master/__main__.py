@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from master.loop_meter import LoopMeter
 from master.server import MasterServer
 from vcl.lifeline import watch_process
 from vcl.settings import DEFAULT_PORT, state_dir
@@ -52,6 +53,7 @@ def run(
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+    measure_loop: Annotated[bool, typer.Option("--measure-loop", hidden=True)] = False,
 ) -> None:
     """Coordinate a vcl cluster: agents and clients connect here."""
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
@@ -68,9 +70,11 @@ def run(
             "that is meant, add --allow-remote",
             param_hint="--listen",
         )
-    raise typer.Exit(
-        asyncio.run(_serve(host, int(port_text), state or state_dir(), ready_json, parent_pid))
-    )
+    meter = LoopMeter() if measure_loop else None
+    with asyncio.Runner(loop_factory=meter.make_loop if meter else None) as runner:
+        serving = _serve(host, int(port_text), state or state_dir(), ready_json, parent_pid, meter)
+        status = runner.run(serving)
+    raise typer.Exit(status)
 
 
 def _is_loopback(host: str) -> bool:
@@ -87,7 +91,12 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _serve(
-    host: str, port: int, directory: Path, ready_json: bool, parent_pid: int | None
+    host: str,
+    port: int,
+    directory: Path,
+    ready_json: bool,
+    parent_pid: int | None,
+    meter: LoopMeter | None,
 ) -> int:
     try:
         server = MasterServer(*make_tokens(directory))
@@ -98,6 +107,8 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if meter is not None:
+        loop.add_signal_handler(signal.SIGUSR1, _print_measured, meter)
     if parent_pid is not None:
         watch_process(parent_pid, stop.set)
     try:
@@ -121,6 +132,10 @@ async def _serve(
     forget_address(directory)
     await server.close()
     return 0
+
+
+def _print_measured(meter: LoopMeter) -> None:
+    print(json.dumps(meter.take()), flush=True)
 
 
 def main() -> None:

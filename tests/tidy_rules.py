@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("master.__main__", FACE),
     ("master.access.reader", SHELL),
     ("master.judging", SHELL),
+    ("master.loop_meter", SHELL),
     ("master.server", SHELL),
     ("node_agent.__main__", FACE),
     ("node_agent.daemon", SHELL),
