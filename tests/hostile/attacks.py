@@ -1,0 +1,57 @@
+"""All attacks by name, in the order in which they are watched.
+
+Owns: the list. Must not know: what they do.
+"""
+
+from __future__ import annotations
+
+from tests.hostile import clients, heavy, nodes, sources, strangers
+from tests.hostile.raw import Attack, Attacker
+
+
+async def nobody(attacker: Attacker) -> str:
+    """No attack: what is measured of an idle cluster."""
+    return "nobody was there"
+
+
+_ALL = (
+    nobody,
+    heavy.many_launches,
+    heavy.many_writes,
+    heavy.many_markers,
+    heavy.gate_opened,
+    heavy.gate_abandoned,
+    strangers.colliding_keys,
+    strangers.long_hello,
+    strangers.silence,
+    strangers.texts,
+    strangers.pings,
+    strangers.fragments,
+    clients.tiny_values,
+    clients.arrays_in_pieces,
+    clients.release_many,
+    clients.many_segments,
+    clients.many_objects,
+    clients.ask_reports,
+    clients.long_kernel_name,
+    clients.never_reads,
+    clients.long_wait_lists,
+    clients.sequence_gap,
+    sources.image_words,
+    sources.many_macros,
+    sources.many_parentheses,
+    sources.many_files,
+    nodes.unknown_operations,
+    nodes.done_again_and_again,
+    nodes.kernels_100_000,
+    nodes.kernels_12_000,
+    nodes.long_failures,
+    nodes.many_devices,
+    nodes.coming_and_going,
+    nodes.early_bulk,
+    nodes.malformed_bulk,
+)
+
+ATTACKS: dict[str, Attack] = {
+    f"{attack.__module__.rpartition('.')[2]}.{attack.__name__}": attack for attack in _ALL
+}

@@ -1,0 +1,178 @@
+"""Where attacks are watched: a master that measures its loop, a node that computes, and an honest
+session beside the attacker.
+
+Owns: starting these, and what is measured of them during one attack. Must not know: the attacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from tests.hostile.raw import Attack, Attacker, Target
+from tests.processes import Program, environment, within
+from vcl.errors import ConnectionProblem
+from vcl.local import LocalCluster
+from vcl.tokens import AGENTS, read_token_file
+from vcl.transport import ConnectionClosed
+
+ATTACK_S_MAX = 20.0
+"""An attack that isn't over then is broken off: the table is about the others meanwhile."""
+
+ANSWER_S_MAX = 30.0
+"""Who doesn't answer for so long after an attack counts as lost, and all is started anew."""
+
+MS = 1e3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attack. Times in ms; None where nobody answered.
+
+    step: the longest of the master's loop. step_cpu: by its processor time. turn: the longest in
+    which it didn't look at the network. honest: the honest session's slowest round trip, of so
+    many trips. memory_mib: the master's afterwards. became: of the attacker.
+    """
+
+    name: str
+    step_ms: float | None
+    step_cpu_ms: float | None
+    turn_ms: float | None
+    honest_ms: float | None
+    trips: int
+    memory_mib: float
+    became: str
+
+
+class MeasuredCluster(LocalCluster):
+    """A local cluster whose master measures its loop."""
+
+    def _popen(self, module: str, arguments: list[str]) -> subprocess.Popen[str]:
+        more = ["--measure-loop"] if module == "master" else []
+        return super()._popen(module, [*arguments, *more])
+
+    @property
+    def master(self) -> subprocess.Popen[str]:
+        """The master's process."""
+        return self._processes[0]
+
+    @property
+    def agent_token(self) -> str:
+        """What agents must present."""
+        assert self._state is not None
+        return read_token_file(Path(self._state.name) / "state" / AGENTS)
+
+    def take(self) -> dict[str, float]:
+        """What the master measured since the last call; waits until its loop is free."""
+        os.kill(self.master.pid, signal.SIGUSR1)
+        assert self.master.stdout is not None
+        taken: dict[str, float] = json.loads(self.master.stdout.readline())
+        return taken
+
+
+class Stage:
+    """Use as a context manager; `measure` one attack after another."""
+
+    def __init__(self) -> None:
+        self._cluster: MeasuredCluster | None = None
+        self._honest: Program | None = None
+        self._target: Target | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def measure(self, name: str, attack: Attack) -> Outcome:
+        """Carry out one attack, within ATTACK_S_MAX, and tell what was measured meanwhile."""
+        if self._honest is None:
+            self._start()
+        assert self._cluster is not None and self._target is not None
+        self._ask_honest()
+        self._cluster.take()
+        became = asyncio.run(_carry_out(attack, self._target))
+        trip = _answer(self._ask_honest)
+        loop = _answer(self._cluster.take)
+        memory_mib = psutil.Process(self._cluster.master.pid).memory_info().rss / 2**20
+        if trip is None or loop is None:
+            became += "; then " + ("no answer from the master" if loop is None else self._why())
+            self._end()
+        return Outcome(
+            name,
+            step_ms=None if loop is None else loop["step_s"] * MS,
+            step_cpu_ms=None if loop is None else loop["step_cpu_s"] * MS,
+            turn_ms=None if loop is None else loop["turn_s"] * MS,
+            honest_ms=None if trip is None else trip["slowest_s"] * MS,
+            trips=0 if trip is None else trip["trips"],
+            memory_mib=memory_mib,
+            became=became,
+        )
+
+    def _start(self) -> None:
+        self._cluster = MeasuredCluster(nodes=1, cores_per_node=1)
+        self._cluster.start()
+        name = self._cluster.nodes[0].name
+        self._target = Target(
+            self._cluster.url, self._cluster.token, self._cluster.agent_token, name
+        )
+        variables = environment(VCL_MASTER=self._target.url, VCL_TOKEN=self._target.token)
+        self._honest = Program(["-m", "tests.hostile.programs", "honest", name], variables)
+        self._honest.line()
+
+    def _ask_honest(self) -> dict[str, Any]:
+        assert self._honest is not None
+        self._honest.say()
+        answer: dict[str, Any] = json.loads(self._honest.line())
+        return answer
+
+    def _why(self) -> str:
+        """Why the honest session doesn't answer."""
+        assert self._honest is not None
+        if self._honest.process.poll() is None:
+            return f"the honest session hangs for {ANSWER_S_MAX:g} s"
+        words = self._honest.end()[1].strip().splitlines()
+        return "the honest session is over: " + (words[-1] if words else "it said nothing")
+
+    def _end(self) -> None:
+        if self._honest is not None:
+            self._honest.process.kill()
+            self._honest.process.communicate()
+        if self._cluster is not None:
+            self._cluster.close()
+        self._honest = self._cluster = None
+
+
+def _answer(ask: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
+    try:
+        return within(ask, ANSWER_S_MAX)
+    except (AssertionError, OSError, ValueError):
+        return None  # gone, or hanging: the caller tells which
+
+
+async def _carry_out(attack: Attack, target: Target) -> str:
+    attacker = Attacker(target)
+    try:
+        async with asyncio.timeout(ATTACK_S_MAX):
+            return await attack(attacker)
+    except TimeoutError:
+        return f"broken off after {ATTACK_S_MAX:g} s"
+    except (ConnectionClosed, ConnectionProblem, OSError) as error:
+        return str(error)
+    finally:
+        await attacker.leave()
