@@ -6,16 +6,23 @@ Owns: the list. Must not know: what they do.
 from __future__ import annotations
 
 from tests.hostile import clients, heavy, nodes, sources, strangers
-from tests.hostile.raw import Attack, Attacker
+from tests.hostile.raw import BUFFER, FIRST, QUEUE, Attack, Attacker, done, packed
+from vcl.wire.messages import session
+
+SERVED = "served"
+"""What becomes of a newcomer."""
 
 
-async def nobody(attacker: Attacker) -> str:
-    """No attack: what is measured of an idle cluster."""
-    return "nobody was there"
+async def newcomer(attacker: Attacker) -> str:
+    """No attack: a new session, which computes."""
+    client = await attacker.session()
+    fill = packed(session.Fill(FIRST, QUEUE, [], BUFFER, 0, 64, b"x"))
+    await client.send_and_read([fill], done(FIRST))
+    return SERVED
 
 
 _ALL = (
-    nobody,
+    newcomer,
     heavy.many_launches,
     heavy.many_writes,
     heavy.many_markers,

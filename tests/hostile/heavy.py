@@ -26,7 +26,7 @@ async def many_writes(attacker: Attacker) -> str:
 
 
 async def many_markers(attacker: Attacker) -> str:
-    """8,000 markers in an out-of-order queue."""
+    """8,000 markers in an out-of-order queue, held up by a user event."""
     return await _run(attacker, "markers")
 
 

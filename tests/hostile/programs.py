@@ -94,10 +94,15 @@ def writes(node_name: str) -> None:
 
 
 def markers(node_name: str) -> None:
-    """8,000 markers in an out-of-order queue."""
+    """8,000 markers in an out-of-order queue, each after all before it, the first of which waits
+    for a user event that is then set."""
     ready = Ready(node_name, cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE)
+    event = cl.UserEvent(ready.context)
+    cl.enqueue_marker(ready.queue, [event])
     for _ in range(8000):
         cl.enqueue_marker(ready.queue)
+    ready.queue.flush()
+    event.set_status(cl.command_execution_status.COMPLETE)
     ready.queue.finish()
 
 

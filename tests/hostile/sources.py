@@ -30,8 +30,8 @@ async def image_words(attacker: Attacker) -> str:
 async def many_macros(attacker: Attacker) -> str:
     """50,000 macros, and one that doubles 16 times."""
     lines = [f"#define M{i} {i}\n" for i in range(50_000)]
-    lines += ["#define D0 +1\n", *(f"#define D{i} D{i - 1} D{i - 1}\n" for i in range(1, 17))]
-    return await _build(attacker, "".join(lines) + "kernel void k(global int *x) { x[0] = D16; }")
+    lines += ["#define D0 ;\n", *(f"#define D{i} D{i - 1} D{i - 1}\n" for i in range(1, 17))]
+    return await _build(attacker, "".join(lines) + "kernel void k(global int *x) { D16 }")
 
 
 async def many_parentheses(attacker: Attacker) -> str:

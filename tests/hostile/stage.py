@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Self
 
 import psutil
 
-from tests.hostile.raw import Attack, Attacker, Target
+from tests.hostile.raw import Attack, Attacker, Target, during
 from tests.processes import Program, environment, within
 from vcl.errors import ConnectionProblem
 from vcl.local import LocalCluster
@@ -32,12 +33,16 @@ ATTACK_S_MAX = 20.0
 ANSWER_S_MAX = 30.0
 """Who doesn't answer for so long after an attack counts as lost, and all is started anew."""
 
+IDLE_S = 0.3
+IDLE_PERCENT_MAX = 60
+"""A master that uses less of a core for so long has only the honest session to serve."""
+
 MS = 1e3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attack. Times in ms; None where nobody answered.
+    """One attack, which took so many seconds. Times in ms; None where nobody answered.
 
     step: the longest of the master's loop. step_cpu: by its processor time. turn: the longest in
     which it didn't look at the network. honest: the honest session's slowest round trip, of so
@@ -45,6 +50,7 @@ class Outcome:
     """
 
     name: str
+    seconds: float
     step_ms: float | None
     step_cpu_ms: float | None
     turn_ms: float | None
@@ -84,6 +90,8 @@ class Stage:
     """Use as a context manager; `measure` one attack after another."""
 
     def __init__(self) -> None:
+        self.starts = 0
+        """How often everything was started: once, unless something was lost."""
         self._cluster: MeasuredCluster | None = None
         self._honest: Program | None = None
         self._target: Target | None = None
@@ -106,7 +114,10 @@ class Stage:
         assert self._cluster is not None and self._target is not None
         self._ask_honest()
         self._cluster.take()
+        began = time.perf_counter()
         became = asyncio.run(_carry_out(attack, self._target))
+        seconds = time.perf_counter() - began
+        self._settle()
         trip = _answer(self._ask_honest)
         loop = _answer(self._cluster.take)
         memory_mib = psutil.Process(self._cluster.master.pid).memory_info().rss / 2**20
@@ -115,6 +126,7 @@ class Stage:
             self._end()
         return Outcome(
             name,
+            seconds,
             step_ms=None if loop is None else loop["step_s"] * MS,
             step_cpu_ms=None if loop is None else loop["step_cpu_s"] * MS,
             turn_ms=None if loop is None else loop["turn_s"] * MS,
@@ -124,7 +136,17 @@ class Stage:
             became=became,
         )
 
+    def _settle(self) -> None:
+        """Wait until the master has nothing more to do, for what is left of an attack is part of
+        it; at most ANSWER_S_MAX."""
+        assert self._cluster is not None
+        process = psutil.Process(self._cluster.master.pid)
+        going = during(ANSWER_S_MAX)
+        while going() and process.is_running() and process.cpu_percent(IDLE_S) > IDLE_PERCENT_MAX:
+            pass
+
     def _start(self) -> None:
+        self.starts += 1
         self._cluster = MeasuredCluster(nodes=1, cores_per_node=1)
         self._cluster.start()
         name = self._cluster.nodes[0].name
