@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -120,7 +121,7 @@ class Stage:
         self._settle()
         trip = _answer(self._ask_honest)
         loop = _answer(self._cluster.take)
-        memory_mib = psutil.Process(self._cluster.master.pid).memory_info().rss / 2**20
+        memory_mib = self._memory_mib()
         if trip is None or loop is None:
             became += "; then " + ("no answer from the master" if loop is None else self._why())
             self._end()
@@ -142,8 +143,16 @@ class Stage:
         assert self._cluster is not None
         process = psutil.Process(self._cluster.master.pid)
         going = during(ANSWER_S_MAX)
-        while going() and process.is_running() and process.cpu_percent(IDLE_S) > IDLE_PERCENT_MAX:
-            pass
+        with suppress(psutil.NoSuchProcess):  # `measure` is about to find that out
+            while going() and process.cpu_percent(IDLE_S) > IDLE_PERCENT_MAX:
+                pass
+
+    def _memory_mib(self) -> float:
+        assert self._cluster is not None
+        try:
+            return float(psutil.Process(self._cluster.master.pid).memory_info().rss / 2**20)
+        except psutil.NoSuchProcess:
+            return 0.0
 
     def _start(self) -> None:
         self.starts += 1
