@@ -60,7 +60,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     made.add_column("attack", overflow="fold")
     for heading in ("longest step", "its processor time", "longest turn", "honest, slowest"):
         made.add_column(heading, justify="right")
-    made.add_column("master, MiB", justify="right")
+    made.add_column("peak MiB", justify="right")
     made.add_column("what became of the attacker", overflow="fold")
     for one in outcomes:
         made.add_row(
@@ -69,7 +69,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             _ms(one.step_cpu_ms, STEP_MS_MAX),
             _ms(one.turn_ms, STEP_MS_MAX),
             _ms(one.honest_ms, HONEST_MS_MAX),
-            f"{one.memory_mib:,.0f}",
+            f"{one.peak_mib:,.0f}",
             one.became[:BECAME_LENGTH_MAX].replace("[", r"\["),
         )
     return made

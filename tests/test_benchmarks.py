@@ -136,6 +136,22 @@ def test_a_disturbed_run_is_marked(
     assert "0.5" in printed.getvalue()
 
 
+def test_stall_watches_an_attack_and_writes_it_down(tmp_path: Path) -> None:
+    done = run("benchmarks.stall", "attacks.newcomer", "--json", str(tmp_path / "stall.json"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = json.loads((tmp_path / "stall.json").read_text(encoding="utf-8"))
+    (watched,) = content["attacks"]
+    assert watched["name"] in done.stdout and watched["became"] == "served"
+    assert 0 < watched["step_ms"] <= watched["turn_ms"] < math.inf
+    assert 0 < watched["honest_ms"] < math.inf and watched["trips"] > 0
+
+
+def test_stall_knows_its_attacks() -> None:
+    assert "strangers.silence: 256 connections" in run("benchmarks.stall", "--list").stdout
+    unknown = run("benchmarks.stall", "absent")
+    assert unknown.returncode == 2 and "no attack absent" in unknown.stderr
+
+
 def test_the_meter_counts_processes_that_we_started_and_that_ended_as_ours() -> None:
     meter = load.Meter()
     _, _, before_s = meter._read()

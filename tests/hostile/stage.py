@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -47,7 +48,7 @@ class Outcome:
 
     step: the longest of the master's loop. step_cpu: by its processor time. turn: the longest in
     which it didn't look at the network. honest: the honest session's slowest round trip, of so
-    many trips. memory_mib: the master's afterwards. became: of the attacker.
+    many trips. peak_mib: the master's memory at its most. became: of the attacker.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Outcome:
     turn_ms: float | None
     honest_ms: float | None
     trips: int
-    memory_mib: float
+    peak_mib: float
     became: str
 
 
@@ -115,13 +116,14 @@ class Stage:
         assert self._cluster is not None and self._target is not None
         self._ask_honest()
         self._cluster.take()
+        self._forget_peak()
         began = time.perf_counter()
         became = asyncio.run(_carry_out(attack, self._target))
         seconds = time.perf_counter() - began
         self._settle()
         trip = _answer(self._ask_honest)
         loop = _answer(self._cluster.take)
-        memory_mib = self._memory_mib()
+        peak_mib = self._peak_mib()
         if trip is None or loop is None:
             became += "; then " + ("no answer from the master" if loop is None else self._why())
             self._end()
@@ -133,7 +135,7 @@ class Stage:
             turn_ms=None if loop is None else loop["turn_s"] * MS,
             honest_ms=None if trip is None else trip["slowest_s"] * MS,
             trips=0 if trip is None else trip["trips"],
-            memory_mib=memory_mib,
+            peak_mib=peak_mib,
             became=became,
         )
 
@@ -147,12 +149,19 @@ class Stage:
             while going() and process.cpu_percent(IDLE_S) > IDLE_PERCENT_MAX:
                 pass
 
-    def _memory_mib(self) -> float:
+    def _peak_mib(self) -> float:
+        """The most memory that the master had since `_forget_peak`, proc(5)."""
         assert self._cluster is not None
         try:
-            return float(psutil.Process(self._cluster.master.pid).memory_info().rss / 2**20)
-        except psutil.NoSuchProcess:
+            status = Path(f"/proc/{self._cluster.master.pid}/status").read_text()
+        except OSError:
             return 0.0
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+        return int(peak[1]) / 2**10 if peak else 0.0  # a zombie has none
+
+    def _forget_peak(self) -> None:
+        assert self._cluster is not None
+        Path(f"/proc/{self._cluster.master.pid}/clear_refs").write_text("5")
 
     def _start(self) -> None:
         self.starts += 1
