@@ -21,6 +21,10 @@ from vcl.region import RegionMap
 from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import part, session
 
+segments_max = 64
+"""Segments of a buffer past which a write is moved at once, at its own expense, and not at that of
+the command that needs the buffer whole."""
+
 LOST = "bytes it needs were lost: "
 def lost(contents: Contents) -> str:
     """Why contents are lost; the first cause, however many commands it has passed through."""
@@ -216,8 +220,10 @@ class Planner:
             end = message.offset + message.size
             buffer.supersede(message.offset, end, contents)
             self.ledger.note_staging(message.staging, message.size)
-            if self.ledger.staged_bytes > staging_bytes_max // 2:
-                # The client will soon have to wait: hand it on before somebody asks for it.
+            crowded = self.ledger.staged_bytes > staging_bytes_max // 2
+            if crowded or len(buffer.contents) > segments_max:
+                # The client will soon have to wait, or a command will have many pieces to gather:
+                # hand it on before somebody asks for it.
                 place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
                 self.bring(command, buffer, message.offset, end, place)
         elif isinstance(message, session.Read):

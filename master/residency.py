@@ -114,9 +114,11 @@ class Buffer:
         """An operation was planned that reads the device's range, after what `reading` told."""
 
         def change(old: Touched) -> Touched:
+            # What is done is forgotten, so that pieces that differed in that alone are one again.
+            writer = old.writer if old.writer in live else 0
             if len(old.readers) >= readers_max:
-                return replace(old, readers=frozenset((operation,)))
-            return replace(old, readers=(old.readers & live) | {operation})
+                return Touched(writer, frozenset((operation,)))
+            return Touched(writer, (old.readers & live) | {operation})
 
         self.touched[device].update(start, end, change)
 

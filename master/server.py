@@ -40,6 +40,7 @@ from vcl.wire.limits import (
     eager_total_bytes_max,
     handshake_timeout_s,
     heartbeat_interval_s,
+    message_bytes_max,
     websocket_bytes_max,
 )
 from vcl.wire.messages.handshake import (
@@ -57,6 +58,9 @@ _NOTHING = codec.Conversation("checked by the core", {})
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
+unread_bytes_max = message_bytes_max + 8 * 2**20
+"""What a peer may leave unread: the longest message, and some more."""
+
 strangers_max = 256
 """Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
 needs no time to speak of, so that who holds many of them keeps nobody out."""
@@ -71,6 +75,19 @@ class _Early:
 
     frames: list[Bytes] = field(default_factory=list)
     size: int = 0
+
+
+class _Turn:
+    """For a coroutine that may find more to do each time without having to wait for it."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + turn_s_max
+
+    async def give_way(self) -> None:
+        """Let the others have a turn, if this one has lasted long enough."""
+        if time.monotonic() > self._end:
+            await asyncio.sleep(0)
+            self._end = time.monotonic() + turn_s_max
 
 
 class MasterServer:
@@ -94,8 +111,11 @@ class MasterServer:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; answers the real address. Raises OSError."""
+        settings = Settings(
+            message_bytes_max=websocket_bytes_max, unread_bytes_max=unread_bytes_max
+        )
         self._server = await transport.serve(
-            self._handle, host, port, Settings(message_bytes_max=websocket_bytes_max), http=_health
+            self._handle, host, port, settings, http=_health
         )
         self._timer = asyncio.get_running_loop().create_task(self._tick())
         await self._judging.start()
@@ -150,9 +170,11 @@ class MasterServer:
             if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:
+                turn = _Turn()
                 while True:
                     self._feed([Received(number, await link.receive_arrays())])
                     await self._turns_of(number)
+                    await turn.give_way()
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
@@ -178,7 +200,9 @@ class MasterServer:
     async def _relay(self, number: int, connection: Connection) -> None:
         """Pass bulk frames on to the endpoint that they name, within the session only."""
         session, endpoint = self._bound[number]
+        turn = _Turn()
         while number in self._bound:
+            await turn.give_way()
             data = await connection.recv()
             header = frame.unpack_bulk(data)
             if header.source != endpoint:

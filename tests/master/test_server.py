@@ -1,4 +1,7 @@
-"""The master's shell over real WebSockets on the loopback, with clients made by hand."""
+"""The master's shell over real WebSockets on the loopback, with clients made by hand.
+
+Long because each way to misuse a connection has its case here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One session: objects, the order of queues, failures, releases, and the loss of executors."""
+"""One session: objects, the order of queues, failures, releases, and the loss of executors.
+
+Long because a session has many kinds of objects and ends.
+"""
 
 from __future__ import annotations
 

@@ -201,10 +201,10 @@ class BaseConnection(ABC):
         self._watch()
 
     def heard(self) -> None:
-        """Note that the peer gave a sign of life."""
+        """Note that the peer gave a sign of life. Its pings are answered even if it never reads."""
         self._heard = True
         if self._writing_paused:
-            self._check_unread()  # its pings are answered even if it reads nothing
+            self._check_unread()
 
     def frame_arrived(self, opcode: int, payload: Data, fin: bool) -> None:
         """Take a data frame; `payload` is handed over to this connection."""

@@ -45,6 +45,7 @@ READ_BUFFER_BYTES = 65536
 # Looked up once: attribute access on the library's enums costs more than the comparison.
 _BINARY = picows.WSMsgType.BINARY
 _CLOSE = picows.WSMsgType.CLOSE
+_PING = picows.WSMsgType.PING
 _DATA_TYPES: dict[Any, int] = {
     picows.WSMsgType.CONTINUATION: base.OPCODE_CONTINUATION,
     picows.WSMsgType.TEXT: base.OPCODE_TEXT,
@@ -95,6 +96,13 @@ class PicowsConnection(base.BaseConnection):
     def _abort(self) -> None:
         self._library.disconnect(graceful=False)
 
+    def ping_arrived(self, payload: bytes) -> None:
+        """Answer a ping (RFC 6455, 5.5.3), unless the answers before aren't read."""
+        self.heard()
+        library = self._library
+        if not (library.is_close_frame_sent or library.is_disconnected):
+            library.send_pong(payload)
+
     def close_frame_arrived(self, payload: bytes) -> None:
         """Answer the peer's close frame, or finish the handshake that this side began."""
         code = int.from_bytes(payload[:2], "big") if payload else CLOSE_NO_STATUS
@@ -131,6 +139,8 @@ class _Listener(picows.WSListener):
             link.fail(CLOSE_PROTOCOL_ERROR, "reserved bits are set")
         elif opcode is not None:
             link.frame_arrived(opcode, frame.get_payload_as_bytes(), frame.fin)
+        elif frame.msg_type == _PING:
+            link.ping_arrived(frame.get_payload_as_bytes())
         elif frame.msg_type == _CLOSE:
             link.close_frame_arrived(frame.get_payload_as_bytes())
         else:
@@ -151,7 +161,7 @@ def _limits(settings: Settings) -> dict[str, Any]:
     return {
         "websocket_handshake_timeout": settings.open_timeout_s,
         "enable_auto_ping": False,
-        "enable_auto_pong": True,
+        "enable_auto_pong": False,  # it tells nobody: a peer could have answers pile up
         "max_frame_size": settings.message_bytes_max,
         "read_buffer_init_size": READ_BUFFER_BYTES,
     }

@@ -218,13 +218,13 @@ def unpack_value(data: Bytes, map_length: int = -1, values: int | None = None) -
     """One msgpack value; raises RemoteProtocolError when `data` isn't exactly one.
 
     Keys of maps are str. map_length: entries that a map may have, -1 for any number. values: how
-    many values arrays may have in all, None for any number.
+    many arrays, and values in them, there may be; None for any number.
     """
     count = 0
 
     def counted(array: list[Any]) -> list[Any]:
         nonlocal count
-        count += len(array)
+        count += 1 + len(array)
         if values is not None and count > values:
             raise ValueError("too many values")
         return array

@@ -16,7 +16,7 @@ without doing anything else meanwhile."""
 message_bytes_max = 16 * 2**20
 """Longest message, which travels in pieces."""
 
-message_values_max = 200_000
+message_values_max = 50_000
 """Values in the arrays of one message that came in pieces."""
 
 hello_bytes_max = 4096
@@ -25,7 +25,7 @@ hello_bytes_max = 4096
 agent_hello_bytes_max = 2**20
 """Longest Hello of an agent."""
 
-agent_devices_max = 256
+agent_devices_max = 64
 """Devices of one agent."""
 
 chunk_bytes_max = 2**20

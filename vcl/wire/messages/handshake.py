@@ -25,7 +25,7 @@ from vcl.wire.limits import (
 Role = Literal["client", "client-bulk", "agent", "executor", "executor-bulk"]
 _OUTER = {"version", "role", "token", "session", "endpoint"}
 _NAME_LENGTH_MAX = 200
-_ANSWERS_MAX = 1000
+_ANSWERS_MAX = 300
 
 
 Name = Annotated[str, Field(max_length=_NAME_LENGTH_MAX)]
@@ -156,7 +156,7 @@ def unpack_knock(data: Bytes) -> Knock:
     """
     if len(data) > agent_hello_bytes_max:
         raise RemoteProtocolError(f"a Hello has at most {agent_hello_bytes_max} bytes")
-    value = unpack_value(data, map_length=0, values=7)
+    value = unpack_value(data, map_length=0, values=8)
     if type(value) is not list or value[:1] != ["vcl"]:
         raise RemoteProtocolError("the first message isn't a vcl Hello")
     if len(value) < 2 or value[1] != PROTOCOL_VERSION:

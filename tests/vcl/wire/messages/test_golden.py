@@ -294,7 +294,7 @@ def test_a_malformed_hello(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "answers",
     [{"A": 1.5}, {"A": None}, {"A": {}}, {"A": {"error": 1}}, {"A": {"error": -1, "x": []}},
-     {"A": [[[]]]}, {"A": b""}, {"A" * 201: 1}, {str(n): n for n in range(1001)}],
+     {"A": [[[]]]}, {"A": b""}, {"A" * 201: 1}, {str(n): n for n in range(301)}],
 )  # fmt: skip
 def test_answers_that_no_driver_gives(answers: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="answer"):
