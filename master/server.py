@@ -37,6 +37,7 @@ from vcl.transport import Connection, ConnectionClosed, Server, Settings
 from vcl.wire import codec, frame
 from vcl.wire.frame import Bytes
 from vcl.wire.limits import (
+    eager_frame_bytes,
     eager_total_bytes_max,
     handshake_timeout_s,
     heartbeat_interval_s,
@@ -64,9 +65,6 @@ unread_bytes_max = message_bytes_max + 8 * 2**20
 strangers_max = 256
 """Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
 needs no time to speak of, so that who holds many of them keeps nobody out."""
-
-early_frame_bytes = 256
-"""What a frame without payload counts among those that are kept, as it isn't free either."""
 
 
 @dataclass(slots=True)
@@ -223,7 +221,7 @@ class MasterServer:
         """Without credit, an end may send this much before the other is even connected."""
         kept = self._early[key]
         kept.frames.append(data)
-        kept.size += len(data) + early_frame_bytes
+        kept.size += len(data) + eager_frame_bytes
         if kept.size > 2 * eager_total_bytes_max:
             raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
 

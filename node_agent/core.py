@@ -119,6 +119,9 @@ class ExecutorCore:
             elif isinstance(message, part.Merge):
                 self._expect_changes(message)
             elif isinstance(message, (part.Send, part.SendChanges)):
+                if message.transfer in self._sending:
+                    raise RemoteProtocolError(f"transfer {message.transfer} is under way already")
+                self._outgoing.expect(message.transfer)
                 self._sends.add(message.transfer)
             self._readiness.add(
                 message.operation,
@@ -131,11 +134,12 @@ class ExecutorCore:
 
     def _expect_changes(self, message: part.Merge) -> None:
         gathering = _Gathering(message)
+        most = sum(_packed_bytes_max(size) for _, _, size, _ in message.regions)
         for transfer, endpoint in message.transfers:
             gathering.chunks[transfer] = []
             gathering.missing.add(transfer)
             self._gathering[transfer] = gathering
-            self._incoming.expect(transfer, endpoint, None)
+            self._incoming.expect(transfer, endpoint, None, most)
 
     def _cancel(self, message: part.CancelTransfer) -> None:
         """The other end failed: so does the operation that waits for it."""
@@ -338,3 +342,12 @@ class ExecutorCore:
                 if gathering is not None:
                     self._forget_gathering(gathering)
         self._end(operation, EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, 0, 0, reason, None)
+
+
+def _packed_bytes_max(size: int) -> int:
+    """No less than the length and the packed changes of a region, whatever its elements are.
+
+    Tables are 20 bytes at most per block, which is of 64 bytes or more, and one partial element is
+    padded. This bounds what a part can make its home keep.
+    """
+    return 128 + 2 * size + size // 2

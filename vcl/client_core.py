@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.printed import PrintedText
+from vcl.region import RegionMap
 from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
 from vcl.wire.frame import CREDIT, BulkFrame, Bytes
 from vcl.wire.limits import (
@@ -61,10 +62,14 @@ class Destination(Protocol):
 
 @dataclass(slots=True)
 class ReadState:
-    """A read's destination, how many of its bytes are missing, and why some will never come."""
+    """A read's destination, how many of its bytes are missing, and why some will never come.
+
+    asked: which of them the master has said the origin of.
+    """
 
     destination: Destination
     missing: int
+    asked: RegionMap[bool]
     lost: str | None = None
 
 
@@ -208,7 +213,8 @@ class ClientCore:
 
     def expect_read(self, event: int, destination: Destination) -> None:
         """A Read is about to be said: its bytes go to `destination`."""
-        self._reads[event] = ReadState(destination, len(destination))
+        size = len(destination)
+        self._reads[event] = ReadState(destination, size, RegionMap(max(size, 1), False))
 
     def take_batch(self, released: Sequence[int], now: int) -> list[Any]:
         """What is to be sent now, with the objects released since then at its end."""
@@ -265,13 +271,14 @@ class ClientCore:
                     self._note_times(event, start, end, now)
                     self._told(event, status, text, ended)
             elif isinstance(m, session.Push):
-                view = memoryview(self._stagings[m.staging])
-                data = view[m.offset : m.offset + m.size]
+                data = self._staged(m.staging, m.offset, m.size)
+                self._outgoing.expect(m.transfer)
                 effects.extend(self._outgoing.offer(m.transfer, m.endpoint, (data,)))
             elif isinstance(m, session.Pull):
                 effects.extend(self._pull(m, ended))
             elif isinstance(m, session.DropStaging):
                 for staging in m.stagings:
+                    self._staged(staging, 0, 0)
                     self.unstage(staging)
             elif isinstance(m, session.CancelPush):
                 self._outgoing.cancel(m.transfer)
@@ -293,7 +300,7 @@ class ClientCore:
         (a marker, a write that moved nothing yet) ends when all that was told before it has.
         """
         state = self.events.get(event)
-        if state is None:
+        if state is None or state.told is not None or state.status <= COMPLETE:
             raise RemoteProtocolError(f"event {event} isn't under way")
         lasted = max(0, end - start)
         if start == 0:
@@ -345,26 +352,37 @@ class ClientCore:
 
     def _pull(self, m: session.Pull, ended: list[int]) -> list[Effect]:
         read = self._reads.get(m.event)
-        if read is None or m.offset + m.size > len(read.destination):
+        end = m.offset + m.size
+        if read is None or end > len(read.destination):
             raise RemoteProtocolError(f"bytes for read {m.event} that it didn't ask for")
+        if any(asked for _, _, asked in read.asked.segments(m.offset, end)):
+            raise RemoteProtocolError(f"the same bytes for read {m.event} twice")
+        read.asked.assign(m.offset, end, True)
         if m.transfer:
             self._pulls[m.transfer] = _Pull(m.event, m.endpoint, m.offset, m.size)
             self._incoming.expect(m.transfer, m.endpoint, m.size)
             return self._deliver(self._incoming.grant(m.transfer), ended)
-        where = slice(m.offset, m.offset + m.size)
+        where = slice(m.offset, end)
         if m.staging:
-            source = memoryview(self._stagings[m.staging])
-            read.destination[where] = source[m.source_offset : m.source_offset + m.size]
+            read.destination[where] = self._staged(m.staging, m.source_offset, m.size)
         else:
             read.destination[where] = bytes(m.size)
         self._arrived(m.event, m.size, ended)
         return []
 
+    def _staged(self, staging: int, offset: int, size: int) -> memoryview:
+        """A stretch of a staging copy that the master names."""
+        data = self._stagings.get(staging)
+        if data is None or offset + size > len(data):
+            raise RemoteProtocolError(f"bytes {offset}+{size} of staging copy {staging}: not here")
+        return memoryview(data)[offset : offset + size]
+
     def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
         """Reads that wait for an endpoint's bytes fail, even if the master thinks them complete."""
         self._outgoing.forget(m.endpoint)
         for event in {p.event for p in self._pulls.values() if p.endpoint == m.endpoint}:
-            self._reads[event].lost = m.message
+            if event in self._reads:
+                self._reads[event].lost = m.message
         self._end_told(ended)
 
     def _arrived(self, event: int, size: int, ended: list[int]) -> None:
@@ -382,6 +400,8 @@ class ClientCore:
             pull = self._pulls[one.transfer]
             if one.last:
                 del self._pulls[one.transfer]
+            if not one.data:
+                continue  # the flag that it is complete came by itself, perhaps after the event
             start = pull.offset + one.offset
             self._reads[pull.event].destination[start : start + len(one.data)] = one.data
             self._arrived(pull.event, len(one.data), ended)

@@ -41,6 +41,7 @@ from vcl.errors import (
     INVALID_VALUE,
     OUT_OF_HOST_MEMORY,
     OperatingError,
+    RemoteProtocolError,
 )
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
@@ -200,7 +201,10 @@ class Runtime:
                 self._bulk.grant(effect)
             elif isinstance(effect, Answered):
                 for message in effect.messages:
-                    self._answers.pop(message.request).set_result(message)
+                    answer = self._answers.pop(message.request, None)
+                    if answer is None:
+                        raise RemoteProtocolError(f"request {message.request} isn't under way")
+                    answer.set_result(message)
         self._tell_waiting()
 
     # ---- waiting

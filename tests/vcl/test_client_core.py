@@ -1,4 +1,7 @@
-"""The client core: what it says and when, and what it makes of everything that comes."""
+"""The client core: what it says and when, and what it makes of everything that comes.
+
+Long because every message of a master is tried, honest and not.
+"""
 
 from __future__ import annotations
 
@@ -287,6 +290,39 @@ def test_bytes_that_no_read_asked_for(core: ClientCore, pull: session.Pull) -> N
     begin_read(core, 6)
     with pytest.raises(RemoteProtocolError, match="that it didn't ask for"):
         core.from_master([pull])
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([session.Pull(1, 0, 4, 0, 0, 0, 0), session.Pull(1, 3, 2, 0, 0, 0, 0)], "twice"),
+        ([session.Pull(1, 0, 4, 7, NODE, 0, 0), session.Pull(1, 4, 2, 7, NODE, 0, 0)], "already"),
+        ([session.Pull(1, 0, 4, 0, 0, 2, 1)], "staging copy 2: not here"),
+        ([session.Pull(1, 0, 1, 0, 0, 77, 0)], "staging copy 77: not here"),
+        ([session.Push(7, 77, 0, 1, NODE)], "staging copy 77: not here"),
+        ([session.Push(7, 2, 3, 2, NODE)], "staging copy 2: not here"),
+        ([session.Push(7, 2, 0, 4, NODE), session.Push(7, 2, 0, 4, NODE)], "already"),
+        ([session.DropStaging([2, 2])], "staging copy 2: not here"),
+        ([done(77)], "event 77 isn't under way"),
+        ([done(3), done(3)], "event 3 isn't under way"),
+        ([done(1), done(1)], "event 1 isn't under way"),
+    ],
+)
+def test_what_no_honest_master_says(core: ClientCore, messages: list[Any], text: str) -> None:
+    begin_read(core, 6)
+    assert core.stage(b"1234") == 2
+    assert core.begin(QUEUE, 5) == 3
+    with pytest.raises(RemoteProtocolError, match=text):
+        core.from_master(messages)
+
+
+def test_the_end_of_a_transfer_may_come_after_that_of_its_read(core: ClientCore) -> None:
+    event, destination = begin_read(core, 2)
+    core.from_master([session.Pull(event, 0, 2, 1, NODE, 0, 0), done(event)])
+    assert core.from_endpoint(chunk(1, b"xy", last=False)) == [Ended([event])]
+    core.from_master([session.EndpointLost(NODE, "gone")])
+    assert core.from_endpoint(chunk(1, b"", 2)) == []
+    assert destination == b"xy" and is_clean(core)
 
 
 def test_a_bulk_frame_for_somebody_else(core: ClientCore) -> None:

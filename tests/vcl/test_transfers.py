@@ -1,6 +1,8 @@
 """Outgoing and Incoming joined by links that keep order and nothing else.
 
 The limits are small here, so that short transfers reach them.
+
+Long because both ends are tested together, and what each must refuse.
 """
 
 from __future__ import annotations
@@ -16,14 +18,17 @@ from hypothesis import strategies as st
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
 
-EAGER, EAGER_TOTAL = 8, 20
+EAGER, EAGER_FRAME, EAGER_TOTAL = 8, 2, 24
 SENDER, RECEIVER = 5, 9
 
 
 @pytest.fixture(autouse=True, scope="module")
 def small_limits() -> Iterator[None]:
     with patch.multiple(
-        "vcl.transfers", eager_bytes_max=EAGER, eager_total_bytes_max=EAGER_TOTAL
+        "vcl.transfers",
+        eager_bytes_max=EAGER,
+        eager_frame_bytes=EAGER_FRAME,
+        eager_total_bytes_max=EAGER_TOTAL,
     ):
         yield
 
@@ -51,6 +56,9 @@ class Pair:
         self.arrived: dict[int, bytes] = {}
         self.ended: set[int] = set()
         self.credited: set[int] = set()
+        for transfer in contents:
+            if transfer % 2:  # the master tells of the others when their bytes are there
+                self.outgoing.expect(transfer)
 
     def done(self, effects: list[Any]) -> None:
         for effect in effects:
@@ -78,7 +86,7 @@ class Pair:
 
     def begun_without_credit(self) -> int:
         return sum(
-            sum(map(len, self.contents[transfer]))
+            sum(len(piece) + EAGER_FRAME for piece in self.contents[transfer])
             for transfer in self.chunks
             if transfer not in self.credited
         )
@@ -86,6 +94,8 @@ class Pair:
     # What may happen next to a transfer.
 
     def offer(self, transfer: int) -> None:
+        if transfer % 2 == 0:
+            self.outgoing.expect(transfer)
         self.done(list(self.outgoing.offer(transfer, RECEIVER, self.contents[transfer])))
 
     def expect(self, transfer: int) -> None:
@@ -180,6 +190,14 @@ def test_any_order_delivers_the_exact_bytes(
     assert is_empty(pair.outgoing) and is_empty(pair.incoming)
 
 
+def offer(
+    outgoing: Outgoing, transfer: int, size: int, endpoint: int = RECEIVER
+) -> list[Stream]:
+    """The master tells of a transfer whose bytes are there."""
+    outgoing.expect(transfer)
+    return outgoing.offer(transfer, endpoint, (bytes(size),))
+
+
 @given(st.lists(st.integers(0, 12), max_size=12), st.data())
 def test_what_is_begun_without_credit_is_bounded_by_receiver(
     sizes: list[int], data: st.DataObject
@@ -190,10 +208,10 @@ def test_what_is_begun_without_credit_is_bounded_by_receiver(
     for transfer, size in enumerate(sizes, 1):
         endpoint = data.draw(st.sampled_from([1, 2]))
         room = EAGER_TOTAL - sum(begun[endpoint].values())
-        streams = outgoing.offer(transfer, endpoint, (bytes(size),))
-        assert bool(streams) == (size <= EAGER and size <= room)
+        streams = offer(outgoing, transfer, size, endpoint)
+        assert bool(streams) == (size <= EAGER and size + EAGER_FRAME <= room)
         if streams:
-            begun[endpoint][transfer] = size
+            begun[endpoint][transfer] = size + EAGER_FRAME
         else:
             held[transfer] = endpoint, size
         known = [*begun[1], *begun[2], *held]
@@ -211,15 +229,14 @@ def test_what_is_begun_without_credit_is_bounded_by_receiver(
 def test_credit_may_come_before_the_bytes() -> None:
     outgoing = Outgoing()
     assert outgoing.credit(1) == []
-    data = (bytes(100),)
-    assert outgoing.offer(1, RECEIVER, data) == [Stream(1, RECEIVER, data)]
+    assert offer(outgoing, 1, 100) == [Stream(1, RECEIVER, (bytes(100),))]
     assert is_empty(outgoing)
 
 
 def test_one_slow_transfer_holds_up_no_other() -> None:
     outgoing = Outgoing()
-    assert outgoing.offer(1, RECEIVER, (bytes(100),)) == []
-    assert outgoing.offer(2, RECEIVER, (bytes(100),)) == []
+    assert offer(outgoing, 1, 100) == []
+    assert offer(outgoing, 2, 100) == []
     assert [s.transfer for s in outgoing.credit(2)] == [2]
     assert [s.transfer for s in outgoing.credit(1)] == [1]
 
@@ -229,7 +246,7 @@ def test_one_slow_transfer_holds_up_no_other() -> None:
 
 def test_a_transfer_that_waits_for_credit_can_be_cancelled() -> None:
     outgoing = Outgoing()
-    outgoing.offer(1, RECEIVER, (bytes(100),))
+    offer(outgoing, 1, 100)
     assert outgoing.cancel(1)
     assert is_empty(outgoing)
 
@@ -237,10 +254,10 @@ def test_a_transfer_that_waits_for_credit_can_be_cancelled() -> None:
 def test_cancelling_what_was_begun_gives_its_room_back() -> None:
     outgoing = Outgoing()
     for transfer in (1, 2):
-        assert outgoing.offer(transfer, RECEIVER, (bytes(EAGER),))
-    assert outgoing.offer(3, RECEIVER, (bytes(EAGER),)) == []
+        assert offer(outgoing, transfer, EAGER)
+    assert offer(outgoing, 3, EAGER) == []
     assert not outgoing.cancel(1)
-    assert outgoing.offer(4, RECEIVER, (bytes(EAGER),))
+    assert offer(outgoing, 4, EAGER)
     for transfer in (2, 3, 4):
         outgoing.cancel(transfer)
     assert is_empty(outgoing)
@@ -346,9 +363,69 @@ def test_what_comes_without_credit_is_bounded_by_sender(chunks: list[tuple[int, 
     incoming = Incoming()
     held = dict.fromkeys((1, 2, 3), 0)
     for transfer, (endpoint, size) in enumerate(chunks):
-        held[endpoint] += size
+        held[endpoint] += size + EAGER_FRAME
         if held[endpoint] > EAGER_TOTAL:
-            with pytest.raises(RemoteProtocolError, match="without credit; 20 are allowed"):
+            with pytest.raises(RemoteProtocolError, match="without credit; 24 are allowed"):
                 incoming.chunk(endpoint, transfer, 0, bytes(size), False)
             return
         assert incoming.chunk(endpoint, transfer, 0, bytes(size), False) == []
+
+
+def test_frames_without_payload_count_too() -> None:
+    incoming = Incoming()
+    for transfer in range(EAGER_TOTAL // EAGER_FRAME):
+        assert incoming.chunk(SENDER, transfer, 0, b"", False) == []
+    with pytest.raises(RemoteProtocolError, match="without credit"):
+        incoming.chunk(SENDER, 99, 0, b"", True)
+
+
+def test_the_smallest_transfers_that_a_sender_begins_are_never_too_many() -> None:
+    outgoing, incoming = Outgoing(), Incoming()
+    begun = 0
+    for transfer in range(2 * EAGER_TOTAL):
+        for stream in offer(outgoing, transfer, 0):
+            incoming.chunk(SENDER, stream.transfer, 0, b"", True)
+            begun += 1
+    assert begun == EAGER_TOTAL // EAGER_FRAME
+
+
+def test_credit_for_what_nobody_announced_is_bounded() -> None:
+    outgoing = Outgoing()
+    outgoing.expect(1)
+    with patch("vcl.transfers.transfers_unannounced_max", 3):
+        for transfer in (1, 2, 2, 3, 4):
+            outgoing.credit(transfer)
+        outgoing.expect(2)
+        outgoing.credit(5)
+        with pytest.raises(RemoteProtocolError, match="too many transfers"):
+            outgoing.credit(6)
+    assert offer(outgoing, 3, 100) and outgoing.offer(1, RECEIVER, (bytes(100),))
+
+
+def test_of_cancelled_transfers_the_last_are_remembered() -> None:
+    incoming, outgoing = Incoming(), Outgoing()
+    with patch("vcl.transfers.transfers_cancelled_max", 2):
+        for transfer in (1, 2, 3):
+            incoming.expect(transfer, SENDER, 4)
+            assert incoming.cancel(transfer)
+            outgoing.cancel(transfer)
+    assert [t for t in (1, 2, 3) if t in incoming._cancelled] == [2, 3]
+    assert [t for t in (1, 2, 3) if t in outgoing._cancelled] == [2, 3]
+
+
+def test_a_transfer_is_announced_once() -> None:
+    incoming, outgoing = expecting(), Outgoing()
+    outgoing.expect(1)
+    for announce in (lambda: incoming.expect(1, SENDER, 4), lambda: outgoing.expect(1)):
+        with pytest.raises(RemoteProtocolError, match="under way already"):
+            announce()
+
+
+def test_what_only_the_sender_knows_the_size_of_is_bounded() -> None:
+    incoming = Incoming()
+    incoming.expect(1, SENDER, None, most=5)
+    incoming.grant(1)
+    assert incoming.chunk(SENDER, 1, 0, b"", False) == [], "nothing to deliver"
+    assert incoming.chunk(SENDER, 1, 0, b"abc", False)
+    with pytest.raises(RemoteProtocolError, match="after 3 of at most 5"):
+        incoming.chunk(SENDER, 1, 3, b"def", False)

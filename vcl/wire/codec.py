@@ -60,6 +60,13 @@ class OneOf:
 Count = Annotated[int, Between(0, 2**63 - 1)]
 """A size, an offset, a time in ns."""
 
+Size = Annotated[int, Between(1, 2**63 - 1)]
+"""A size of what isn't empty."""
+
+Transfer = Annotated[int, Between(0, 2**64 - 1)]
+Endpoint = Annotated[int, Between(0, 2**32 - 1)]
+"""What has room in the header of a bulk frame."""
+
 Status = Annotated[int, Between(-(2**31), 0)]
 """0 for success, or a negative OpenCL error."""
 

@@ -40,6 +40,15 @@ eager_bytes_max = 64 * 2**10
 eager_total_bytes_max = 4 * 2**20
 """Bytes of eager transfers that one sender may have without credit towards one receiver."""
 
+eager_frame_bytes = 256
+"""What a chunk without credit counts besides its payload, as keeping it isn't free."""
+
+transfers_unannounced_max = 2**16
+"""Transfers for which an end keeps credit before the master has told it of them."""
+
+transfers_cancelled_max = 2**16
+"""Cancelled transfers of which an end remembers that more may come."""
+
 batch_count_max = 256
 """Messages in one control frame; after so many a client sends its batch without being asked to."""
 

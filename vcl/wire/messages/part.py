@@ -10,11 +10,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from vcl.wire.codec import Conversation, Count, Exactly, OneOf, Row, Status
+from vcl.wire.codec import (
+    Conversation,
+    Count,
+    Endpoint,
+    Exactly,
+    OneOf,
+    Row,
+    Size,
+    Status,
+    Transfer,
+)
 from vcl.wire.messages.session import Argument, KernelInfo, Log, Unit
 
-Region = Annotated[list[int], Row(int, Count, Count, Count)]
-Incoming = Annotated[list[int], Row(int, int)]
+Region = Annotated[list[int], Row(int, Count, Size, Size)]
+Incoming = Annotated[list[int], Row(Transfer, Endpoint)]
 
 UNTOUCHED = "untouched"
 """What a failed Run reports besides if the driver refused it, so that no byte was changed."""
@@ -31,7 +41,7 @@ class Allocate(NamedTuple):
 
     device: int
     buffer: int
-    size: int
+    size: Size
     shared: bool = False
 
 
@@ -84,8 +94,8 @@ class FillRegion(NamedTuple):
     waits: list[int]
     device: int
     buffer: int
-    offset: int
-    size: int
+    offset: Count
+    size: Size
     pattern: bytes
 
 
@@ -96,10 +106,10 @@ class CopyRegion(NamedTuple):
     waits: list[int]
     device: int
     source: int
-    source_offset: int
+    source_offset: Count
     destination: int
-    destination_offset: int
-    size: int
+    destination_offset: Count
+    size: Size
 
 
 class CopyBox(NamedTuple):
@@ -110,15 +120,15 @@ class CopyBox(NamedTuple):
     device: int
     source: int
     destination: int
-    source_offset: int
-    destination_offset: int
-    row_bytes: int
-    rows: int
-    slices: int
-    source_row_pitch: int
-    source_slice_pitch: int
-    destination_row_pitch: int
-    destination_slice_pitch: int
+    source_offset: Count
+    destination_offset: Count
+    row_bytes: Size
+    rows: Size
+    slices: Size
+    source_row_pitch: Count
+    source_slice_pitch: Count
+    destination_row_pitch: Count
+    destination_slice_pitch: Count
 
 
 class Send(NamedTuple):
@@ -128,10 +138,10 @@ class Send(NamedTuple):
     waits: list[int]
     device: int
     buffer: int
-    offset: int
-    size: int
-    transfer: int
-    endpoint: int
+    offset: Count
+    size: Size
+    transfer: Transfer
+    endpoint: Endpoint
 
 
 class Receive(NamedTuple):
@@ -141,10 +151,10 @@ class Receive(NamedTuple):
     waits: list[int]
     device: int
     buffer: int
-    offset: int
-    size: int
-    transfer: int
-    endpoint: int
+    offset: Count
+    size: Size
+    transfer: Transfer
+    endpoint: Endpoint
 
 
 class Snapshot(NamedTuple):
@@ -172,8 +182,8 @@ class SendChanges(NamedTuple):
     device: int
     merge: int
     regions: list[Region]
-    transfer: int
-    endpoint: int
+    transfer: Transfer
+    endpoint: Endpoint
 
 
 class Merge(NamedTuple):
@@ -200,7 +210,7 @@ class Merge(NamedTuple):
 class CancelTransfer(NamedTuple):
     """The other end of a transfer failed: fail the operation that takes part in it."""
 
-    transfer: int
+    transfer: Transfer
     message: str
 
 

@@ -17,7 +17,17 @@ from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 from vcl.text import clipped
-from vcl.wire.codec import Conversation, Count, Exactly, OneOf, Row, Status
+from vcl.wire.codec import (
+    Conversation,
+    Count,
+    Endpoint,
+    Exactly,
+    OneOf,
+    Row,
+    Size,
+    Status,
+    Transfer,
+)
 from vcl.wire.limits import log_bytes_max, logs_bytes_max
 
 ARGUMENT_BUFFER = 1
@@ -71,7 +81,7 @@ class CreateBuffer(NamedTuple):
 
     buffer: int
     context: int
-    size: int
+    size: Size
     flags: int
 
 
@@ -136,8 +146,8 @@ class Write(NamedTuple):
     queue: int
     waits: list[int]
     buffer: int
-    offset: int
-    size: int
+    offset: Count
+    size: Size
     staging: int
 
 
@@ -148,8 +158,8 @@ class Read(NamedTuple):
     queue: int
     waits: list[int]
     buffer: int
-    offset: int
-    size: int
+    offset: Count
+    size: Size
 
 
 class Copy(NamedTuple):
@@ -160,9 +170,9 @@ class Copy(NamedTuple):
     waits: list[int]
     source: int
     destination: int
-    source_offset: int
-    destination_offset: int
-    size: int
+    source_offset: Count
+    destination_offset: Count
+    size: Size
 
 
 class Fill(NamedTuple):
@@ -172,8 +182,8 @@ class Fill(NamedTuple):
     queue: int
     waits: list[int]
     buffer: int
-    offset: int
-    size: int
+    offset: Count
+    size: Size
     pattern: bytes
 
 
@@ -190,15 +200,15 @@ class CopyRect(NamedTuple):
     waits: list[int]
     source: int
     destination: int
-    source_offset: int
-    destination_offset: int
-    row_bytes: int
-    rows: int
-    slices: int
-    source_row_pitch: int
-    source_slice_pitch: int
-    destination_row_pitch: int
-    destination_slice_pitch: int
+    source_offset: Count
+    destination_offset: Count
+    row_bytes: Size
+    rows: Size
+    slices: Size
+    source_row_pitch: Count
+    source_slice_pitch: Count
+    destination_row_pitch: Count
+    destination_slice_pitch: Count
 
     @property
     def source_size(self) -> int:
@@ -265,11 +275,11 @@ class Report(NamedTuple):
 class Push(NamedTuple):
     """Send [offset, offset + size) of a staging copy to an endpoint as `transfer`."""
 
-    transfer: int
+    transfer: Transfer
     staging: int
-    offset: int
-    size: int
-    endpoint: int
+    offset: Count
+    size: Size
+    endpoint: Endpoint
 
 
 class Pull(NamedTuple):
@@ -280,12 +290,12 @@ class Pull(NamedTuple):
     """
 
     event: int
-    offset: int
-    size: int
-    transfer: int
-    endpoint: int
+    offset: Count
+    size: Size
+    transfer: Transfer
+    endpoint: Endpoint
     staging: int
-    source_offset: int
+    source_offset: Count
 
 
 class DropStaging(NamedTuple):
@@ -297,13 +307,13 @@ class DropStaging(NamedTuple):
 class CancelPush(NamedTuple):
     """The receiver of a Push is gone: stop sending, or don't begin."""
 
-    transfer: int
+    transfer: Transfer
 
 
 class EndpointLost(NamedTuple):
     """An executor is gone: bytes that it was to send, and hasn't, won't come."""
 
-    endpoint: int
+    endpoint: Endpoint
     message: str
 
 
