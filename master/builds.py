@@ -16,7 +16,12 @@ from master.ledger import Ledger
 from master.objects import Building, KernelFacts, Program
 from master.places import NONE_CONNECTED, Place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
+from vcl.text import clipped
 from vcl.wire.messages import part, session
+
+logs_length_max = 2**20
+"""Characters of a build's logs together, and of its message; what follows is cut off, for the
+answer must stay below the longest message."""
 
 ARGUMENT_CONST = 1
 """Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
@@ -45,11 +50,16 @@ class Builds:
         """By request number, which the client never uses twice."""
 
     def start(self, program: Program, request: int) -> None:
-        """Ask every node of the program's context to build."""
+        """Ask every node of the program's context to build.
+
+        Raises RemoteProtocolError for a request whose answer couldn't be told from another's.
+        """
+        if request <= 0 or request in self.under_way:
+            raise RemoteProtocolError(f"{request} can't be the number of a new request")
         by_node: dict[int, list[int]] = {}
         for place in self._places(program.context.devices):
             by_node.setdefault(place.node, []).append(place.device)
-        building = Building(program, request, set(by_node))
+        building = Building(program, request, set(by_node), log_room=logs_length_max)
         self.under_way[request] = building
         self._ledger.for_guard.append((request, program.units))
         for node, devices in by_node.items():
@@ -70,13 +80,17 @@ class Builds:
         if not all(groups for _, groups, _ in message.kernels):
             raise RemoteProtocolError("a kernel without a device in BuildDone")
         building.waiting.discard(node)
-        building.logs.extend(message.logs)
+        for device, status, log in message.logs:
+            cut = clipped(log, building.log_room)
+            building.logs.append([device, status, cut])
+            building.log_room = max(0, building.log_room - len(cut))
         if message.status < 0:
             if building.status == 0:
                 names = {p.node_name for p in self._places(building.program.context.devices)
                          if p.node == node}
                 where = f"on node {', '.join(names)}: " if names else ""
-                building.status, building.message = message.status, where + message.message
+                text = clipped(message.message, logs_length_max)
+                building.status, building.message = message.status, where + text
         else:
             self._join(building, message)
         self._finish_if_complete(building)

@@ -14,6 +14,19 @@ from vcl.wire.units import check_unit, unit_bytes
 
 SIZE_MAX = 2**64 - 1
 
+context_devices_max = 2**16
+"""Devices that a client may name for one context."""
+
+pattern_bytes_max = 128
+"""Longest pattern of a fill."""
+
+
+def context_devices(m: session.CreateContext) -> list[int]:
+    """The devices of a context, each once; raises RemoteProtocolError for what can't be devices."""
+    if len(m.devices) > context_devices_max or any(d <= 0 for d in m.devices):
+        raise RemoteProtocolError("a context of too many devices, or of what can't be one")
+    return list(dict.fromkeys(m.devices))  # two parts of a launch mustn't run on one device
+
 
 def check_build(m: session.BuildProgram) -> None:
     """Raise RemoteProtocolError unless units and step fit each other."""
@@ -41,9 +54,27 @@ def check_launch(m: session.Launch) -> None:
 
 
 def check_rect(m: session.CopyRect) -> None:
-    """Raise RemoteProtocolError for a box with a negative or empty extent."""
+    """Raise RemoteProtocolError for a box with a negative or empty extent, or that overlaps itself.
+
+    A driver takes a pitch of 0 for another one, and would then leave the region that was checked.
+    """
     if min(m[3:]) < 0 or min(m.row_bytes, m.rows, m.slices) < 1:
         raise RemoteProtocolError("a box with a negative or empty extent")
+    pitches = [
+        (m.source_row_pitch, m.source_slice_pitch),
+        (m.destination_row_pitch, m.destination_slice_pitch),
+    ]
+    if any(row < m.row_bytes or slice_ < row * m.rows for row, slice_ in pitches):
+        raise RemoteProtocolError("a box whose rows or slices overlap")
+
+
+def check_fill(m: session.Fill) -> None:
+    """Raise RemoteProtocolError unless the pattern is one, and fits where it goes."""
+    length = len(m.pattern)
+    if not 1 <= length <= pattern_bytes_max or length & (length - 1):
+        raise RemoteProtocolError(f"a pattern of {length} bytes")
+    if m.offset % length or m.size % length:
+        raise RemoteProtocolError("a pattern that doesn't divide the offset and the size")
 
 
 def regions(m: Any) -> list[tuple[int, int, int]]:

@@ -33,7 +33,7 @@ from master.objects import Executor
 from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
-from vcl.text import plain
+from vcl.text import failure_length_max, plain, raised
 from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
@@ -88,9 +88,7 @@ class MasterCore:
                 self._closed(one)
             elif isinstance(one, Judged):
                 if one.session in self.sessions:
-                    live = self.sessions[one.session]
-                    live.session.judged(one.request, one.judgement)
-                    self._flush(live)
+                    self._judged(self.sessions[one.session], one)
             elif isinstance(one, Continue):
                 if one.session in self.sessions:
                     self._flush(self.sessions[one.session])
@@ -208,6 +206,14 @@ class MasterCore:
         connected = self._connections.get(connection)
         return None if connected is None else connected.session
 
+    def _judged(self, live: Live, judged: Judged) -> None:
+        try:
+            live.session.judged(judged.request, judged.judgement)
+        except Exception as error:  # see _unexpected
+            self._unexpected(judged.session, error)
+        else:
+            self._flush(live)
+
     def _received(self, received: Received) -> None:
         connected = self._connections.get(received.connection)
         if connected is None:
@@ -230,6 +236,18 @@ class MasterCore:
                 raise RemoteProtocolError("control messages on a bulk connection")
         except RemoteProtocolError as error:
             self.protocol_error(received.connection, str(error))
+        except Exception as error:  # see _unexpected
+            self._unexpected(connected.session, error)
+            if connected.role == "agent":
+                self.protocol_error(received.connection, "an unexpected error in vcl-master")
+
+    def _unexpected(self, session: int | None, error: Exception) -> None:
+        """A mistake of ours: the session in which it happened is half changed, so it ends.
+
+        Others weren't touched, and mustn't suffer from it.
+        """
+        self._effects.append(Log(f"unexpected error in session {session}: {raised(error)}"))
+        self._end_session(session or 0, "an unexpected error in vcl-master")
 
     def _from_agent(self, connected: Connected, messages: Sequence[Any]) -> None:
         assert connected.node is not None
@@ -241,7 +259,8 @@ class MasterCore:
                 if found is not None and found[1].start == message.start:
                     live, executor = found
                     also = f" ({executor.broke})" if executor.broke else ""
-                    self._executor_lost(live, node.id, message.message + also)
+                    why = plain(message.message, failure_length_max) + also
+                    self._executor_lost(live, node.id, why)
 
     def protocol_error(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
@@ -251,9 +270,13 @@ class MasterCore:
 
     def _flush(self, live: Live) -> None:
         """Let the session do what it can in this turn, and send what it has to say."""
-        if live.session.advance(self._over):
-            self._effects.append(GoOn(live.session.number))
-        self._send_all(live)
+        try:
+            if live.session.advance(self._over):
+                self._effects.append(GoOn(live.session.number))
+            self._send_all(live)
+        except Exception as error:  # see _unexpected
+            self._unexpected(live.session.number, error)
+            return
         if live.session.culprit is not None:
             source, text = live.session.culprit
             executor = live.executors.get(source)
@@ -382,12 +405,15 @@ class MasterCore:
                 self._places_changed()
                 reason = f"{reason}; {news}"
         text = f"the executor on node {executor.node_name} is gone: {reason}"
-        live.session.executor_lost(node, text)
         self._effects.append(Log(f"session {live.session.number}: {text}"))
         if agent is not None:
             stop = node_messages.StopExecutor(live.session.number)
             self._effects.append(Send(agent.connection, [stop]))
-        self._flush(live)
+        try:
+            live.session.executor_lost(node, text)
+            self._flush(live)
+        except Exception as error:  # see _unexpected
+            self._unexpected(live.session.number, error)
 
     def _places_changed(self) -> None:
         for live in self.sessions.values():

@@ -12,7 +12,11 @@ from typing import Any
 
 from master.commands import Command
 from master.residency import Buffer
+from vcl.errors import RemoteProtocolError
 from vcl.wire.messages import session
+
+stagings_max = 1024
+"""Staging copies that one message drops."""
 
 SECOND_LIVES = 2**31
 """Endpoints from here on belong to executors that had a predecessor on their node."""
@@ -111,6 +115,12 @@ class Ledger:
             self.live[receiver].receives.append(self._last_transfer)
         return self._last_transfer
 
+    def new_staging(self, staging: int) -> None:
+        """A Write names a copy of the client's; raises RemoteProtocolError if another has."""
+        if staging <= 0 or staging in self._staged:
+            raise RemoteProtocolError(f"{staging} can't be the number of a new staging copy")
+        self._staged[staging] = 0
+
     def note_staging(self, staging: int, size: int) -> None:
         """The client keeps so many bytes until it is told to drop them."""
         self._staged[staging] = size
@@ -118,10 +128,10 @@ class Ledger:
 
     def drop_stagings(self, stagings: list[int]) -> None:
         """Tell the client that these copies are needed no longer."""
-        if stagings:
-            self.for_client.append(session.DropStaging(stagings))
-            for staging in stagings:
-                self.staged_bytes -= self._staged.pop(staging, 0)
+        for first in range(0, len(stagings), stagings_max):
+            self.for_client.append(session.DropStaging(stagings[first : first + stagings_max]))
+        for staging in stagings:
+            self.staged_bytes -= self._staged.pop(staging, 0)
 
     def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
         """A new operation on a node; the caller sends the message that describes it."""

@@ -89,13 +89,17 @@ class Program:
 
 @dataclass(slots=True)
 class Building:
-    """A build under way: what the client asked, and which nodes haven't answered."""
+    """A build under way: what the client asked, and which nodes haven't answered.
+
+    log_room: characters that the logs may still have.
+    """
 
     program: Program
     request: int
     waiting: set[int]
     status: int = 0
     message: str = ""
+    log_room: int = 0
     logs: list[list[Any]] = field(default_factory=list)
     kernels: list[list[Any]] = field(default_factory=list)
 

@@ -15,7 +15,14 @@ from typing import Any
 
 from master.access.programs import Judgement
 from master.builds import Builds
-from master.checks import check_build, check_launch, check_rect, regions
+from master.checks import (
+    check_build,
+    check_fill,
+    check_launch,
+    check_rect,
+    context_devices,
+    regions,
+)
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.inbox import CLIENT, Ended, Inbox, Released
 from master.launches import LaunchPlanner
@@ -26,6 +33,7 @@ from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
+from vcl.text import clipped
 from vcl.wire.limits import (
     batch_count_max,
     commands_max,
@@ -83,11 +91,11 @@ class Session:
             Released: self._release,
             session.AskReport: self._ask_report,
             session.Launch: self._enqueue_launch,
-            session.Write: self._enqueue,
+            session.Write: self._enqueue_write,
             session.Read: self._enqueue,
             session.Copy: self._enqueue,
             session.CopyRect: self._enqueue_rect,
-            session.Fill: self._enqueue,
+            session.Fill: self._enqueue_fill,
             session.Marker: self._enqueue,
         }
 
@@ -127,7 +135,8 @@ class Session:
         return found
 
     def _create_context(self, m: session.CreateContext) -> None:
-        self.contexts[self._new_object(m.context)] = Context(m.context, m.devices, m.split)
+        devices = context_devices(m)
+        self.contexts[self._new_object(m.context)] = Context(m.context, devices, m.split)
 
     def _create_queue(self, m: session.CreateQueue) -> None:
         context = self._find(self.contexts, m.context, "context")
@@ -173,6 +182,14 @@ class Session:
     def _enqueue_rect(self, m: session.CopyRect) -> None:
         check_rect(m)
         self._enqueue(m)
+
+    def _enqueue_fill(self, m: session.Fill) -> None:
+        check_fill(m)
+        self._enqueue(m)
+
+    def _enqueue_write(self, m: session.Write) -> None:
+        self._enqueue(m)
+        self.ledger.new_staging(m.staging)
 
     def _enqueue(self, m: Any) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
@@ -411,9 +428,11 @@ class Session:
     def _operation_done(
         self, node: int, number: int, status: int, start: int, end: int, text: Any, extra: Any
     ) -> None:
-        operation = self.ledger.live.pop(number, None)
+        operation = self.ledger.live.get(number)
         if operation is None or operation.node != node:
             raise RemoteProtocolError(f"operation {number} isn't under way on this node")
+        del self.ledger.live[number]
+        text = None if text is None else clipped(text)
         command = operation.command
         if status < 0:
             if extra == part.UNTOUCHED and operation.part is not None:

@@ -5,6 +5,8 @@ Owns: clipping and escaping. Must not know: where a text comes from.
 
 from __future__ import annotations
 
+import traceback
+
 failure_length_max = 2000
 """Characters of one failure's text; what follows is cut off."""
 
@@ -14,6 +16,13 @@ def clipped(text: str, length: int = failure_length_max) -> str:
     if len(text) <= length:
         return text
     return f"{text[:length]}... ({len(text) - length} more characters)"
+
+
+def raised(error: BaseException) -> str:
+    """An exception on one line: its type, its text, and the line of ours that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = "".join(f", in {f.name}, {f.filename}:{f.lineno}: {f.line}" for f in frames[-1:])
+    return plain(f"{type(error).__name__}: {error}", failure_length_max) + where
 
 
 def plain(text: str, length: int = 200) -> str:

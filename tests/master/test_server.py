@@ -72,6 +72,9 @@ class Cluster:
 
     async def executor(self, agent: ControlLink) -> tuple[ControlLink, BulkLink]:
         (start,) = await agent.receive()
+        return await self.join(start)
+
+    async def join(self, start: node.StartExecutor) -> tuple[ControlLink, BulkLink]:
         fields = {"token": start.ticket, "session": start.session, "endpoint": start.node}
         bulk, _ = await self.dial("executor-bulk", **fields)
         control, _ = await self.dial("executor", **fields)
@@ -337,8 +340,9 @@ async def test_bulk_may_come_before_its_receiver_is_connected(cluster: Cluster) 
     agent = await cluster.agent()
     client, bulk, _ = await cluster.client()
     client.send([fill(20)])
+    (start,) = await agent.receive()
     await bulk.connection.send(*chunk(1, 0, b"early"))
-    _, executor = await cluster.executor(agent)
+    _, executor = await cluster.join(start)
     assert bytes((await executor.receive()).payload) == b"early"
 
 
@@ -353,8 +357,9 @@ async def test_bulk_may_come_before_an_executor_that_starts_again(cluster: Clust
     await client.receive()
     client.send([fill(21)])
     assert await agent.receive() == [node.StopExecutor(1)]
+    (start,) = await agent.receive()
     await bulk.connection.send(*chunk(SECOND_LIVES + 1, 0, b"early"))
-    _, executor = await cluster.executor(agent)
+    _, executor = await cluster.join(start)
     await bulk.connection.send(*chunk(SECOND_LIVES + 1, 0, b"late"))
     assert bytes((await executor.receive()).payload) == b"early"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcl.text import clipped, plain
+from vcl.text import clipped, plain, raised
 
 
 @given(st.text(), st.integers(0, 50))
@@ -25,3 +25,12 @@ def test_a_long_text_says_how_much_is_missing() -> None:
     assert clipped("abc", 3) == "abc"
     assert clipped("abcdef", 2) == "ab... (4 more characters)"
     assert clipped(clipped("x" * 10_000)) != "x" * 10_000
+
+
+def test_an_exception_says_what_and_where() -> None:
+    try:
+        raise KeyError("a\nb")
+    except KeyError as error:
+        text = raised(error)
+    assert text.startswith("KeyError: ") and "\n" not in text
+    assert "test_text.py:" in text and text.endswith('raise KeyError("a\\nb")')
