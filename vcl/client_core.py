@@ -113,6 +113,7 @@ class ClientCore:
         self._stagings: dict[int, Bytes] = {}
         self._reads: dict[int, ReadState] = {}
         self._pulls: dict[int, _Pull] = {}
+        self._ended: list[int] = []  # not yet answered, as when a later message was refused
         self._to_end: deque[int] = deque()  # told, behind a read whose bytes are on their way
         self._outgoing = Outgoing()
         self._incoming = Incoming()
@@ -264,7 +265,7 @@ class ClientCore:
         """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
         """
         effects: list[Effect] = []
-        ended: list[int] = []
+        ended = self._ended
         for m in messages:
             if isinstance(m, session.EventsDone):
                 for event, status, start, end, text in m.events:
@@ -290,6 +291,7 @@ class ClientCore:
                 effects.append(Answered([m]))
         if ended:
             effects.append(Ended(ended))
+            self._ended = []
         return effects
 
     def _note_times(self, event: int, start: int, end: int, now: int) -> None:
@@ -413,21 +415,23 @@ class ClientCore:
             raise RemoteProtocolError(f"bulk frame for endpoint {frame.destination} came here")
         if frame.kind == CREDIT:
             return list(self._outgoing.credit(frame.transfer))
-        ended: list[int] = []
+        ended = self._ended
         chunk = self._incoming.chunk(
             frame.source, frame.transfer, frame.offset, frame.payload, frame.last
         )
         effects = self._deliver(chunk, ended)
         if ended:
             effects.append(Ended(ended))
+            self._ended = []
         return effects
 
     def abandon(self, status: int, text: str) -> list[Effect]:
         """The session is over: everything that isn't complete fails."""
-        ended: list[int] = []
+        ended = self._ended
         self._to_end.clear()
         for event, state in list(self.events.items()):
             if state.status > COMPLETE:
                 state.failure = text
                 self._end(event, state, status, ended)
+        self._ended = []
         return [Ended(ended)]
