@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-from vcl.errors import RemoteProtocolError
 from vcl.wire import codec
 from vcl.wire.frame import Encoder, unpack_value
 from vcl.wire.limits import message_bytes_max, message_values_max
 
 NUMBERS: list[Any] = [
-    0, -1, 1, 2, 3, 64, 2**31, 2**32, 2**63 - 64, 2**63 - 1, 2**63, 2**64 - 1, -5, -(2**63),
+    0, -1, 1, 2, 3, 64, 2**32, 2**63 - 64, 2**63 - 1, 2**63, 2**64 - 1, -(2**63),
 ]  # fmt: skip
 OTHERS: list[Any] = [
     None, True, False, 1.5, "", "x" * 70_000, b"", b"x", b"x" * 3, b"x" * 256, b"x" * 70_000,
@@ -67,11 +66,8 @@ def mutated(message: Any, ids: Sequence[int] = ()) -> Iterator[list[Any]]:
 
 def is_well_formed(conversation: codec.Conversation, array: list[Any]) -> bool:
     """Whether the codec lets the array pass, so that it is the core's to refuse."""
-    try:
-        conversation.unpack([array])
-    except RemoteProtocolError:
-        return False
-    return True
+    _, check = conversation._checks[array[0]]  # not unpack, which would say what is wrong
+    return check(array)
 
 
 _ENCODER = Encoder()

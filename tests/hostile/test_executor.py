@@ -90,9 +90,8 @@ class Rig:
                 m = effect.message
                 if isinstance(m, part.Build):
                     self.feed(BuildEnded(part.BuildDone(m.request, 0, "", [], [])))
-                elif not isinstance(m, part.Allocate):
-                    if not isinstance(effect, Store) or effect.last:
-                        self.begun[m.operation] = m
+                elif not isinstance(m, part.Allocate) and getattr(effect, "last", True):
+                    self.begun[m.operation] = m
             elif isinstance(effect, (Stream, GrantCredit)):
                 offset = 0 if isinstance(effect, GrantCredit) else sum(map(len, effect.data))
                 head = BulkFrame(CHUNK, True, effect.endpoint, HERE, effect.transfer, offset, b"")
