@@ -75,6 +75,12 @@ def test_a_batch_is_due_at_so_many_messages(core: ClientCore) -> None:
     assert not core.say(message)
 
 
+def test_however_many_objects_are_released_messages_stay_short(core: ClientCore) -> None:
+    batch = core.take_batch(range(1, 2501), 0)
+    assert [number for m in batch for number in m.objects] == list(range(1, 2501))
+    assert [len(m.objects) for m in batch] == [1024, 1024, 452]
+
+
 def test_a_batch_is_due_at_so_many_bytes(core: ClientCore) -> None:
     message = session.CreateUserEvent(1, 1)
     assert not core.say(message, batch_bytes_max - 1)
