@@ -21,6 +21,7 @@ from tests.hostile.masters import (
     from_executor,
 )
 from tests.hostile.mutations import is_well_formed, mutated, picture
+from vcl.wire.limits import rows_max
 from vcl.wire.messages import node, part, session
 
 IDS = [10, 11, 20, 30, 31, 40, 41, 45, 60, 100, 101]
@@ -169,5 +170,5 @@ def test_however_much_ends_at_once_is_told_in_messages_that_travel() -> None:
     world.rig.say(client, session.SetUserEvent(20, 0))
     world.check(world.rig.effects)
     done = [m for m in world.rig.sent(client) if isinstance(m, session.EventsDone)]
-    assert max(len(m.events) for m in done) == 256
+    assert max(len(m.events) for m in done) == rows_max
     assert sum(len(m.events) for m in done) > 2000
