@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from master import garbage
 from master.loop_meter import LoopMeter
 from master.server import MasterServer
 from vcl.lifeline import watch_process
@@ -99,7 +100,7 @@ async def _serve(
     meter: LoopMeter | None,
 ) -> int:
     try:
-        server = MasterServer(*make_tokens(directory))
+        server = MasterServer(*make_tokens(directory), on_quiet=garbage.collect)
     except OSError as error:
         typer.echo(f"vcl-master: can't keep its tokens in {directory}: {error}", err=True)
         return 1
@@ -122,6 +123,7 @@ async def _serve(
         typer.echo(f"vcl-master: can't note its address in {directory}: {error}", err=True)
         await server.close()
         return 1
+    garbage.set_up()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
     url = f"ws://{shown}:{address[1]}"
     if ready_json:

@@ -29,6 +29,7 @@ class Live:
     """A session with its connections.
 
     asked: when each executor was asked for, in seconds. starts: executors asked for so far.
+    backlog: nodes for whose executors there is more than one portion of messages.
     """
 
     session: Session
@@ -38,6 +39,7 @@ class Live:
     executors: dict[int, Executor] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
     starts: int = 0
+    backlog: set[int] = field(default_factory=set)
 
     def expected(self, knock: Knock) -> tuple[int | None, str]:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""

@@ -34,7 +34,12 @@ from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.text import failure_length_max, plain, raised
-from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
+from vcl.wire.limits import (
+    batch_count_max,
+    executor_start_timeout_s,
+    heartbeat_interval_s,
+    heartbeat_timeout_s,
+)
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
 from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_hello
@@ -61,6 +66,7 @@ class MasterCore:
         """The connected nodes."""
         self.sessions: dict[int, Live] = {}
         """The sessions by number."""
+        self._ended: dict[int, Session] = {}
         self._admission = Admission(token, agent_token)
         self._software = software
         self._connections: dict[int, Connected] = {}
@@ -92,6 +98,8 @@ class MasterCore:
             elif isinstance(one, Continue):
                 if one.session in self.sessions:
                     self._flush(self.sessions[one.session])
+                elif one.session in self._ended:
+                    self._take_apart(one.session)
             elif isinstance(one, Due):
                 self._due(one)
             else:
@@ -197,7 +205,7 @@ class MasterCore:
                 if self.nodes.by_id[node].quarantine.started():
                     self._effects.append(Log(f"node {executor.node_name} is let in again"))
                     self._places_changed()
-                self._send_queued(executor)
+                self._send_queued(live, executor)
 
     # ---- messages
 
@@ -299,13 +307,22 @@ class MasterCore:
             if executor is None:
                 executor = self._ask_for_executor(live, self.nodes.by_id[number])
             executor.queued.extend(messages)
-            self._send_queued(executor)
+            live.backlog.add(number)
+        for number in list(live.backlog):
+            live.backlog.discard(number)
+            if number in live.executors:
+                self._send_queued(live, live.executors[number])
 
-    def _send_queued(self, executor: Executor) -> None:
+    def _send_queued(self, live: Live, executor: Executor) -> None:
+        """What waited for an executor to start may be much: it goes in portions, too."""
         if executor.queued and executor.ready and executor.broke is None:
             assert executor.control is not None
-            self._effects.append(Send(executor.control, executor.queued))
-            executor.queued = []
+            most = batch_count_max
+            self._effects.append(Send(executor.control, executor.queued[:most]))
+            del executor.queued[:most]
+            if executor.queued:
+                live.backlog.add(executor.node)
+                self._effects.append(GoOn(live.session.number))
 
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
         live.starts += 1
@@ -389,7 +406,15 @@ class MasterCore:
                 stop = node_messages.StopExecutor(number)
                 self._effects.append(Send(node.connection, [stop]))
         self._effects.append(Forget(number))
+        self._ended[number] = live.session
+        self._take_apart(number)
         self._effects.append(Log(f"session {number} is over: {reason}"))
+
+    def _take_apart(self, number: int) -> None:
+        if self._ended[number].take_apart(self._over):
+            self._effects.append(GoOn(number))
+        else:
+            del self._ended[number]
 
     def _executor_lost(self, live: Live, node: int, reason: str) -> None:
         executor = live.executors.pop(node)

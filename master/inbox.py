@@ -38,26 +38,27 @@ class Inbox:
     """First come, first served."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[int, Any]] = deque()
+        self.kept: deque[tuple[int, Any]] = deque()
+        """(source, what it said), in order."""
 
     def __bool__(self) -> bool:
         """Whether anything is left."""
-        return bool(self._kept)
+        return bool(self.kept)
 
     def put(self, source: int, messages: Sequence[Any]) -> None:
         """Messages came from CLIENT or from the executor on a node."""
         for message in messages:
             if type(message) is session.Release:
-                self._kept.extend((source, Released(number)) for number in message.objects)
+                self.kept.extend((source, Released(number)) for number in message.objects)
             elif type(message) is part.Done:
-                self._kept.extend((source, Ended(row)) for row in message.operations)
+                self.kept.extend((source, Ended(row)) for row in message.operations)
             else:
-                self._kept.append((source, message))
+                self.kept.append((source, message))
 
     def take(self) -> tuple[int, Any]:
         """(source, message, Released or Ended) that came first."""
-        return self._kept.popleft()
+        return self.kept.popleft()
 
     def drop(self, node: int) -> None:
         """The executor on a node is gone: what it said last isn't of interest any more."""
-        self._kept = deque(entry for entry in self._kept if entry[0] != node)
+        self.kept = deque(entry for entry in self.kept if entry[0] != node)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from master.core import MasterCore
@@ -91,7 +91,12 @@ class _Turn:
 class MasterServer:
     """Serves one cluster on one address."""
 
-    def __init__(self, token: str, agent_token: str) -> None:
+    def __init__(
+        self, token: str, agent_token: str, on_quiet: Callable[[], object] = lambda: None
+    ) -> None:
+        """on_quiet: called now and then after sessions ended, when nobody waits for the loop."""
+        self._on_quiet = on_quiet
+        self._sessions_ended = False
         self._core = MasterCore(token, agent_token, VERSION)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
@@ -131,6 +136,9 @@ class MasterServer:
         while True:
             await asyncio.sleep(heartbeat_interval_s)
             self._feed([Tick()])
+            if self._sessions_ended and not self._turns:
+                self._sessions_ended = False
+                self._on_quiet()
 
     # ---- connections
 
@@ -280,6 +288,7 @@ class MasterServer:
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
             self._judging.forget(effect.session)
+            self._sessions_ended = True
         elif isinstance(effect, Judge):
             self._judging.ask(effect)
         elif isinstance(effect, Close):

@@ -10,6 +10,7 @@ mean in detail is in `commands`, `planner`, `launches`, `builds`, `checks` and `
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,6 +48,9 @@ from vcl.wire.limits import (
 from vcl.wire.messages import part, session
 
 reports_kept_max = 1024
+reports_asked_max = 1024
+"""Reports that a client waits for at one time: each of its threads waits for one at most."""
+
 OUT_OF_ORDER = 1
 
 
@@ -74,6 +78,7 @@ class Session:
         self.commands: dict[int, Command] = {}
         self._reports: dict[int, LaunchRecord] = {}
         self._asked: dict[int, list[int]] = {}
+        self._asked_count = 0
         self._inbox = Inbox()
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
@@ -228,6 +233,9 @@ class Session:
 
     def _ask_report(self, m: session.AskReport) -> None:
         if m.event in self.commands and self.commands[m.event].state != COMPLETE:
+            self._asked_count += 1
+            if self._asked_count > reports_asked_max:
+                raise RemoteProtocolError(f"more than {reports_asked_max} reports are asked for")
             self._asked.setdefault(m.event, []).append(m.request)
         else:
             self._send_report(m.event, m.request)
@@ -284,6 +292,35 @@ class Session:
             self.ledger.for_nodes[node].append(
                 part.ForgetProgram(operation.id, sorted(waits), program.id)
             )
+
+    def take_apart(self, over: Callable[[], bool]) -> bool:
+        """The session has ended: let go of what it has, in turns, too, as it may be much.
+
+        Answers whether there is more. Nothing else may be called afterwards.
+        """
+        graph, ledger = self.graph, self.ledger
+        queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
+        tables: tuple[dict[int, Any], ...] = (
+            self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
+            self.queues, self.contexts, self._reports, self._asked,
+        )  # fmt: skip
+        for kept in queues:
+            while kept:
+                kept.popleft()
+                if over():
+                    return True
+        for table in tables:
+            while table:
+                _, one = table.popitem()
+                if isinstance(one, Command):
+                    one.waits.clear()
+                    one.dependents.clear()
+                elif isinstance(one, Queue):
+                    one.last = one.barrier = None
+                    one.recent.clear()
+                if over():
+                    return True
+        return False
 
     # ---- planning
 
@@ -386,6 +423,7 @@ class Session:
                     del self._reports[next(iter(self._reports))]
                 command.record = None
             for request in self._asked.pop(command.event, ()):
+                self._asked_count -= 1
                 self._send_report(command.event, request)
         for start in range(0, len(ended), rows_max):
             rows = ended[start : start + rows_max]

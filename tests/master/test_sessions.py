@@ -428,3 +428,15 @@ def test_a_turn_ends_in_the_middle_and_the_next_goes_on() -> None:
     assert sorted(r.session.commands) == [20, 21]
     r.run()
     assert r.ended() == {20: 0, 21: 0} and not r.session.commands
+
+
+def test_a_session_that_has_ended_is_let_go_in_turns() -> None:
+    r = rig()
+    r.say(*(fill(20 + n) for n in range(10)), CreateUserEvent(50, 1), fill(51, waits=(50,)))
+    r.session.from_client([fill(60)])
+    turns = 1
+    while r.session.take_apart(lambda: True):
+        turns += 1
+    assert turns > 30
+    left = [name for name, value in vars(r.session).items() if type(value) is dict and value]
+    assert left == ["_handlers"] and not r.session.ledger.live and not r.session.graph.ready
