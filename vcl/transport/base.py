@@ -53,6 +53,12 @@ connection's own receiving end; each message counts as at least the second figur
 JUDGE_LATE_S = 1.0
 """When the end of `ping_timeout_s` is noticed so much later, this side is slow, not the peer."""
 
+FRAMES_PER_TURN = 1000
+"""Frames of one connection after which reading rests for a turn of the loop."""
+
+FRAMES_PER_TURN_MAX = 16384
+"""Frames in one go that no honest peer sends: more than it has transfers under way."""
+
 log = logging.getLogger(__name__)
 
 
@@ -93,6 +99,7 @@ class BaseConnection(ABC):
         self._ping_timer: asyncio.TimerHandle | None = None
         # Whether anything has arrived since the last look.
         self._heard = False
+        self._frames_in_turn = 0
 
     # What an adapter supplies. None of these may raise because the link is closing or gone.
 
@@ -196,9 +203,33 @@ class BaseConnection(ABC):
 
     # What an adapter reports.
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the link was dropped: nothing more of what it brought matters."""
+        return self._end is not None and self._end[0] == CLOSE_POLICY_VIOLATION
+
     def opened(self) -> None:
         """Start the keep-alive: the opening handshake is done."""
         self._watch()
+
+    def frame_taken(self) -> None:
+        """Note that the library has taken a frame of any kind from what was read.
+
+        It may find thousands of tiny ones in one go, and read on as long as more come: then reading
+        rests until the loop has come round. But what was read is taken to its end, however much.
+        """
+        self._frames_in_turn += 1
+        if self._frames_in_turn == FRAMES_PER_TURN:
+            self._set_reading(False)
+            self._loop.call_soon(self._next_turn)
+        elif self._frames_in_turn == FRAMES_PER_TURN_MAX and self._end is None:
+            self.ended(CLOSE_POLICY_VIOLATION, "too many tiny frames at once", sent_by_peer=False)
+            self._abort()
+
+    def _next_turn(self) -> None:
+        self._frames_in_turn = 0
+        if not self._reading_paused:
+            self._set_reading(True)
 
     def heard(self) -> None:
         """Note that the peer gave a sign of life. Its pings are answered even if it never reads."""

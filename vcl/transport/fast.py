@@ -134,6 +134,9 @@ class _Listener(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         link = self.link
+        if link.is_over:
+            return  # what else was read with it
+        link.frame_taken()
         opcode = _DATA_TYPES.get(frame.msg_type)
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             link.fail(CLOSE_PROTOCOL_ERROR, "reserved bits are set")

@@ -37,6 +37,11 @@ from vcl.transport.connection import (
 )
 from vcl.transport.listening import listen
 
+SMALL_READ_BYTES, LARGE_READ_BYTES = 16384, 262144
+LARGE_BYTES = 65536
+"""The loop takes all frames that one read brings in one go, at some microseconds each: so little is
+read at a time while frames are small."""
+
 
 class WebSocketConnection(base.BaseConnection):
     """A connection whose frames come from and go to a connection of the library."""
@@ -97,17 +102,26 @@ class _Reporting(LibraryConnection):
 
     settings: Settings
     link: WebSocketConnection
+    _may_set_read_size = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # First, because the library's own method starts to use the connection.
         self.transport = cast(asyncio.Transport, transport)
         self.link = WebSocketConnection(self, self.settings)
+        self._may_set_read_size = hasattr(transport, "max_size")  # asyncio's own have it
         super().connection_made(transport)
 
     def process_event(self, event: Event) -> None:
         if not isinstance(event, Frame):
             super().process_event(event)
-        elif event.opcode in DATA_OPCODES:
+            return
+        if self.link.is_over:
+            return  # what else was read with it
+        self.link.frame_taken()
+        if event.opcode in DATA_OPCODES:
+            if self._may_set_read_size:
+                large = len(event.data) >= LARGE_BYTES
+                self.transport.max_size = LARGE_READ_BYTES if large else SMALL_READ_BYTES  # type: ignore[attr-defined]
             self.link.frame_arrived(event.opcode, event.data, event.fin)
         elif event.opcode is Opcode.CLOSE and self.protocol.close_rcvd is not None:
             received = self.protocol.close_rcvd

@@ -1,4 +1,7 @@
-"""The contract of `vcl.transport.connection`, for every transport."""
+"""The contract of `vcl.transport.connection`, for every transport.
+
+Long because every promise has its case here.
+"""
 
 from __future__ import annotations
 
@@ -395,3 +398,26 @@ async def test_a_peer_that_reads_nothing_is_dropped(library, open_tcp_link) -> N
             await right.recv()
         except ConnectionClosed:
             break
+
+
+async def test_reading_rests_after_many_frames_in_one_go(library, serve, raw) -> None:
+    connection = await accept_one(serve, raw, library)
+    for _ in range(3):
+        for _ in range(base.FRAMES_PER_TURN_MAX - 1):
+            connection.frame_taken()
+        await asyncio.sleep(0)
+    for _ in range(3000):
+        raw.frame(2, b"x")
+    for _ in range(3000):
+        assert await connection.recv() == b"x"
+    assert not connection.is_over
+
+
+async def test_a_flood_of_frames_in_one_go_drops_the_link(library, serve, raw) -> None:
+    connection = await accept_one(serve, raw, library)
+    for _ in range(base.FRAMES_PER_TURN_MAX):
+        connection.frame_taken()
+    closed = await ended(connection)
+    assert (closed.code, closed.reason) == (1008, "too many tiny frames at once")
+    assert connection.is_over
+    assert await raw.reader.read() == b""
