@@ -102,6 +102,19 @@ class Planner:
             moved += high - low
         return moved
 
+    def _fill_gaps(self, command: Command, buffer: Buffer, place: Place) -> None:
+        """Of a buffer in many pieces a device gets the zeros of what was never written at once.
+
+        Else the command that needs the buffer whole would have to fill each gap by itself.
+        """
+        if len(buffer.contents) <= segments_max or place.device in buffer.gapless:
+            return
+        buffer.gapless.add(place.device)
+        self.ensure_memory(buffer, place)
+        for low, high, contents in list(buffer.contents.segments(0, buffer.size)):
+            if contents.version == 0 and place.device not in contents.holders:
+                self._zero(command, buffer, low, high, place)
+
     def _zero(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> None:
         """Never written: a read must give the same on every device, so all begin with zeros."""
         live = self.ledger.live.keys()
@@ -225,6 +238,7 @@ class Planner:
                 # The client will soon have to wait, or a command will have many pieces to gather:
                 # hand it on before somebody asks for it.
                 place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
+                self._fill_gaps(command, buffer, place)
                 self.bring(command, buffer, message.offset, end, place)
         elif isinstance(message, session.Read):
             self._read(command, message)
@@ -281,6 +295,7 @@ class Planner:
             ],
         )
         self.bring(command, source, message.source_offset, source_end, place)
+        self._fill_gaps(command, destination, place)
         self.ensure_memory(destination, place)
         live = self.ledger.live.keys()
         waits = source.reading(place.device, message.source_offset, source_end, live)
@@ -326,6 +341,7 @@ class Planner:
         buffer = self.buffers[message.buffer]
         end = message.offset + message.size
         place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
+        self._fill_gaps(command, buffer, place)
         self.ensure_memory(buffer, place)
         live = self.ledger.live.keys()
         waits = buffer.writing(place.device, message.offset, end, live)

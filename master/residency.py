@@ -77,6 +77,8 @@ class Buffer:
         self._staged: dict[int, int] = {}  # by staging copy: bytes of contents that are in it
         self._emptied: set[int] = set()  # of these, the ones that may have none left
         self._unneeded: list[int] = []
+        self.gapless: set[int] = set()
+        """Devices that hold zeros wherever the buffer was never written."""
         self.users = 0
         """Commands that refer to the buffer and aren't planned yet."""
         self.released = False

@@ -556,6 +556,7 @@ class Session:
             for device in [d for d, n in buffer.nodes.items() if n == node]:
                 del buffer.touched[device]
                 del buffer.nodes[device]
+                buffer.gapless.discard(device)
                 buffer.drop_holder(device, 0, buffer.size, lambda _: True, reason)
         for number, operation in list(self.ledger.live.items()):
             if operation.node == node:

@@ -9,8 +9,10 @@ import pytest
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from tests.master.work import lines
 from vcl.wire.messages.session import (
+    Copy,
     CreateBuffer,
     CreateQueue,
+    Fill,
     Launch,
     Marker,
     Read,
@@ -117,3 +119,21 @@ def test_a_whole_launch_of_the_cluster_costs_the_same_however_many_devices_there
         return lines(lambda: r.say(Launch(1001, 2, [], 12, "add", *one_group)))
 
     assert cost(400) == cost(200)
+
+
+def test_a_command_over_a_buffer_in_many_pieces_fills_no_gaps() -> None:
+    """Whoever cut it has paid, whether by fills, copies or writes."""
+    r = rig()
+    for step in range(3 * N):
+        offset = 4 * step
+        if step % 3 == 0:
+            r.say(Fill(1000 + step, 3, [], 10, offset, 1, b"x"))
+        elif step % 3 == 1:
+            r.say(Copy(1000 + step, 3, [], 11, 10, 0, offset, 1))
+        else:
+            r.say(Write(1000 + step, 3, [], 10, offset, 1, 1_000_000 + step))
+    before = len(r.session.ledger.live)
+    r.say(Copy(9000, 3, [], 10, 11, 0, 0, SIZE))
+    assert len(r.session.ledger.live) <= before + 64 + 1, "what was written before the first gap"
+    r.run()
+    assert set(r.ended().values()) == {0}
