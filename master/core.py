@@ -272,6 +272,7 @@ class MasterCore:
 
     def protocol_error(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
+        text = plain(text, 500)
         self._effects.append(Close(connection, text))
         self._effects.append(Log(f"closed a connection: {text}"))
         self._gone(connection, f"protocol error: {text}")

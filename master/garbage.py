@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import gc
 
-young_max = 2_000
-young_rounds = 10
+young_max = 700
+young_rounds = 4
 never = 2**31 - 1
 
 

@@ -34,7 +34,7 @@ from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
-from vcl.text import clipped
+from vcl.text import clipped, plain
 from vcl.wire.limits import (
     batch_count_max,
     commands_max,
@@ -180,7 +180,8 @@ class Session:
         program: Program = self._find(self.programs, m.program, "program")
         facts = program.kernels.get(m.kernel)
         if facts is None or len(facts.arguments) != len(m.arguments):
-            raise RemoteProtocolError(f"kernel {m.kernel!r} isn't built, or has other arguments")
+            name = plain(m.kernel, 60)
+            raise RemoteProtocolError(f"kernel '{name}' isn't built, or has other arguments")
         check_launch(m)
         self._enqueue(m)
 

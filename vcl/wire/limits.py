@@ -13,7 +13,7 @@ control_bytes_max = 32 * 2**10
 """Messages in one control frame together, or a piece of a longer one: what an end has to take in
 without doing anything else meanwhile."""
 
-message_bytes_max = 16 * 2**20
+message_bytes_max = 10 * 2**20
 """Longest message, which travels in pieces."""
 
 message_values_max = 50_000
