@@ -44,6 +44,7 @@ from vcl.wire.limits import (
     printed_message_bytes_max,
     released_max,
     rows_max,
+    waits_max,
 )
 from vcl.wire.messages import part, session
 
@@ -207,6 +208,8 @@ class Session:
         if isinstance(m, session.Launch):
             self.programs[m.program].users += 1
         command = self._new_command(m.event, m, queue)
+        if len(m.waits) > waits_max:
+            raise RemoteProtocolError(f"a wait list of more than {waits_max} events")
         # An unknown event of a wait list is one that is complete and was released.
         command.waits = [self.commands[w] for w in m.waits if w in self.commands]
         self.graph.add(command, self._order(queue, command, m))

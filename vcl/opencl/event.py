@@ -16,6 +16,7 @@ from vcl.opencl.errors import STATUS, fail, fail_code, translated
 from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import int32
 from vcl.runtime import Runtime
+from vcl.wire.limits import waits_max
 from vcl.wire.messages import session
 
 _INFO = CLASSES["event_info"]
@@ -214,6 +215,9 @@ def wait_list(wait_for: Sequence[Event] | None, context: Context, routine: str) 
         if event._context._runtime is not context._runtime or event._context != context:
             fail(routine, "INVALID_CONTEXT", "an event of the wait list is of another context")
         ids.append(event._id)
+    if len(ids) > waits_max:
+        text = f"a wait list has at most {waits_max} events, this one {len(ids)}: wait for a marker"
+        fail(routine, "OUT_OF_HOST_MEMORY", text)
     return [*ids, *_under_way(context)] if context._written else ids
 
 

@@ -62,6 +62,9 @@ while a user event isn't set: whoever waited there might never set it."""
 commands_max = 65536
 """Commands of a session that haven't ended, at most."""
 
+waits_max = 16384
+"""Events in one wait list."""
+
 objects_max = 65536
 """Contexts, queues, memory objects and programs of a session together."""
 

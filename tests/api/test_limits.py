@@ -1,0 +1,96 @@
+"""What a program meets at the limits: it waits, or gets an OpenCL error, and goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import vcl as cl
+from vcl import client_core, runtime
+from vcl.opencl import event as events
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that a test can reach."""
+    monkeypatch.setattr(client_core, "commands_in_flight_max", 40)
+    monkeypatch.setattr(client_core, "commands_max", 80)
+    monkeypatch.setattr(runtime, "stalled_timeout_s", 0.2)
+
+
+def more(ctx: Any) -> tuple[Any, Any]:
+    source = "__kernel void more(__global int *a) { a[get_global_id(0)] += 1; }"
+    kernel = cl.Kernel(cl.Program(ctx, source).build(), "more")
+    buffer = cl.Buffer(ctx, cl.mem_flags.COPY_HOST_PTR, hostbuf=np.zeros(16, np.int32))
+    kernel.set_args(buffer)
+    return kernel, buffer
+
+
+def read(queue: Any, buffer: Any) -> list[int]:
+    found = np.empty(16, np.int32)
+    cl.enqueue_copy(queue, found, buffer)
+    return sorted(set(found.tolist()))
+
+
+@pytest.mark.usefixtures("few")
+def test_more_commands_than_may_be_in_flight(ctx: Any, queue: Any) -> None:
+    kernel, buffer = more(ctx)
+    core, most = queue._runtime.core, 0
+    for _ in range(500):
+        cl.enqueue_nd_range_kernel(queue, kernel, (16,), (16,))
+        most = max(most, core.in_flight)
+    queue.finish()
+    assert read(queue, buffer) == [500]
+    assert most == 40
+
+
+@pytest.mark.usefixtures("few")
+def test_a_user_event_lets_more_commands_pass_and_then_an_error(ctx: Any, queue: Any) -> None:
+    kernel, buffer = more(ctx)
+    gate = cl.UserEvent(ctx)
+    count = 0
+    with pytest.raises(cl.MemoryError, match="wait for a user event that isn't set"):
+        for count in range(200):  # noqa: B007
+            cl.enqueue_nd_range_kernel(queue, kernel, (16,), (16,), wait_for=[gate])
+    assert count == 80
+    gate.set_status(cl.command_execution_status.COMPLETE)
+    queue.finish()
+    assert read(queue, buffer) == [80]
+
+
+@pytest.mark.usefixtures("few")
+def test_commands_that_do_not_wait_for_the_user_event_go_on(ctx: Any, queue: Any) -> None:
+    kernel, buffer = more(ctx)
+    gate = cl.UserEvent(ctx)
+    for _ in range(300):
+        cl.enqueue_nd_range_kernel(queue, kernel, (16,), (16,))
+    queue.finish()
+    assert read(queue, buffer) == [300]
+    gate.set_status(cl.command_execution_status.COMPLETE)
+
+
+def test_too_many_objects(ctx: Any, queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.finish()
+    core = queue._runtime.core
+    monkeypatch.setattr(client_core, "objects_max", len(core._objects) + 5)
+    kept: list[Any] = []
+    with pytest.raises(cl.MemoryError, match="release some"):
+        kept.extend(cl.Buffer(ctx, 0, 64) for _ in range(50))
+    assert len(kept) <= 5
+    kept.clear()
+    deadline = time.monotonic() + 20
+    while len(core._objects) >= client_core.objects_max and time.monotonic() < deadline:
+        queue.finish()
+        queue._runtime.flush()
+    cl.Buffer(ctx, 0, 64)
+
+
+def test_a_long_wait_list(ctx: Any, queue: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "waits_max", 3)
+    markers = [cl.enqueue_marker(queue) for _ in range(4)]
+    with pytest.raises(cl.MemoryError, match="a wait list has at most 3 events, this one 4"):
+        cl.enqueue_marker(queue, wait_for=markers)
+    cl.enqueue_marker(queue, wait_for=markers[:3]).wait()
