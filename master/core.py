@@ -39,6 +39,8 @@ from vcl.wire.limits import (
     executor_start_timeout_s,
     heartbeat_interval_s,
     heartbeat_timeout_s,
+    nodes_max,
+    sessions_max,
 )
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
@@ -49,6 +51,9 @@ executor_ended_wait_s = 1.0
 
 late_tick_ratio = 1.5
 """A tick that comes later after the one before, in intervals, decides nothing about silence."""
+
+
+_MOST = {"client": sessions_max, "agent": nodes_max}
 
 
 def _never() -> bool:
@@ -115,6 +120,9 @@ class MasterCore:
         if role in ("client", "agent"):
             if problem := self._admission.token_problem(opened.knock, opened.peer):
                 self._refuse(opened, "token", problem)
+                return
+            if len(self.sessions if role == "client" else self.nodes.by_id) >= _MOST[role]:
+                self._refuse(opened, "full", f"there are {_MOST[role]} of role {role} already")
                 return
             try:
                 hello = unpack_hello(opened.knock)

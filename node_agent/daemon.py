@@ -29,7 +29,7 @@ from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.release import VERSION
 from vcl.transport import ConnectionClosed
-from vcl.wire.limits import close_timeout_s, heartbeat_interval_s
+from vcl.wire.limits import close_timeout_s, executors_max, heartbeat_interval_s
 from vcl.wire.messages import node
 from vcl.wire.messages.handshake import DeviceDescription, Hello
 
@@ -264,9 +264,9 @@ class Agent:
             try:
                 await self._register()
             except HandshakeRefused as error:
-                if error.code != "name":
+                if error.code not in ("name", "full"):
                     raise
-                # Another agent took the name meanwhile, and may leave it again.
+                # Others took the name, or the last place, meanwhile, and may leave it again.
                 if not name_refused:
                     log.warning("%s; trying on", error)
                 name_refused = True
@@ -291,6 +291,10 @@ class Agent:
             heartbeat.cancel()
 
     async def _start_executor(self, message: node.StartExecutor) -> None:
+        if len(self._executors) >= executors_max:
+            why = f"this node serves {executors_max} sessions already"
+            self._send(node.ExecutorEnded(message.session, message.start, why))
+            return
         process = await self._executors.start(
             Assignment(
                 self._options.url,

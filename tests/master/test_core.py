@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from master.core import ticket
+from master import core
+from master.connections import ticket
 from master.effects import Bind, Close
 from master.inputs import Received
+from tests.described import device
 from tests.master.rigs import MasterRig
 from vcl.errors import DEVICE_NOT_AVAILABLE
 from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
@@ -50,6 +52,19 @@ def test_a_wrong_token(role: str, token: str) -> None:
     assert "peer:1" in answer.reason and "token" not in m.core.sessions
     assert not m.core.sessions and not m.core.nodes.by_id
     assert m.say(connection, session.Release([1])) == [], "it's nobody"
+
+
+@pytest.mark.parametrize("role", ["client", "agent"])
+def test_a_full_master(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "_MOST", {"client": 1, "agent": 1})
+    m = MasterRig()
+    first = m.open(role, name="a", devices=[device()])
+    m.open(role, name="b", devices=[device()])
+    assert m.answered().code == "full"
+    assert m.answered().reason == f"there are 1 of role {role} already"
+    m.close(first)
+    m.open(role, name="b", devices=[device()])
+    assert not isinstance(m.answered(), Refused)
 
 
 def test_an_agent_registers_and_clients_see_its_devices() -> None:

@@ -249,6 +249,16 @@ async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_
         assert len(agent._executors) == 0
 
 
+async def test_an_agent_that_serves_as_many_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "executors_max", 1)
+    async with FakeMaster() as master, serving(master) as (_, link, _):
+        link.send([start(4), start(5)])
+        await master.arrival("executor")
+        assert await told(link) == [
+            node.ExecutorEnded(5, 65, "this node serves 1 sessions already")
+        ]  # fmt: skip
+
+
 async def test_an_executor_that_never_connects_is_ended_and_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -35,7 +35,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.access.programs import judge_program
-from master.core import MasterCore, ticket
+from master.connections import ticket
+from master.core import MasterCore
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Send, Wake
 from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
 from tests.described import device

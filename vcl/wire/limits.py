@@ -62,6 +62,15 @@ while a user event isn't set: whoever waited there might never set it."""
 commands_max = 65536
 """Commands of a session that haven't ended, at most."""
 
+sessions_max = 1024
+"""Sessions of one master."""
+
+nodes_max = 16384
+"""Agents of one master."""
+
+executors_max = 64
+"""Sessions that one agent serves at one time."""
+
 waits_max = 16384
 """Events in one wait list."""
 

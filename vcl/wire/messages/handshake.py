@@ -133,7 +133,7 @@ class Refused(_Model):
     answer: Literal["refused"] = "refused"
     version: int = PROTOCOL_VERSION
     software: str
-    code: Literal["version", "token", "session", "malformed", "name"]
+    code: Literal["version", "token", "session", "malformed", "name", "full"]
     reason: str
 
 
