@@ -130,7 +130,11 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
-        self._change(start, end, lambda _: new)
+        for low, high, old in self.contents.segments(start, end):
+            self._count(old, low - high)
+        self.contents.assign(start, end, new)
+        self._count(new, end - start)
+        self._drop_emptied()
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
@@ -200,6 +204,9 @@ class Buffer:
         self.contents.update(start, end, change)
         for low, high, new in self.contents.segments(start, end):
             self._count(new, high - low)
+        self._drop_emptied()
+
+    def _drop_emptied(self) -> None:
         for staging in [s for s in self._emptied if not self._staged[s]]:
             del self._staged[staging]
             self._unneeded.append(staging)

@@ -33,17 +33,30 @@ class RegionMap(Generic[V]):
         return len(self._starts)
 
     def segments(self, start: int, end: int) -> Iterator[tuple[int, int, V]]:
-        """The segments that meet [start, end), clipped to it, in order."""
+        """The segments that meet [start, end), clipped to it, in order, as they are now."""
         assert 0 <= start <= end <= self.size, (start, end, self.size)
-        index = bisect_right(self._starts, start) - 1
-        while start < end:
-            after = self._starts[index + 1] if index + 1 < len(self._starts) else self.size
-            yield start, min(after, end), self._values[index]
-            start, index = after, index + 1
+        if start == end:
+            return iter(())
+        low = bisect_right(self._starts, start) - 1
+        high = bisect_left(self._starts, end)
+        inner = self._starts[low + 1 : high]
+        return zip((start, *inner), (*inner, end), self._values[low:high], strict=True)
 
     def assign(self, start: int, end: int, value: V) -> None:
         """Give [start, end) one value."""
-        self.update(start, end, lambda _: value)
+        assert 0 <= start <= end <= self.size, (start, end, self.size)
+        if start == end:
+            return
+        low = self._cut(start)
+        high = self._cut(end) if end < self.size else len(self._starts)
+        if high < len(self._starts) and self._values[high] == value:
+            high += 1  # the neighbour behind goes on with the same
+        if low > 0 and self._values[low - 1] == value:
+            del self._starts[low:high]
+            del self._values[low:high]
+        else:
+            self._starts[low:high] = [start]
+            self._values[low:high] = [value]
 
     def update(self, start: int, end: int, change: Callable[[V], V]) -> None:
         """Replace the value v of every segment in [start, end) by change(v)."""
@@ -52,7 +65,11 @@ class RegionMap(Generic[V]):
             return
         low = self._cut(start)
         high = self._cut(end) if end < self.size else len(self._starts)
-        starts, values = self._starts[low:high], [change(v) for v in self._values[low:high]]
+        values = [change(v) for v in self._values[low:high]]
+        if len(values) == 1:
+            self.assign(start, end, values[0])
+            return
+        starts = self._starts[low:high]
         # Join with the neighbours on both sides, too: take them into the rebuilt stretch.
         if low > 0:
             low -= 1
@@ -63,10 +80,12 @@ class RegionMap(Generic[V]):
             values.append(self._values[high])
             high += 1
         joined_starts, joined_values = starts[:1], values[:1]
-        for position, value in zip(starts[1:], values[1:], strict=True):
-            if value != joined_values[-1]:
+        last = values[0]
+        for position, value in zip(starts, values, strict=True):
+            if value is not last and value != last:
                 joined_starts.append(position)
                 joined_values.append(value)
+                last = value
         self._starts[low:high] = joined_starts
         self._values[low:high] = joined_values
 
