@@ -41,7 +41,7 @@ from vcl.wire.limits import (
     eager_total_bytes_max,
     handshake_timeout_s,
     heartbeat_interval_s,
-    message_bytes_max,
+    trusted_message_bytes_max,
     websocket_bytes_max,
 )
 from vcl.wire.messages.handshake import (
@@ -59,8 +59,11 @@ _NOTHING = codec.Conversation("checked by the core", {})
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
-unread_bytes_max = message_bytes_max + 8 * 2**20
-"""What a peer may leave unread: the longest message, and some more."""
+unread_bytes_max = 16 * 2**20
+"""What a peer may leave unread before it has shown its token."""
+
+unread_trusted_bytes_max = trusted_message_bytes_max + 8 * 2**20
+"""What it may afterwards: the longest message to it, and some more."""
 
 strangers_max = 256
 """Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
@@ -166,13 +169,14 @@ class MasterServer:
             await connection.close(1002, str(error)[:100])
             return
         self._connections[number] = connection
-        link = ControlLink(connection, _NOTHING)
+        link = ControlLink(connection, _NOTHING, trusted=False)
         self._links[number] = link
         reason = "the connection was closed"
         try:
             self._feed([Opened(number, knock, connection.peer, secrets.token_hex(16))])
             if number not in self._connections:
                 return
+            connection.unread_bytes_max = unread_trusted_bytes_max
             if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:

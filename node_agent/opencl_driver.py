@@ -36,7 +36,7 @@ from vcl.errors import (
     OUT_OF_RESOURCES,
 )
 from vcl.text import clipped
-from vcl.wire.limits import log_bytes_max
+from vcl.wire.limits import log_bytes_max, message_values_max
 from vcl.wire.messages import part, session
 from vcl.wire.messages.session import (
     ARGUMENT_BUFFER,
@@ -592,6 +592,12 @@ class Driver:
                 facts = kernel_facts(cl, cl.Kernel(program, name), device.device)
                 entry = kernels.setdefault(facts[0], [facts[0], [], facts[2]])
                 entry[1].append([number, facts[1]])
+        size = sum(_values(kernel) for kernel in kernels.values())
+        if size > message_values_max:
+            status, message = OUT_OF_RESOURCES, (
+                f"the program's {len(kernels)} kernels have too many arguments in all for one "
+                "message: build it in several programs"
+            )
         if status < 0:
             kernels = {}
         logs = clipped_logs(logs)
@@ -703,3 +709,8 @@ def matching_devices(cl: Any, substring: str | None) -> list[Any]:
             if not substring or substring.lower() in name:
                 found.append(device)
     return found
+
+
+def _values(value: Any) -> int:
+    """Arrays, and values in them, as the protocol counts them, at most."""
+    return 1 + sum(map(_values, value)) if isinstance(value, list) else 1

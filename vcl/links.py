@@ -71,12 +71,14 @@ async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
 class ControlLink:
     """A control connection: batches of messages out, checked messages in.
 
-    incoming: the conversation that the peer may speak.
+    incoming: the conversation that the peer may speak. trusted: the peer is the master.
     """
 
-    def __init__(self, connection: Connection, incoming: codec.Conversation) -> None:
+    def __init__(
+        self, connection: Connection, incoming: codec.Conversation, trusted: bool = True
+    ) -> None:
         self.connection = connection
-        self._numbering = Numbering()
+        self._numbering = Numbering(trusted)
         self._encoder = frame.Encoder()
         self._incoming = incoming
 

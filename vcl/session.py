@@ -27,7 +27,8 @@ class Numbering:
     `pack` makes the next frame, `unpack` takes one in; both are pure bookkeeping.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trusted: bool = False) -> None:
+        """trusted: the peer is the master."""
         self.sent = 0
         """Number of the last frame that was made."""
         self.received = 0
@@ -36,7 +37,7 @@ class Numbering:
         """Highest number that the peer has confirmed."""
         self._acknowledged_to_peer = 0
         self._kept: deque[tuple[int, bytes]] = deque()
-        self._pieces = frame.Pieces()
+        self._pieces = frame.Pieces(trusted)
 
     @property
     def kept_count(self) -> int:

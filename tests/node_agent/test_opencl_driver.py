@@ -14,7 +14,7 @@ from node_agent import opencl_driver
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from tests.node_agent.driver_host import DriverHost
-from vcl.errors import BUILD_PROGRAM_FAILURE, MEM_OBJECT_ALLOCATION_FAILURE
+from vcl.errors import BUILD_PROGRAM_FAILURE, MEM_OBJECT_ALLOCATION_FAILURE, OUT_OF_RESOURCES
 from vcl.wire.messages import part, session
 
 INVALID_WORK_GROUP_SIZE = -54
@@ -373,3 +373,14 @@ def test_devices_are_counted_among_those_that_match() -> None:
     assert found("CPU") == ["cpu-a", "cpu-b"]
     assert found("fast / g") == ["gpu"]
     assert found("none") == []
+
+
+def test_more_kernels_than_a_message_can_tell_of(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opencl_driver, "message_values_max", 60)
+    source = "__kernel void k{0}(__global int *a, int b) {{}}\n"
+    assert rig.build(source.format(1)).status == 0
+    built = rig.build("".join(source.format(n) for n in range(9)))
+    assert built.status == OUT_OF_RESOURCES and built.kernels == []
+    assert "the program's 9 kernels have too many arguments" in built.message

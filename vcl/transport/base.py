@@ -81,6 +81,7 @@ class BaseConnection(ABC):
     def __init__(self, settings: Settings, peer: str) -> None:
         self._settings = settings
         self._peer = peer
+        self.unread_bytes_max = settings.unread_bytes_max
         self._loop = asyncio.get_running_loop()
         # What has arrived and was not asked for yet, and its size in bytes.
         self._messages: deque[bytes | memoryview] = deque()
@@ -341,8 +342,8 @@ class BaseConnection(ABC):
             self._set_reading(True)
 
     def _check_unread(self) -> None:
-        if self._end is None and self._unsent_bytes() > self._settings.unread_bytes_max:
-            reason = f"more than {self._settings.unread_bytes_max} bytes weren't read"
+        if self._end is None and self._unsent_bytes() > self.unread_bytes_max:
+            reason = f"more than {self.unread_bytes_max} bytes weren't read"
             self.ended(CLOSE_POLICY_VIOLATION, reason, sent_by_peer=False)
             self._abort()
 

@@ -96,6 +96,9 @@ class Settings:
 class Connection(Protocol):
     """One open connection, seen from one end. Belongs to the event loop that made it."""
 
+    unread_bytes_max: int
+    """As in Settings; may be set anew for a peer that more may be sent to."""
+
     @property
     def peer(self) -> str:
         """The far end's address, such as "127.0.0.1:5123"."""

@@ -100,7 +100,7 @@ class PicowsConnection(base.BaseConnection):
         """Answer a ping (RFC 6455, 5.5.3), unless the answers before aren't read."""
         self.heard()
         library = self._library
-        if not (library.is_close_frame_sent or library.is_disconnected):
+        if not (self._writing_paused or library.is_close_frame_sent or library.is_disconnected):
             library.send_pong(payload)
 
     def close_frame_arrived(self, payload: bytes) -> None:

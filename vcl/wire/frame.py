@@ -19,6 +19,7 @@ from vcl.wire.limits import (
     control_bytes_max,
     message_bytes_max,
     message_values_max,
+    trusted_message_bytes_max,
 )
 
 Bytes = bytes | bytearray | memoryview
@@ -180,17 +181,23 @@ def _check_message(message: Any) -> None:
 
 
 class Pieces:
-    """Puts one long message after another together."""
+    """Puts one long message after another together.
 
-    def __init__(self) -> None:
+    trusted: they come from the master, who is told only what passed its own limits, but tells of
+    the devices of all nodes.
+    """
+
+    def __init__(self, trusted: bool = False) -> None:
+        self._bytes_max = trusted_message_bytes_max if trusted else message_bytes_max
+        self._values_max = None if trusted else message_values_max
         self._data: list[bytes] = []
         self._remaining: int | None = None
 
     def take(self, piece: Piece) -> list[Any] | None:
         """The message, with its last piece; raises RemoteProtocolError for a wrong piece."""
         if self._remaining is None:
-            if len(piece.data) + piece.remaining > message_bytes_max:
-                raise RemoteProtocolError(f"a message is longer than {message_bytes_max} bytes")
+            if len(piece.data) + piece.remaining > self._bytes_max:
+                raise RemoteProtocolError(f"a message is longer than {self._bytes_max} bytes")
         elif self._remaining != len(piece.data) + piece.remaining or not piece.data:
             raise RemoteProtocolError("a piece doesn't go on where the one before it ended")
         self._data.append(piece.data)
@@ -198,7 +205,7 @@ class Pieces:
         if piece.remaining:
             return None
         data, self._data, self._remaining = b"".join(self._data), [], None
-        message: list[Any] = unpack_value(data, map_length=0, values=message_values_max)
+        message: list[Any] = unpack_value(data, map_length=0, values=self._values_max)
         _check_message(message)
         return message
 
@@ -233,8 +240,8 @@ def unpack_value(data: Bytes, map_length: int = -1, values: int | None = None) -
         return msgpack.unpackb(
             data,
             strict_map_key=True,
-            max_str_len=message_bytes_max,
-            max_bin_len=message_bytes_max,
+            max_str_len=trusted_message_bytes_max,
+            max_bin_len=trusted_message_bytes_max,
             max_array_len=-1 if values is None else values,
             max_map_len=map_length,
             max_ext_len=0,

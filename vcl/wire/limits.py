@@ -14,10 +14,13 @@ control_bytes_max = 32 * 2**10
 without doing anything else meanwhile."""
 
 message_bytes_max = 10 * 2**20
-"""Longest message, which travels in pieces."""
+"""Longest message to the master, which travels in pieces."""
+
+trusted_message_bytes_max = 64 * 2**20
+"""Longest message from the master."""
 
 message_values_max = 50_000
-"""Values in the arrays of one message that came in pieces."""
+"""Arrays, and values in them, of one message to the master that came in pieces."""
 
 hello_bytes_max = 4096
 """Longest Hello of anybody but an agent."""

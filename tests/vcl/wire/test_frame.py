@@ -202,3 +202,11 @@ def test_junk_values_are_no_control_frame_or_one(value: object) -> None:
 def test_what_is_no_value(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         frame.unpack_value(data)
+
+
+def test_the_master_may_say_more() -> None:
+    message = [7, [0] * (message_values_max + 1)]
+    piece = frame.Piece(frame.pack_value(message), 0)
+    assert frame.Pieces(trusted=True).take(piece) == message
+    with pytest.raises(RemoteProtocolError):
+        frame.Pieces().take(piece)
