@@ -592,8 +592,7 @@ class Driver:
                 facts = kernel_facts(cl, cl.Kernel(program, name), device.device)
                 entry = kernels.setdefault(facts[0], [facts[0], [], facts[2]])
                 entry[1].append([number, facts[1]])
-        size = sum(_values(kernel) for kernel in kernels.values())
-        if size > message_values_max:
+        if values_in(list(kernels.values())) > message_values_max - 100 - 5 * len(logs):
             status, message = OUT_OF_RESOURCES, (
                 f"the program's {len(kernels)} kernels have too many arguments in all for one "
                 "message: build it in several programs"
@@ -711,6 +710,6 @@ def matching_devices(cl: Any, substring: str | None) -> list[Any]:
     return found
 
 
-def _values(value: Any) -> int:
-    """Arrays, and values in them, as the protocol counts them, at most."""
-    return 1 + sum(map(_values, value)) if isinstance(value, list) else 1
+def values_in(array: list[Any]) -> int:
+    """Arrays, and values in them, as the protocol counts them."""
+    return 1 + len(array) + sum(values_in(v) for v in array if isinstance(v, list))

@@ -1,4 +1,7 @@
-"""The driver with real PoCL: every kind of operation, and every way to fail."""
+"""The driver with real PoCL: every kind of operation, and every way to fail.
+
+Long because every operation is tried on the real thing.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node_agent import opencl_driver
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from tests.node_agent.driver_host import DriverHost
-from vcl.errors import BUILD_PROGRAM_FAILURE, MEM_OBJECT_ALLOCATION_FAILURE, OUT_OF_RESOURCES
+from vcl.errors import (
+    BUILD_PROGRAM_FAILURE,
+    MEM_OBJECT_ALLOCATION_FAILURE,
+    OUT_OF_RESOURCES,
+    RemoteProtocolError,
+)
+from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.messages import part, session
 
 INVALID_WORK_GROUP_SIZE = -54
@@ -375,12 +386,19 @@ def test_devices_are_counted_among_those_that_match() -> None:
     assert found("none") == []
 
 
-def test_more_kernels_than_a_message_can_tell_of(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opencl_driver, "message_values_max", 60)
-    source = "__kernel void k{0}(__global int *a, int b) {{}}\n"
-    assert rig.build(source.format(1)).status == 0
-    built = rig.build("".join(source.format(n) for n in range(9)))
+@given(st.recursive(st.integers(0, 9), lambda inner: st.lists(inner, max_size=4), max_leaves=20))
+def test_values_are_counted_as_the_protocol_does(value: Any) -> None:
+    array = [value]
+    count = opencl_driver.values_in(array)
+    data = pack_value(array)
+    assert unpack_value(data, values=count) == array
+    with pytest.raises(RemoteProtocolError):
+        unpack_value(data, values=count - 1)
+
+
+def test_more_kernels_than_a_message_can_tell_of(rig: Rig) -> None:
+    arguments = ", ".join(f"int a{n}" for n in range(40))
+    source = "".join(f"__kernel void k{n}({arguments}) {{}}\n" for n in range(300))
+    built = rig.build(source)
     assert built.status == OUT_OF_RESOURCES and built.kernels == []
-    assert "the program's 9 kernels have too many arguments" in built.message
+    assert "the program's 300 kernels have too many arguments" in built.message
