@@ -72,10 +72,10 @@ needs no time to speak of, so that who holds many of them keeps nobody out."""
 
 @dataclass(slots=True)
 class _Early:
-    """Bulk frames for an end that isn't connected yet. size: their bytes."""
+    """Bulk frames for an end that isn't connected yet. sizes: their bytes, by their sender."""
 
     frames: list[Bytes] = field(default_factory=list)
-    size: int = 0
+    sizes: dict[int, int] = field(default_factory=dict)
 
 
 class _Turn:
@@ -222,19 +222,19 @@ class MasterServer:
             if destination is None:
                 # If the other end is gone, the core has told this one, or is about to.
                 if key in self._early:
-                    self._keep_early(key, data)
+                    self._keep_early(key, endpoint, data)
                 continue
             try:
                 await destination.send(data)
             except ConnectionClosed:
                 continue
 
-    def _keep_early(self, key: tuple[int, int], data: Bytes) -> None:
+    def _keep_early(self, key: tuple[int, int], sender: int, data: Bytes) -> None:
         """Without credit, an end may send this much before the other is even connected."""
         kept = self._early[key]
         kept.frames.append(data)
-        kept.size += len(data) + eager_frame_bytes
-        if kept.size > 2 * eager_total_bytes_max:
+        size = kept.sizes[sender] = kept.sizes.get(sender, 0) + len(data) + eager_frame_bytes
+        if size > 2 * eager_total_bytes_max:
             raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
 
     # ---- the core
