@@ -59,6 +59,9 @@ FRAMES_PER_TURN = 1000
 FRAMES_PER_TURN_MAX = 16384
 """Frames in one go that no honest peer sends: more than it has transfers under way."""
 
+PING_WEIGHT, FRAGMENT_WEIGHT = 256, 16
+"""As how many frames these count: no honest peer sends many of them."""
+
 log = logging.getLogger(__name__)
 
 
@@ -213,17 +216,18 @@ class BaseConnection(ABC):
         """Start the keep-alive: the opening handshake is done."""
         self._watch()
 
-    def frame_taken(self) -> None:
+    def frame_taken(self, weight: int = 1) -> None:
         """Note that the library has taken a frame of any kind from what was read.
 
         It may find thousands of tiny ones in one go, and read on as long as more come: then reading
         rests until the loop has come round. But what was read is taken to its end, however much.
         """
-        self._frames_in_turn += 1
-        if self._frames_in_turn == FRAMES_PER_TURN:
+        before = self._frames_in_turn
+        self._frames_in_turn += weight
+        if before < FRAMES_PER_TURN <= self._frames_in_turn:
             self._set_reading(False)
             self._loop.call_soon(self._next_turn)
-        elif self._frames_in_turn == FRAMES_PER_TURN_MAX and self._end is None:
+        elif self._frames_in_turn >= FRAMES_PER_TURN_MAX and self._end is None:
             self.ended(CLOSE_POLICY_VIOLATION, "too many tiny frames at once", sent_by_peer=False)
             self._abort()
 
@@ -252,6 +256,7 @@ class BaseConnection(ABC):
         if (opcode == OPCODE_CONTINUATION) != (self._fragments is not None):
             self.fail(CLOSE_PROTOCOL_ERROR, "fragments out of order")
             return
+        self.frame_taken(FRAGMENT_WEIGHT)
         if self._fragments is None:
             self._fragments = bytearray()
         if len(self._fragments) + len(payload) > self._settings.message_bytes_max:

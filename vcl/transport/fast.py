@@ -99,6 +99,7 @@ class PicowsConnection(base.BaseConnection):
     def ping_arrived(self, payload: bytes) -> None:
         """Answer a ping (RFC 6455, 5.5.3), unless the answers before aren't read."""
         self.heard()
+        self.frame_taken(base.PING_WEIGHT)
         library = self._library
         if not (self._writing_paused or library.is_close_frame_sent or library.is_disconnected):
             library.send_pong(payload)

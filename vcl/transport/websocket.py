@@ -123,6 +123,8 @@ class _Reporting(LibraryConnection):
                 large = len(event.data) >= LARGE_BYTES
                 self.transport.max_size = LARGE_READ_BYTES if large else SMALL_READ_BYTES  # type: ignore[attr-defined]
             self.link.frame_arrived(event.opcode, event.data, event.fin)
+        elif event.opcode is Opcode.PING:
+            self.link.frame_taken(base.PING_WEIGHT)
         elif event.opcode is Opcode.CLOSE and self.protocol.close_rcvd is not None:
             received = self.protocol.close_rcvd
             self.link.peer_closed(int(received.code), received.reason)

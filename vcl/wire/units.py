@@ -11,6 +11,7 @@ the client's, absolute and normalised; those of files have no link on the way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from vcl.wire.limits import path_bytes_max, source_bytes_max, source_files_max, 
 GIVEN = "/.vcl/given"
 """A folder that no client has: headers that a program gives by name (clCompileProgram)."""
 
+_PATH = re.compile(r"/|(?:/(?!\.\.?(?:/|\Z))[^/\0]+)+")
 _KINDS = ("file", "folder", "link")
 _links_max = 64
 
@@ -32,12 +34,7 @@ def is_path(text: Any) -> bool:
         size = len(text.encode())
     except UnicodeError:
         return False
-    return (
-        text.startswith("/")
-        and "\0" not in text
-        and size <= path_bytes_max
-        and (text == "/" or not any(name in ("", ".", "..") for name in text[1:].split("/")))
-    )
+    return size <= path_bytes_max and _PATH.fullmatch(text) is not None
 
 
 def _is_file(entry: Any) -> bool:
