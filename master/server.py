@@ -59,6 +59,9 @@ _NOTHING = codec.Conversation("checked by the core", {})
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
+quiet_interval_s = 60.0
+"""`on_quiet` is called at least this often, if it is ever quiet."""
+
 unread_bytes_max = 16 * 2**20
 """What a peer may leave unread before it has shown its token."""
 
@@ -97,9 +100,10 @@ class MasterServer:
     def __init__(
         self, token: str, agent_token: str, on_quiet: Callable[[], object] = lambda: None
     ) -> None:
-        """on_quiet: called now and then after sessions ended, when nobody waits for the loop."""
+        """on_quiet: called when nobody waits for the loop, soon after sessions ended and now and
+        then."""
         self._on_quiet = on_quiet
-        self._sessions_ended = False
+        self._sessions_ended, self._was_quiet = False, time.monotonic()
         self._core = MasterCore(token, agent_token, VERSION)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
@@ -139,8 +143,9 @@ class MasterServer:
         while True:
             await asyncio.sleep(heartbeat_interval_s)
             self._feed([Tick()])
-            if self._sessions_ended and not self._turns:
-                self._sessions_ended = False
+            late = time.monotonic() - self._was_quiet > quiet_interval_s
+            if (self._sessions_ended or late) and not self._turns:
+                self._sessions_ended, self._was_quiet = False, time.monotonic()
                 self._on_quiet()
 
     # ---- connections

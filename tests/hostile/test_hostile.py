@@ -10,7 +10,7 @@ from __future__ import annotations
 from tests.hostile.attacks import ATTACKS, SERVED
 from tests.hostile.stage import Stage
 
-HONEST_MS_MAX = 10_000.0
+HONEST_MS_MAX = 5_000.0
 
 QUICK = (
     "heavy.many_markers",

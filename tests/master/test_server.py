@@ -417,3 +417,22 @@ async def test_what_can_not_be_sent_ends_its_connection_only(
     assert "can't be sent" in (await closed(one.connection)).reason
     other.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
     assert [e[0] for e in (await other.receive())[0].events] == [20]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+    monkeypatch.setattr(subject, "heartbeat_interval_s", 0.01)
+    monkeypatch.setattr(subject, "quiet_interval_s", 1000.0 if ends else 0.0)
+    quiet = asyncio.Event()
+    server = MasterServer(TOKEN, AGENT_TOKEN, quiet.set)
+    async with asyncio.timeout(TIMEOUT_S):
+        host, port = await server.start("127.0.0.1", 0)
+        hello = Hello(software="9", role="client", token=TOKEN)
+        connection, _ = await dial(f"ws://{host}:{port}", hello)
+        if ends:
+            await asyncio.sleep(0.05)
+            assert not quiet.is_set()
+            await connection.close()
+        await quiet.wait()
+        await connection.close()
+        await server.close()
