@@ -115,12 +115,15 @@ class Buffer:
     ) -> None:
         """An operation was planned that reads the device's range, after what `reading` told."""
 
+        alone = frozenset((operation,))
+        after_all = Touched(0, alone)  # the same for many pieces
+
         def change(old: Touched) -> Touched:
             # What is done is forgotten, so that pieces that differed in that alone are one again.
             writer = old.writer if old.writer in live else 0
-            if len(old.readers) >= readers_max:
-                return Touched(writer, frozenset((operation,)))
-            return Touched(writer, (old.readers & live) | {operation})
+            if not old.readers or len(old.readers) >= readers_max:
+                return Touched(writer, alone) if writer else after_all
+            return Touched(writer, (old.readers & live) | alone)
 
         self.touched[device].update(start, end, change)
 
