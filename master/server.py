@@ -10,8 +10,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from master.core import MasterCore
 from master.effects import (
@@ -56,6 +57,11 @@ log = logging.getLogger("vcl-master")
 _NOTHING = codec.Conversation("checked by the core", {})
 
 
+Received_ = TypeVar("Received_")
+
+waited_s = 0.0002
+"""Who waited this long for something to come has let the others go before."""
+
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
@@ -87,11 +93,20 @@ class _Turn:
     def __init__(self) -> None:
         self._end = time.monotonic() + turn_s_max
 
-    async def give_way(self) -> None:
-        """Let the others have a turn, if this one has lasted long enough."""
-        if time.monotonic() > self._end:
+    async def next(self, receive: Callable[[], Awaitable[Received_]]) -> Received_:
+        """What is received next; the others have a turn first, if this one has lasted long enough.
+
+        While it waits for something to come they have theirs anyway.
+        """
+        before = time.monotonic()
+        if before > self._end:
             await asyncio.sleep(0)
             self._end = time.monotonic() + turn_s_max
+        received = await receive()
+        now = time.monotonic()
+        if now - before > waited_s:
+            self._end = now + turn_s_max
+        return received
 
 
 class MasterServer:
@@ -187,9 +202,8 @@ class MasterServer:
             else:
                 turn = _Turn()
                 while True:
-                    self._feed([Received(number, await link.receive_arrays())])
+                    self._feed([Received(number, await turn.next(link.receive_arrays))])
                     await self._turns_of(number)
-                    await turn.give_way()
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
@@ -217,8 +231,7 @@ class MasterServer:
         session, endpoint = self._bound[number]
         turn = _Turn()
         while number in self._bound:
-            await turn.give_way()
-            data = await connection.recv()
+            data = await turn.next(connection.recv)
             header = frame.unpack_bulk(data)
             if header.source != endpoint:
                 raise RemoteProtocolError(f"bulk frame in the name of endpoint {header.source}")
