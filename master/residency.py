@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from vcl.region import RegionMap
 
@@ -24,8 +24,7 @@ readers_max = 64
 MEM_USE_HOST_PTR = 1 << 3
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """The current version of a range.
 
     version: 0 for never written (zeros). holders: devices that will hold it. staging: the
@@ -38,8 +37,7 @@ class Contents:
     lost: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(NamedTuple):
     """What happens to a range of one device's memory.
 
     writer: the last operation that writes it, 0 for none. readers: those since then. Even two of
@@ -141,14 +139,14 @@ class Buffer:
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
-        self._change(start, end, lambda c: replace(c, holders=c.holders | {device}))
+        self._change(start, end, lambda c: c._replace(holders=c.holders | {device}))
 
     def confirm_holder(self, device: int, start: int, end: int, version: int) -> None:
         """A device holds that version now: the client's copy of it is needed no longer."""
 
         def change(old: Contents) -> Contents:
             if old.version == version and device in old.holders and old.staging is not None:
-                return replace(old, staging=None)
+                return old._replace(staging=None)
             return old
 
         self._change(start, end, change)
@@ -165,7 +163,7 @@ class Buffer:
             # What was never written anybody can make again.
             gone = not holders and old.staging is None and old.version != 0
             lost = reason if gone else None
-            return replace(old, holders=holders, lost=lost)
+            return old._replace(holders=holders, lost=lost)
 
         self._change(start, end, change)
 

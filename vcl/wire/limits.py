@@ -13,7 +13,7 @@ control_bytes_max = 32 * 2**10
 """Messages in one control frame together, or a piece of a longer one: what an end has to take in
 without doing anything else meanwhile."""
 
-message_bytes_max = 10 * 2**20
+message_bytes_max = 6 * 2**20
 """Longest message to the master, which travels in pieces."""
 
 trusted_message_bytes_max = 64 * 2**20
@@ -92,14 +92,14 @@ log_bytes_max = 2**18
 logs_bytes_max = 2**22
 """Characters of all build logs in a message."""
 
-operations_max = 4096
+operations_max = 2048
 """Operations that the executors of a session have at one time; later commands are planned when
 these are done."""
 
 staging_bytes_max = 2 * 2**30
 """Host bytes that a client keeps for writes that no node has yet taken."""
 
-source_bytes_max = 8 * 2**20
+source_bytes_max = 4 * 2**20
 """Largest program: its sources and the files that they may include."""
 
 source_files_max = 4096
