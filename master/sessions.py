@@ -36,19 +36,21 @@ from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import clipped, plain
 from vcl.wire.limits import (
-    batch_count_max,
     commands_max,
     objects_max,
     operations_max,
     printed_bytes_max,
     printed_message_bytes_max,
-    released_max,
     rows_max,
+    waits_added_max,
     waits_max,
 )
 from vcl.wire.messages import part, session
 
 reports_kept_max = 1024
+failures_held_max = 2**18
+"""Events of failed commands that a client holds: what waits for one of them has to fail."""
+
 reports_asked_max = 1024
 """Reports that a client waits for at one time: each of its threads waits for one at most."""
 
@@ -80,6 +82,8 @@ class Session:
         self._reports: dict[int, LaunchRecord] = {}
         self._asked: dict[int, list[int]] = {}
         self._asked_count = 0
+        self._unfinished = 0  # commands, user events among them
+        self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
@@ -122,16 +126,20 @@ class Session:
         return number
 
     def _new_object(self, number: int) -> int:
-        count = len(self.contexts) + len(self.queues) + len(self.buffers) + len(self.programs)
-        if count >= objects_max + released_max:  # releases may be on their way
+        if len(self._unreleased) >= objects_max:
             raise RemoteProtocolError(f"a session has at most {objects_max} objects")
-        return self._new(number)
+        self._new(number)
+        self._unreleased.add(number)
+        return number
 
     def _new_command(self, number: int, message: Any, queue: Queue | None) -> Command:
-        if len(self.commands) >= commands_max + batch_count_max:
+        if self._unfinished >= commands_max:
             raise RemoteProtocolError(f"a session has at most {commands_max} commands under way")
+        if len(self.commands) - self._unfinished >= failures_held_max:
+            raise RemoteProtocolError(f"at most {failures_held_max} failed commands may be held")
         command = Command(self._new(number), message, queue=queue)
         self.commands[number] = command
+        self._unfinished += 1
         return command
 
     def _find(self, table: dict[int, Any], number: int, kind: str) -> Any:
@@ -208,7 +216,7 @@ class Session:
         if isinstance(m, session.Launch):
             self.programs[m.program].users += 1
         command = self._new_command(m.event, m, queue)
-        if len(m.waits) > waits_max:
+        if len(m.waits) > waits_max + waits_added_max:
             raise RemoteProtocolError(f"a wait list of more than {waits_max} events")
         # An unknown event of a wait list is one that is complete and was released.
         command.waits = [self.commands[w] for w in m.waits if w in self.commands]
@@ -254,6 +262,7 @@ class Session:
 
     def _release(self, m: Released) -> None:
         number = m.number
+        self._unreleased.discard(number)
         if number in self.commands:
             command = self.commands[number]
             command.released = True
@@ -265,10 +274,8 @@ class Session:
         elif number in self.programs:
             self.programs[number].released = True
             self._free_program(self.programs[number])
-        elif self.queues.pop(number, None) is None:
-            # Contexts are referred to by all the rest: they go with the session. Events
-            # that ended before their release are gone already.
-            pass
+        elif self.queues.pop(number, None) is None and self.contexts.pop(number, None) is not None:
+            self._planner.places_changed()  # what is kept for it
 
     def _free_buffer(self, buffer: Buffer) -> None:
         if not buffer.released or buffer.users:
@@ -408,6 +415,7 @@ class Session:
         completed, self.graph.completed = self.graph.completed, []
         ended: list[list[Any]] = []
         for command in completed:
+            self._unfinished -= 1
             ended.append(
                 [command.event, command.status, command.start, command.end, command.failure]
             )

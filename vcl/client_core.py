@@ -140,7 +140,12 @@ class ClientCore:
     def may_enqueue(self) -> bool:
         """Whether another command need not wait for earlier ones to end."""
         most = commands_max if self._unset else commands_in_flight_max
-        return self.in_flight < most
+        return self.in_flight + len(self._unset) < most
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether every command has ended and every user event is set."""
+        return not self.in_flight and not self._unset
 
     def may_stage(self, size: int) -> bool:
         """Whether a write of so many bytes need not wait for room.
@@ -195,11 +200,15 @@ class ClientCore:
         self._unset.discard(event)
 
     def create(self, number: int) -> bool:
-        """An object is about to be said; false if there are too many of them."""
+        """An object was said; false, and it mustn't be, if there are too many of them."""
         if len(self._objects) >= objects_max:
             return False
         self._objects.add(number)
         return True
+
+    def withdraw_object(self, number: int) -> None:
+        """It won't be said after all."""
+        self._objects.discard(number)
 
     def stage(self, data: Bytes) -> int:
         """Keep bytes for a Write; answers the staging id. `data` must not change afterwards."""

@@ -214,20 +214,30 @@ class Runtime:
         if self._leader is not None:
             self._loop.stop()
 
-    def _wait_until(self, reached: Callable[[], bool]) -> None:
-        """Wait, with the lock held once, until the core is as wanted."""
-        if threading.current_thread() is self._thread:
+    def _may_wait(self) -> bool:
+        """Whether this isn't code that the event loop runs, for which nobody could wait."""
+        if self._leader == threading.get_ident():
+            return not self._loop.is_running()
+        return threading.current_thread() is not self._thread
+
+    def _wait_until(self, reached: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Wait, with the lock held once, until the core is as wanted, or the time is over."""
+        if not self._may_wait():
             raise OperatingError(
                 INVALID_OPERATION,
-                "the garbage collector runs this destructor on the session's own thread, which "
+                "this destructor or callback runs within the session's own event loop, which "
                 "can't wait for itself",
             )
         if self._leader != threading.get_ident():
-            self._changed.wait_for(reached)
+            self._changed.wait_for(reached, timeout_s)
             return
-        while not reached():
+        end = None if timeout_s is None else self._loop.time() + timeout_s
+        timer = None if end is None else self._loop.call_at(end, self._loop.stop)
+        while not reached() and (end is None or self._loop.time() < end):
             with _no_garbage_collection():
                 self._loop.run_forever()  # until something has changed
+        if timer is not None:
+            timer.cancel()
 
     def lead_to_end(self) -> bool:
         """Python is ending: from now on this thread runs the event loop while it waits.
@@ -256,8 +266,8 @@ class Runtime:
 
     def _is_idle(self) -> bool:
         """Whether the master has nothing left to say (or the session is over)."""
-        ended = all(e.status <= COMPLETE for e in self.core.events.values())
-        return self.dead is not None or (ended and not self._flushing and not self._answers)
+        idle = self.core.is_idle and not self._flushing and not self._answers
+        return self.dead is not None or idle
 
     async def _detach(self) -> tuple[socket.socket, socket.socket] | None:
         assert self._readers is not None
@@ -308,13 +318,19 @@ class Runtime:
         """
         self.check()
         with self.lock:
-            if type(message) in _CREATING and not self.core.create(message[0]):
+            creates = type(message) in _CREATING
+            if creates and not self.core.create(message[0]):
                 raise OperatingError(
                     OUT_OF_HOST_MEMORY,
                     f"a program has at most {objects_max} contexts, queues, memory objects and "
                     "programs on the cluster at one time: release some",
                 )
-            self._say(message, 0)
+            try:
+                self._say(message, 0)
+            except OperatingError:
+                if creates:
+                    self.core.withdraw_object(message[0])
+                raise
 
     def _say(self, message: Any, event: int) -> None:
         try:
@@ -344,7 +360,7 @@ class Runtime:
     def wait_for_room(self) -> None:
         """Wait, with the lock held, while too many commands haven't ended."""
         core = self.core
-        if core.may_enqueue or threading.current_thread() is self._thread:
+        if core.may_enqueue or not self._may_wait():
             return
         self.flush()
         if not core.waits_for_program:
@@ -355,7 +371,7 @@ class Runtime:
         count = core.in_flight + 1
         while not core.may_enqueue and core.in_flight < count and self.dead is None:
             count = core.in_flight
-            self._changed.wait_for(lambda: core.may_enqueue, stalled_timeout_s)
+            self._wait_until(lambda: core.may_enqueue, stalled_timeout_s)
         self.check()
         if not core.may_enqueue:
             raise OperatingError(
@@ -374,7 +390,7 @@ class Runtime:
         self.check()
         with self.lock:
             core = self.core
-            if not core.may_stage(len(data)):
+            if not core.may_stage(len(data)) and self._may_wait():
                 self.flush()
                 self._wait_until(lambda: self.dead is not None or core.may_stage(len(data)))
                 self.check()
@@ -445,6 +461,12 @@ class Runtime:
         """What is known of an event that the program holds."""
         with self.lock:
             return self.core.events[event]
+
+    def has_ended(self, event: int) -> bool:
+        """Whether an event has ended, or was released since."""
+        with self.lock:
+            state = self.core.events.get(event)
+            return state is None or state.status <= COMPLETE
 
     def wait(self, event: int) -> EventState:
         """Wait until an event has ended."""

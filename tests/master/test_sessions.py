@@ -391,7 +391,6 @@ def test_a_user_event_set_and_released_in_one_batch() -> None:
 
 def test_a_session_has_so_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "objects_max", 10)
-    monkeypatch.setattr(sessions, "released_max", 0)
     r = rig()
     with pytest.raises(RemoteProtocolError, match="at most 10 objects"):
         r.say(*(CreateBuffer(100 + n, 1, 64, 1) for n in range(7)))
@@ -399,7 +398,6 @@ def test_a_session_has_so_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_session_has_so_many_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "commands_max", 3)
-    monkeypatch.setattr(sessions, "batch_count_max", 0)
     r = rig()
     for event in range(100, 110):  # ended at once: they don't count, though the client holds them
         r.say(CreateUserEvent(event, 1), SetUserEvent(event, 0))
@@ -440,3 +438,30 @@ def test_a_session_that_has_ended_is_let_go_in_turns() -> None:
     assert turns > 30
     left = [name for name, value in vars(r.session).items() if type(value) is dict and value]
     assert left == ["_handlers"] and not r.session.ledger.live and not r.session.graph.ready
+
+
+def test_events_of_failed_commands_that_are_held_are_not_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "commands_max", 3)
+    monkeypatch.setattr(sessions, "failures_held_max", 8)
+    r = rig()
+    for event in range(100, 108):
+        r.say(CreateUserEvent(event, 1), SetUserEvent(event, -5))
+    r.say(Release([100]), CreateUserEvent(200, 1), SetUserEvent(200, -5))
+    with pytest.raises(RemoteProtocolError, match="at most 8 failed commands may be held"):
+        r.say(CreateUserEvent(201, 1))
+
+
+def test_what_is_released_but_used_and_contexts_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "objects_max", 10)
+    r = rig()
+    r.say(CreateUserEvent(50, 1))
+    for n in range(20):
+        r.say(CreateBuffer(100 + n, 1, 64, 1), Fill(200 + n, 3, [50], 100 + n, 0, 64, b"x"))
+        r.say(Release([100 + n]), CreateContext(300 + n, [1], False), Release([300 + n]))
+    r.say(SetUserEvent(50, 0))
+    r.run()
+    assert r.ended()[219] == 0 and set(r.session.contexts) == {1}

@@ -379,7 +379,7 @@ def test_too_many_commands_wait_unless_a_user_event_is_not_set(
     core: ClientCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_core, "commands_in_flight_max", 2)
-    monkeypatch.setattr(client_core, "commands_max", 3)
+    monkeypatch.setattr(client_core, "commands_max", 4)
     events = [core.begin(QUEUE, 1) for _ in range(2)]
     assert not core.may_enqueue
     gate = core.begin_user()

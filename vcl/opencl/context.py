@@ -105,6 +105,8 @@ class Context(Handle):
     def __del__(self) -> None:
         # Not by weakref.finalize, which does nothing any more once Python ends.
         if hasattr(self, "_initial"):
+            if self._initial is not None:
+                self._runtime.release(self._initial)
             self._runtime.release(self._id)
             self._freed = _Freed(self._handle)
 

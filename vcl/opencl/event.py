@@ -233,9 +233,11 @@ def wrote(event: Event, waits: Sequence[int]) -> None:
 def _under_way(context: Context) -> list[int]:
     """The blocking writes that aren't known to have ended."""
     found = []
-    for event in list(context._written):
-        if context._runtime.state(event).status > COMPLETE:
-            found.append(event)
-        else:
+    # What is taken here keeps the events alive while their states are looked at, whatever other
+    # threads do.
+    for event, _ in list(context._written.items()):
+        if context._runtime.has_ended(event):
             context._written.pop(event, None)
+        else:
+            found.append(event)
     return found

@@ -75,7 +75,10 @@ executors_max = 64
 """Sessions that one agent serves at one time."""
 
 waits_max = 16384
-"""Events in one wait list."""
+"""Events in one wait list of a program's."""
+
+waits_added_max = 1024
+"""What a client may add to it: the blocking writes of other threads that are under way."""
 
 objects_max = 65536
 """Contexts, queues, memory objects and programs of a session together."""
