@@ -29,7 +29,8 @@ class Live:
     """A session with its connections.
 
     asked: when each executor was asked for, in seconds. starts: executors asked for so far.
-    backlog: nodes for whose executors there is more than one portion of messages.
+    backlog: nodes for whose executors there is more than one portion of messages. going_on: the
+    shell was told that the session has more to do than one turn's work.
     """
 
     session: Session
@@ -40,6 +41,7 @@ class Live:
     asked: dict[int, float] = field(default_factory=dict)
     starts: int = 0
     backlog: set[int] = field(default_factory=set)
+    going_on: bool = False
 
     def expected(self, knock: Knock) -> tuple[int | None, str]:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""

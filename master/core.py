@@ -27,7 +27,7 @@ from master.effects import (
     Send,
     Wake,
 )
-from master.inputs import Closed, Continue, Due, Input, Judged, Opened, Received, Tick
+from master.inputs import Broken, Closed, Continue, Due, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
 from master.objects import Executor
 from master.sessions import Session
@@ -91,27 +91,47 @@ class MasterCore:
         """
         self._now, self._over = now, over
         for one in inputs:
-            if isinstance(one, Received):
-                self._received(one)
-            elif isinstance(one, Opened):
-                self._opened(one)
-            elif isinstance(one, Closed):
-                self._closed(one)
-            elif isinstance(one, Judged):
-                if one.session in self.sessions:
-                    self._judged(self.sessions[one.session], one)
-            elif isinstance(one, Continue):
-                if one.session in self.sessions:
-                    self._flush(self.sessions[one.session])
-                elif one.session in self._ended:
-                    self._take_apart(one.session)
-            elif isinstance(one, Due):
-                self._due(one)
-            else:
-                assert isinstance(one, Tick)
-                self._tick()
+            number = self._session_of(one)
+            try:
+                self._take(one)
+            except Exception as error:  # see _unexpected
+                self._unexpected(number, error)
+                if isinstance(one, Received | Opened):
+                    self._broken(one.connection, "an unexpected error in vcl-master")
         effects, self._effects = self._effects, []
         return effects
+
+    def _take(self, one: Input) -> None:
+        if isinstance(one, Received):
+            self._received(one)
+        elif isinstance(one, Opened):
+            self._opened(one)
+        elif isinstance(one, Broken):
+            self._broken(one.connection, one.text)
+        elif isinstance(one, Closed):
+            self._closed(one)
+        elif isinstance(one, Judged):
+            if one.session in self.sessions:
+                live = self.sessions[one.session]
+                live.session.judged(one.request, one.judgement)
+                self._flush(live)
+        elif isinstance(one, Continue):
+            if one.session in self.sessions:
+                self._go_on(self.sessions[one.session])
+            elif one.session in self._ended:
+                self._take_apart(one.session)
+        elif isinstance(one, Due):
+            self._due(one)
+        else:
+            assert isinstance(one, Tick)
+            self._tick()
+
+    def _session_of(self, one: Input) -> int | None:
+        if isinstance(one, Opened):
+            return one.knock.session
+        if isinstance(one, Received | Broken | Closed):
+            return self.session_of(one.connection)
+        return None if isinstance(one, Tick) else one.session
 
     # ---- handshakes
 
@@ -213,7 +233,8 @@ class MasterCore:
                 if self.nodes.by_id[node].quarantine.started():
                     self._effects.append(Log(f"node {executor.node_name} is let in again"))
                     self._places_changed()
-                self._send_queued(live, executor)
+                live.backlog.add(node)
+                self._flush(live)
 
     # ---- messages
 
@@ -221,14 +242,6 @@ class MasterCore:
         """The session that a connection belongs to, if it does to one."""
         connected = self._connections.get(connection)
         return None if connected is None else connected.session
-
-    def _judged(self, live: Live, judged: Judged) -> None:
-        try:
-            live.session.judged(judged.request, judged.judgement)
-        except Exception as error:  # see _unexpected
-            self._unexpected(judged.session, error)
-        else:
-            self._flush(live)
 
     def _received(self, received: Received) -> None:
         connected = self._connections.get(received.connection)
@@ -251,11 +264,7 @@ class MasterCore:
             else:
                 raise RemoteProtocolError("control messages on a bulk connection")
         except RemoteProtocolError as error:
-            self.protocol_error(received.connection, str(error))
-        except Exception as error:  # see _unexpected
-            self._unexpected(connected.session, error)
-            if connected.role == "agent":
-                self.protocol_error(received.connection, "an unexpected error in vcl-master")
+            self._broken(received.connection, str(error))
 
     def _unexpected(self, session: int | None, error: Exception) -> None:
         """A mistake of ours: the session in which it happened is half changed, so it ends.
@@ -263,7 +272,10 @@ class MasterCore:
         Others weren't touched, and mustn't suffer from it.
         """
         self._effects.append(Log(f"unexpected error in session {session}: {raised(error)}"))
-        self._end_session(session or 0, "an unexpected error in vcl-master")
+        if session in self._ended:
+            del self._ended[session]  # it can't even be taken apart
+        else:
+            self._end_session(session or 0, "an unexpected error in vcl-master")
 
     def _from_agent(self, connected: Connected, messages: Sequence[Any]) -> None:
         assert connected.node is not None
@@ -278,7 +290,7 @@ class MasterCore:
                     why = plain(message.message, failure_length_max) + also
                     self._executor_lost(live, node.id, why)
 
-    def protocol_error(self, connection: int, text: str) -> None:
+    def _broken(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
         text = plain(text, 500)
         self._effects.append(Close(connection, text))
@@ -286,20 +298,31 @@ class MasterCore:
         self._gone(connection, f"protocol error: {text}")
 
     def _flush(self, live: Live) -> None:
+        """Let the session deal with what it was told, unless it has its next turn to come."""
+        if not live.going_on:
+            self._go_on(live)
+
+    def _go_on(self, live: Live) -> None:
         """Let the session do what it can in this turn, and send what it has to say."""
         try:
-            if live.session.advance(self._over):
-                self._effects.append(GoOn(live.session.number))
+            more = live.session.advance(self._over)
             self._send_all(live)
         except Exception as error:  # see _unexpected
             self._unexpected(live.session.number, error)
             return
+        live.going_on = more or bool(live.backlog)
+        if live.going_on:
+            self._effects.append(GoOn(live.session.number))
         if live.session.culprit is not None:
             source, text = live.session.culprit
             executor = live.executors.get(source)
-            connection = live.control if executor is None else executor.control
-            assert connection is not None
-            self.protocol_error(connection, text)
+            if executor is None:
+                self._broken(live.control, text)
+            elif executor.broke is None:
+                assert executor.control is not None
+                self._broken(executor.control, text)
+            else:
+                self._executor_lost(live, source, f"{text} ({executor.broke})")
 
     def _send_all(self, live: Live) -> None:
         """Send what the session has for its client and executors; ask for executors."""
@@ -331,7 +354,6 @@ class MasterCore:
             del executor.queued[:most]
             if executor.queued:
                 live.backlog.add(executor.node)
-                self._effects.append(GoOn(live.session.number))
 
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
         live.starts += 1
@@ -426,6 +448,9 @@ class MasterCore:
             del self._ended[number]
 
     def _executor_lost(self, live: Live, node: int, reason: str) -> None:
+        # An earlier loss of the same tick may have ended the session, or this executor.
+        if self.sessions.get(live.session.number) is not live or node not in live.executors:
+            return
         executor = live.executors.pop(node)
         live.session.places_changed()
         live.asked.pop(node, None)
@@ -443,11 +468,8 @@ class MasterCore:
         if agent is not None:
             stop = node_messages.StopExecutor(live.session.number)
             self._effects.append(Send(agent.connection, [stop]))
-        try:
-            live.session.executor_lost(node, text)
-            self._flush(live)
-        except Exception as error:  # see _unexpected
-            self._unexpected(live.session.number, error)
+        live.session.executor_lost(node, text)
+        self._flush(live)
 
     def _places_changed(self) -> None:
         for live in self.sessions.values():

@@ -3,9 +3,10 @@
 Owns: the collector's settings. Must not know: what becomes garbage.
 
 A full collection looks at every object of every session: with many commands under way that is
-tens of milliseconds in which nobody is served, and the interpreter decides when. Hardly anything
-of a session is in a cycle before the session ends; so young objects are looked at often and little
-at a time, what was imported never, and all the rest when a session has ended and nobody waits.
+tens of milliseconds in which nobody is served, and the interpreter decides when. Nothing of a
+session or of a connection is left in a cycle when it ends. So young objects are looked at often and
+little at a time, what was imported never, and all the rest now and then when nobody waits, in case
+of an error that refers to itself.
 """
 
 from __future__ import annotations

@@ -59,6 +59,8 @@ class Inbox:
         """(source, message, Released or Ended) that came first."""
         return self.kept.popleft()
 
-    def drop(self, node: int) -> None:
-        """The executor on a node is gone: what it said last isn't of interest any more."""
-        self.kept = deque(entry for entry in self.kept if entry[0] != node)
+    def take_all(self, source: int) -> list[Any]:
+        """What one of them said, in order."""
+        taken = [item for one, item in self.kept if one == source]
+        self.kept = deque(entry for entry in self.kept if entry[0] != source)
+        return taken

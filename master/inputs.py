@@ -32,6 +32,14 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A peer said what no honest peer says, or can't be told what it has to be. text: for both."""
+
+    connection: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A connection is gone. reason: for people."""
 
@@ -69,4 +77,4 @@ class Due:
     start: int
 
 
-Input = Opened | Received | Closed | Judged | Tick | Due | Continue
+Input = Opened | Received | Broken | Closed | Judged | Tick | Due | Continue

@@ -28,7 +28,7 @@ from master.effects import (
     Send,
     Wake,
 )
-from master.inputs import Closed, Continue, Input, Opened, Received, Tick
+from master.inputs import Broken, Closed, Continue, Input, Opened, Received, Tick
 from master.judging import Judging
 from vcl import transport
 from vcl.errors import RemoteProtocolError
@@ -65,8 +65,8 @@ waited_s = 0.0002
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
-quiet_interval_s = 60.0
-"""`on_quiet` is called at least this often, if it is ever quiet."""
+quiet_interval_s = 600.0
+"""`on_quiet` is called this often, if it is quiet then."""
 
 unread_bytes_max = 16 * 2**20
 """What a peer may leave unread before it has shown its token."""
@@ -115,10 +115,9 @@ class MasterServer:
     def __init__(
         self, token: str, agent_token: str, on_quiet: Callable[[], object] = lambda: None
     ) -> None:
-        """on_quiet: called when nobody waits for the loop, soon after sessions ended and now and
-        then."""
+        """on_quiet: called now and then when nobody waits for the loop."""
         self._on_quiet = on_quiet
-        self._sessions_ended, self._was_quiet = False, time.monotonic()
+        self._was_quiet = time.monotonic()
         self._core = MasterCore(token, agent_token, VERSION)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
@@ -132,6 +131,7 @@ class MasterServer:
         self._strangers: dict[int, Connection] = {}
         self._unfinished: set[int] = set()
         self._turns: dict[int, asyncio.Task[None]] = {}
+        self._unsaid: list[Input] = []
         self._timer: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -157,10 +157,12 @@ class MasterServer:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(heartbeat_interval_s)
-            self._feed([Tick()])
-            late = time.monotonic() - self._was_quiet > quiet_interval_s
-            if (self._sessions_ended or late) and not self._turns:
-                self._sessions_ended, self._was_quiet = False, time.monotonic()
+            try:
+                self._feed([Tick()])
+            except Exception:  # a mistake of ours; without this no silence would be noticed again
+                log.exception("unexpected error")
+            if time.monotonic() - self._was_quiet > quiet_interval_s and not self._turns:
+                self._was_quiet = time.monotonic()
                 self._on_quiet()
 
     # ---- connections
@@ -196,7 +198,6 @@ class MasterServer:
             self._feed([Opened(number, knock, connection.peer, secrets.token_hex(16))])
             if number not in self._connections:
                 return
-            connection.unread_bytes_max = unread_trusted_bytes_max
             if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:
@@ -208,7 +209,7 @@ class MasterServer:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
             reason = str(error)
-            self._carry_out_error(number, reason)
+            self._feed([Broken(number, reason)])
             await connection.close(1002, _short(reason))
         finally:
             self._forget(number)
@@ -257,15 +258,14 @@ class MasterServer:
 
     # ---- the core
 
-    def _carry_out_error(self, number: int, text: str) -> None:
-        self._core.protocol_error(number, text)
-        self._feed([])
-
     def _feed(self, inputs: Sequence[Input]) -> None:
         now = time.monotonic()
         end = now + turn_s_max
-        for effect in self._core.handle(inputs, now, lambda: time.monotonic() > end):
-            self._carry_out(effect)
+        while inputs:
+            for effect in self._core.handle(inputs, now, lambda: time.monotonic() > end):
+                self._carry_out(effect)
+            # Only now, as what follows from it comes after the other effects.
+            inputs, self._unsaid = self._unsaid, []
 
     async def _turns_of(self, number: int) -> None:
         """Wait until the session of a connection has dealt with what it was told."""
@@ -275,11 +275,13 @@ class MasterServer:
 
     async def _take_turns(self, session: int) -> None:
         """Let a session go on, in turns between which the others have theirs."""
-        while session in self._unfinished:
-            self._unfinished.discard(session)
-            await asyncio.sleep(0)
-            self._feed([Continue(session)])
-        del self._turns[session]
+        try:
+            while session in self._unfinished:
+                self._unfinished.discard(session)
+                await asyncio.sleep(0)
+                self._feed([Continue(session)])
+        finally:
+            del self._turns[session]
 
     def _carry_out(self, effect: Effect) -> None:
         if isinstance(effect, Send):
@@ -292,13 +294,15 @@ class MasterServer:
                 except ValueError as error:
                     # What one peer made us say to another can't be said: it's the end of that
                     # connection, and of nothing else.
-                    self._carry_out_error(effect.connection, f"can't be sent: {error}")
+                    self._unsaid.append(Broken(effect.connection, f"can't be sent: {error}"))
         elif isinstance(effect, Answer):
             connection = self._connections[effect.connection]
             connection.send_soon(pack_answer(effect.answer))
             if isinstance(effect.answer, Refused):
                 log.warning("refused %s: %s", connection.peer, effect.answer.reason)
                 self._close(effect.connection, effect.answer.code)
+            else:  # before anything else is said to it
+                connection.unread_bytes_max = unread_trusted_bytes_max
         elif isinstance(effect, Bind):
             key = (effect.session, effect.endpoint)
             self._bound[effect.connection] = key
@@ -310,7 +314,6 @@ class MasterServer:
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
             self._judging.forget(effect.session)
-            self._sessions_ended = True
         elif isinstance(effect, Judge):
             self._judging.ask(effect)
         elif isinstance(effect, Close):

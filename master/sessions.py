@@ -11,7 +11,7 @@ mean in detail is in `commands`, `planner`, `launches`, `builds`, `checks` and `
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from master.access.programs import Judgement
@@ -85,29 +85,13 @@ class Session:
         self._unfinished = 0  # commands, user events among them
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
+        self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
         self._planner = Planner(self.ledger, self.buffers, places, why_none)
         self._launches = LaunchPlanner(self._planner, self.programs)
         self._builds = Builds(self.ledger, places, why_none)
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            session.CreateContext: self._create_context,
-            session.CreateQueue: self._create_queue,
-            session.CreateBuffer: self._create_buffer,
-            session.BuildProgram: self._build_program,
-            session.CreateUserEvent: self._create_user_event,
-            session.SetUserEvent: self._set_user_event,
-            Released: self._release,
-            session.AskReport: self._ask_report,
-            session.Launch: self._enqueue_launch,
-            session.Write: self._enqueue_write,
-            session.Read: self._enqueue,
-            session.Copy: self._enqueue,
-            session.CopyRect: self._enqueue_rect,
-            session.Fill: self._enqueue_fill,
-            session.Marker: self._enqueue,
-        }
 
     def places_changed(self) -> None:
         """A node came or went."""
@@ -310,6 +294,7 @@ class Session:
         Answers whether there is more. Nothing else may be called afterwards.
         """
         graph, ledger = self.graph, self.ledger
+        self._losses.clear()
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
         tables: tuple[dict[int, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
@@ -344,7 +329,12 @@ class Session:
         graph = self.graph
         more = self.culprit is None
         while more:
-            if graph.unsettled:
+            if self._losses:
+                # First, as it changes where everything is.
+                node, loss = next(iter(self._losses.items()))
+                if next(loss, True):
+                    del self._losses[node]
+            elif graph.unsettled:
                 graph.settle()
             elif self._inbox:
                 self._carry_out(*self._inbox.take())
@@ -354,13 +344,15 @@ class Session:
                 more = False
             if over() or self.culprit is not None:
                 break
+        for node in self._losses:
+            self.ledger.for_nodes.pop(node, None)  # what another has to tell one that is lost, too
         self._tell_completed()
         return more and self.culprit is None
 
     def _carry_out(self, source: int, item: Any) -> None:
         try:
             if source == CLIENT:
-                self._handlers[type(item)](item)
+                _HANDLERS[type(item)](self, item)
             else:
                 self._from_executor(source, item)
         except RemoteProtocolError as error:
@@ -559,30 +551,63 @@ class Session:
         """This session's executor on a node is gone with all that it held.
 
         The node itself may still be there: a later command gets a new executor, in whose life
-        nothing of the old one exists.
+        nothing of the old one exists. `advance` does what that takes.
         """
-        self._inbox.drop(node)
         if self.culprit is not None and self.culprit[0] == node:
             self.culprit = None
-        for buffer in self.buffers.values():
+            self._inbox.take_all(node)
+        self._losses[node] = self._lose(node, reason)
+
+    def _lose(self, node: int, reason: str) -> Iterator[None]:
+        for item in self._inbox.take_all(node):  # what it had said before still holds
+            try:
+                self._from_executor(node, item)
+            except RemoteProtocolError:
+                break  # and costs it nothing any more
+            yield None
+        for buffer in list(self.buffers.values()):
             for device in [d for d, n in buffer.nodes.items() if n == node]:
                 del buffer.touched[device]
                 del buffer.nodes[device]
                 buffer.gapless.discard(device)
                 buffer.drop_holder(device, 0, buffer.size, lambda _: True, reason)
+            yield None
         for number, operation in list(self.ledger.live.items()):
             if operation.node == node:
                 self._operation_done(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
-        for number, transfer in self.ledger.transfers.items():
+                yield None
+        for number, transfer in list(self.ledger.transfers.items()):
             if transfer.sender_node == node:
                 # All was handed to a connection, but perhaps it never left the node.
                 self._sender_gone(number, reason)
+                yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self.ledger.renew_endpoint(node)
-        self.ledger.for_nodes.pop(node, None)  # what one of them has to tell another, too
-        for program in self.programs.values():
+        for program in list(self.programs.values()):
             program.nodes.discard(node)
+            yield None
         self._builds.node_lost(node, reason)
+        self.ledger.for_nodes.pop(node, None)
+
+
+# Not of each session: bound methods would refer to it, and be a cycle.
+_HANDLERS: dict[type, Callable[[Session, Any], None]] = {
+    session.CreateContext: Session._create_context,
+    session.CreateQueue: Session._create_queue,
+    session.CreateBuffer: Session._create_buffer,
+    session.BuildProgram: Session._build_program,
+    session.CreateUserEvent: Session._create_user_event,
+    session.SetUserEvent: Session._set_user_event,
+    Released: Session._release,
+    session.AskReport: Session._ask_report,
+    session.Launch: Session._enqueue_launch,
+    session.Write: Session._enqueue_write,
+    session.Read: Session._enqueue,
+    session.Copy: Session._enqueue,
+    session.CopyRect: Session._enqueue_rect,
+    session.Fill: Session._enqueue_fill,
+    session.Marker: Session._enqueue,
+}
 
 
 def _take_back(gives: Gives, text: str) -> None:

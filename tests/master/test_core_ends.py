@@ -6,9 +6,12 @@ import pytest
 
 from master.core import executor_ended_wait_s
 from master.effects import Log, Wake
+from master.inputs import Closed, Received
+from master.sessions import Session
 from tests.master.rigs import MasterRig
 from tests.master.test_core import begin, events, fill
 from vcl.errors import DEVICE_NOT_AVAILABLE
+from vcl.wire import codec
 from vcl.wire.limits import executor_start_timeout_s
 from vcl.wire.messages import node, part, session
 
@@ -97,6 +100,46 @@ def test_a_node_is_lost_while_it_is_waited_for() -> None:
     m.close(control, "the link broke")
     m.close(agent, "power failed")
     assert set(m.closed()) == {bulk} and "power failed" in events(m, client)[0][4]
+
+
+def test_who_lied_and_then_hung_up_is_gone_at_once() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    m.say(client, fill(20))
+    control, bulk = m.join(m.asked(agent))
+    m.feed(
+        Closed(bulk, "the link broke"),
+        Received(control, [list(codec.pack(part.Done([[999, 0, 1, 2, None, None]])))]),
+    )
+    ((event, status, _, _, text),) = events(m, client)
+    assert (event, status) == (20, DEVICE_NOT_AVAILABLE)
+    assert "999 isn't under way" in text and "the link broke" in text
+    m.say(client, fill(21))
+    m.asked(agent)
+
+
+def test_a_session_with_several_executors_late_ends_at_the_first_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    m = MasterRig()
+    agents = [m.agent("a"), m.agent("b")]
+    client = begin(m, (1, 2))
+    for number in (1, 2):
+        queue, buffer = 2 + number, 10 + number
+        m.say(
+            client,
+            session.CreateQueue(queue, 1, number, 0),
+            session.CreateBuffer(buffer, 1, 64, 1),
+            session.Fill(20 + number, queue, [], buffer, 0, 64, b"x"),
+        )
+    monkeypatch.setattr(Session, "_lose", lambda *_: (1 / 0 for _ in [None]))
+    for now in (0.0, executor_start_timeout_s / 2, executor_start_timeout_s + 1):
+        for agent in agents:
+            m.say(agent)
+        m.core._ticked = None  # not late
+        m.tick(now)
+    assert client in m.closed() and not m.core.sessions
+    assert len([text for text in logs(m) if "ZeroDivisionError" in text]) == 1
 
 
 # Executors that never start

@@ -6,7 +6,8 @@ Long because each way to misuse a connection has its case here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -191,6 +192,26 @@ async def test_a_command_goes_to_an_executor_and_its_end_comes_back(cluster: Clu
     assert isinstance(allocate, part.Allocate) and isinstance(operation, part.FillRegion)
     executor.send([part.Done([[operation.operation, 0, 5, 6, None, None]])])
     assert await client.receive() == [session.EventsDone([[20, 0, 5, 6, None]])]
+
+
+async def test_whatever_waits_for_an_executor_finds_it_trusted(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+    send = ControlLink.send
+
+    def noted(link: ControlLink, messages: Sequence[Any]) -> None:
+        limits.append(link.connection.unread_bytes_max)
+        send(link, messages)
+
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    client.send([fill(20)])
+    (start,) = await agent.receive()
+    monkeypatch.setattr(ControlLink, "send", noted)
+    executor, _ = await cluster.join(start)
+    await executor.receive()
+    assert set(limits) == {subject.unread_trusted_bytes_max}
 
 
 async def test_a_build_is_answered_with_the_guards_verdict(cluster: Cluster) -> None:
@@ -415,24 +436,54 @@ async def test_what_can_not_be_sent_ends_its_connection_only(
     first.session.ledger.for_client.append(session.Push(2**64, 0, 0, 0, 0))
     one.send([session.CreateUserEvent(20, 1)])
     assert "can't be sent" in (await closed(one.connection)).reason
+    assert 1 not in cluster.server._core.sessions
     other.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
     assert [e[0] for e in (await other.receive())[0].events] == [20]
 
 
-@pytest.mark.parametrize("ends", [True, False])
-async def test_a_quiet_moment(monkeypatch: pytest.MonkeyPatch, ends: bool) -> None:
+async def test_a_quiet_moment(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "heartbeat_interval_s", 0.01)
-    monkeypatch.setattr(subject, "quiet_interval_s", 1000.0 if ends else 0.0)
+    monkeypatch.setattr(subject, "quiet_interval_s", 0.0)
     quiet = asyncio.Event()
     server = MasterServer(TOKEN, AGENT_TOKEN, quiet.set)
-    async with asyncio.timeout(TIMEOUT_S):
-        host, port = await server.start("127.0.0.1", 0)
-        hello = Hello(software="9", role="client", token=TOKEN)
-        connection, _ = await dial(f"ws://{host}:{port}", hello)
-        if ends:
-            await asyncio.sleep(0.05)
-            assert not quiet.is_set()
-            await connection.close()
-        await quiet.wait()
-        await connection.close()
-        await server.close()
+    await server.start("127.0.0.1", 0)
+    await quiet.wait()
+    quiet.clear()
+    turns = asyncio.create_task(asyncio.sleep(TIMEOUT_S))
+    server._turns[1] = turns
+    tick, ticks = server._core._tick, asyncio.Semaphore(0)
+    monkeypatch.setattr(server._core, "_tick", lambda: (tick(), ticks.release()))
+    for _ in range(3):
+        await ticks.acquire()
+    assert not quiet.is_set(), "somebody has turns to come"
+    turns.cancel()
+    del server._turns[1]
+    await quiet.wait()
+    await server.close()
+
+
+async def test_connections_and_sessions_leave_nothing_in_reference_cycles(
+    cluster: Cluster,
+) -> None:
+    async def come_and_go() -> None:
+        client, bulk, _ = await cluster.client()
+        client.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
+        await client.receive()
+        await client.connection.close()
+        await closed(bulk.connection)
+        cluster.opened.clear()
+
+    await come_and_go()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await come_and_go()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        ours = [o for o in gc.garbage if type(o).__module__.startswith(("master", "vcl"))]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not ours

@@ -5,6 +5,8 @@ Long because a session has many kinds of objects and ends.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -437,7 +439,7 @@ def test_a_session_that_has_ended_is_let_go_in_turns() -> None:
         turns += 1
     assert turns > 30
     left = [name for name, value in vars(r.session).items() if type(value) is dict and value]
-    assert left == ["_handlers"] and not r.session.ledger.live and not r.session.graph.ready
+    assert not left and not r.session.ledger.live and not r.session.graph.ready
 
 
 def test_events_of_failed_commands_that_are_held_are_not_under_way(
@@ -465,3 +467,49 @@ def test_what_is_released_but_used_and_contexts_do_not_count(
     r.say(SetUserEvent(50, 0))
     r.run()
     assert r.ended()[219] == 0 and set(r.session.contexts) == {1}
+
+
+def test_the_loss_of_an_executor_takes_turns_and_goes_before_all_else() -> None:
+    r = rig()
+    r.say(*(CreateBuffer(100 + n, 1, 64, 1) for n in range(30)))
+    r.say(*(Fill(200 + n, 3, [], 100 + n, 0, 64, b"x") for n in range(30)))
+    done = r.said(part.FillRegion, 1)[0]
+    r.session.from_client([Fill(300, 3, [], 100, 0, 64, b"x"), Marker(301, 3, [], True)])
+    r.session.from_executor(1, [part.Done([[done.operation, 0, 1, 2, None, None]])])
+    r.session.executor_lost(1, "n1 is gone")
+    turns = 0
+    while r.session.advance(lambda: True) and r.session._losses:
+        turns += 1
+        assert r.session._inbox and 1 not in r.session.ledger.for_nodes
+    assert turns > 60, "buffers and operations, one each"
+    r._take()
+    ended = r.ended()
+    assert ended[200] == 0, "what it had said before holds"
+    assert all(ended[201 + n] == DEVICE_NOT_AVAILABLE for n in range(29))
+    assert [type(m) for m in r.nodes[1]][-2:] == [part.Allocate, part.FillRegion]
+
+
+def test_last_words_that_are_wrong_cost_an_executor_that_is_gone_nothing() -> None:
+    r = rig()
+    r.say(fill(20))
+    r.session.from_executor(1, [part.Done([[999, 0, 1, 2, None, None]])])
+    r.lose(1)
+    assert r.ended() == {20: DEVICE_NOT_AVAILABLE}
+
+
+def test_a_session_is_in_no_reference_cycle() -> None:
+    gc.disable()
+    try:
+        r = rig()
+        r.build(12, kernel("add", (GLOBAL, "float*")))
+        r.say(fill(20), fill(21), CreateUserEvent(50, 1), fill(51, waits=(50,)))
+        r.say(Launch(52, 2, [], 12, "add", [0], [16], None, [[1, 10, 0, 64]]))
+        r.lose(1)
+        r.session.executor_lost(2, "n2 is gone")
+        while r.session.take_apart(lambda: False):
+            pass
+        gone = [weakref.ref(one) for one in (r.session, r.session.graph, r.session._planner)]
+        del r.session  # it refers to the rig, which finds its places
+        assert [one() for one in gone] == [None] * 3
+    finally:
+        gc.enable()

@@ -27,7 +27,7 @@ from master.effects import (
     Send,
     Wake,
 )
-from master.inputs import Closed, Continue, Judged, Opened, Received, Tick
+from master.inputs import Broken, Closed, Continue, Judged, Opened, Received, Tick
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
@@ -194,8 +194,7 @@ class MasterShell:
         try:
             deliver(number, data)
         except RemoteProtocolError as error:
-            self.core.protocol_error(number, str(error))
-            self._feed()
+            self._feed(Broken(number, str(error)))
 
     def _control(self, number: int, data: bytes) -> None:
         numbering = self._numberings[number]
