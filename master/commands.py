@@ -31,7 +31,7 @@ class Command:
     operations: of its own that are not done. status: 0 or the first failure. by_program: it isn't
     carried out because the program failed a user event. skipped: parts that a driver refused,
     having changed nothing. released: the client holds its event no longer. record: the planner's,
-    for the launch report.
+    for the launch report. bytes_brought: for it, so far.
     """
 
     event: int
@@ -48,6 +48,7 @@ class Command:
     end: int = 0
     by_program: bool = False
     skipped: int = 0
+    bytes_brought: int = 0
     released: bool = False
     record: Any = None
     queue: Any = None

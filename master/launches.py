@@ -190,7 +190,7 @@ class LaunchPlanner:
         program.note_operation(operation.id, live)
         for use in uses:
             if use.may_write:
-                use.buffer.note_writer(place.device, use.start, use.end, operation.id)
+                use.buffer.note_writer(place.device, use.start, use.end, operation.id, live)
             else:
                 use.buffer.note_reader(
                     place.device, use.start, use.end, operation.id, live
@@ -210,11 +210,10 @@ class LaunchPlanner:
             self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
 
     def _bring_all(self, command: Command, uses: Sequence[Use], place: Place) -> None:
-        record: LaunchRecord = command.record
         for use in uses:
-            record.bytes_moved += self._planner.bring(
-                command, use.buffer, use.start, use.end, place
-            )
+            self._planner.bring(command, use.buffer, use.start, use.end, place)
+        record: LaunchRecord = command.record
+        record.bytes_moved = command.bytes_brought
 
     def _run_whole(
         self,
@@ -225,6 +224,9 @@ class LaunchPlanner:
         place: Place,
     ) -> None:
         self._bring_all(command, uses, place)
+        for use in uses:
+            if use.may_write:
+                self._planner.gather(use.buffer, place)
         operation = self._run(command, message, ndrange, uses, place, (), 0)
         for use in uses:
             if use.may_write:

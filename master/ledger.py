@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.commands import Command
-from master.residency import Buffer
+from master.residency import SETTLED, Buffer
 from vcl.errors import RemoteProtocolError
 from vcl.wire.messages import session
 
@@ -49,7 +49,7 @@ class Operation:
     id: int
     node: int
     command: Command | None
-    gives: tuple[Gives, ...] = ()
+    gives: list[Gives] = field(default_factory=list)
     transfer: int = 0
     receives: list[int] = field(default_factory=list)
     main: bool = False
@@ -91,7 +91,7 @@ class Ledger:
         self._last_endpoint = SECOND_LIVES
         self._last_operation = 0
         self._last_transfer = 0
-        self._last_version = 0
+        self._last_version = SETTLED
 
     def endpoint(self, node: int) -> int:
         """The number by which bulk finds the executor on a node: at first the node's own."""
@@ -126,12 +126,22 @@ class Ledger:
         self._staged[staging] = size
         self.staged_bytes += size
 
+    def refuse_staging(self, staging: int) -> None:
+        """The Write that names this copy wasn't planned: if nothing refers to it, nothing will."""
+        if self._staged.get(staging) == 0:
+            self.drop_stagings([staging])
+
     def drop_stagings(self, stagings: list[int]) -> None:
         """Tell the client that these copies are needed no longer."""
         for first in range(0, len(stagings), stagings_max):
             self.for_client.append(session.DropStaging(stagings[first : first + stagings_max]))
         for staging in stagings:
             self.staged_bytes -= self._staged.pop(staging, 0)
+
+    def gives(self, operation: Operation, gives: Gives) -> None:
+        """Note what an operation under way will have proved."""
+        operation.gives.append(gives)
+        gives.buffer.giving(gives.version)
 
     def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
         """A new operation on a node; the caller sends the message that describes it."""

@@ -26,6 +26,10 @@ class PlanFailed(Exception):
         self.message = message
 
 
+class PlanPaused(Exception):
+    """A command has much to bring: some of it is planned, the rest is when it is planned again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A device that a session may use now.

@@ -1,7 +1,9 @@
 """From a command to operations on nodes: where it runs, what has to be brought there.
 
 Owns: the choice of devices, and the translation of every command but launches split in parts
-(`parts`). Must not know: connections, the order of commands, or how operations are carried out.
+(`launches`). Must not know: connections, the order of commands, or how operations are carried out.
+
+Long because each kind of command, and each way for bytes to get somewhere, has its translation here.
 """
 
 from __future__ import annotations
@@ -13,19 +15,20 @@ from master.checks import regions
 from master.commands import Command
 from master.ledger import Gives, Ledger
 from master.objects import Queue
-from master.places import NONE_CONNECTED, Candidates, Place, PlanFailed
-from master.residency import UNTOUCHED, Buffer, Contents
+from master.places import NONE_CONNECTED, Candidates, Place, PlanFailed, PlanPaused
+from master.residency import SETTLED, UNTOUCHED, Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import part, session
 
-segments_max = 64
-"""Segments of a buffer past which a write is moved at once, at its own expense, and not at that of
-the command that needs the buffer whole."""
+brought_max = 64
+"""Pieces that are brought somewhere in one go."""
 
 LOST = "bytes it needs were lost: "
+
+
 def lost(contents: Contents) -> str:
     """Why contents are lost; the first cause, however many commands it has passed through."""
     assert contents.lost is not None
@@ -50,6 +53,7 @@ class Planner:
         self.buffers = buffers
         self.places = places
         self._candidates: dict[int, Candidates] = {}
+        self._room = 0
         self._why_none = why_none
 
     # ---- choice of a device
@@ -83,58 +87,72 @@ class Planner:
             buffer.nodes[place.device] = place.node
             self._tell(place, part.Allocate(place.device, buffer.id, buffer.size, buffer.shared))
 
-    def bring(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> int:
-        """Plan that the device holds the current contents of a region; answers bytes moved.
+    def begin(self) -> None:
+        """The next command is about to be planned."""
+        self._room = brought_max
 
-        Whoever uses the region afterwards finds the operations to wait for in `touched`.
+    def bring(
+        self,
+        command: Command | None,
+        buffer: Buffer,
+        start: int,
+        end: int,
+        place: Place,
+    ) -> None:
+        """Plan that the device holds the current contents of a region.
+
+        Whoever uses the region afterwards finds the operations to wait for in `touched`. command:
+        that needs it; if none does, lost bytes are left out. Raises PlanPaused if that is too much
+        for one go; PlanFailed if the command needs lost bytes.
         """
         self.ensure_memory(buffer, place)
         if buffer.held.get(place.device) == buffer.size:
-            return 0  # the usual case, told without looking at each segment
-        moved = 0
+            return  # the usual case, told without looking at each segment
         for low, high, contents in list(buffer.contents.segments(start, end)):
             if place.device in contents.holders:
                 continue
             if contents.lost is not None:
-                raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
+                if command is not None:
+                    raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
+                continue
+            if not self._room:
+                raise PlanPaused
+            self._room -= 1
             if contents.version == 0:
                 self._zero(command, buffer, low, high, place)
                 continue
             self._receive(command, buffer, low, high, place, contents)
-            moved += high - low
-        return moved
+            if command is not None:
+                command.bytes_brought += high - low
 
-    def _fill_gaps(self, command: Command, buffer: Buffer, place: Place) -> None:
-        """Of a buffer in many pieces a device gets the zeros of what was never written at once.
+    def gather(self, buffer: Buffer, place: Place) -> None:
+        """Whoever cuts a buffer that is in very many pieces has them brought together first.
 
-        Else the command that needs the buffer whole would have to fill each gap by itself.
+        Else who needs the buffer whole would have to bring them all. Raises PlanPaused.
         """
-        if len(buffer.contents) <= segments_max or place.device in buffer.gapless:
-            return
-        buffer.gapless.add(place.device)
-        self.ensure_memory(buffer, place)
-        for low, high, contents in list(buffer.contents.segments(0, buffer.size)):
-            if contents.version == 0 and place.device not in contents.holders:
-                self._zero(command, buffer, low, high, place)
+        if buffer.is_cut_up:
+            self.bring(None, buffer, 0, buffer.size, place)
 
-    def _zero(self, command: Command, buffer: Buffer, start: int, end: int, place: Place) -> None:
+    def _zero(
+        self, command: Command | None, buffer: Buffer, start: int, end: int, place: Place
+    ) -> None:
         """Never written: a read must give the same on every device, so all begin with zeros."""
         live = self.ledger.live.keys()
         waits = buffer.writing(place.device, start, end, live)
-        gives = Gives(buffer, place.device, start, end, 0)
-        operation = self.ledger.begin(place.node, command, gives=(gives,))
+        operation = self.ledger.begin(place.node, command)
+        self.ledger.gives(operation, Gives(buffer, place.device, start, end, 0))
         self._tell(
             place,
             part.FillRegion(
                 operation.id, sorted(waits), place.device, buffer.id, start, end - start, b"\0"
             ),
         )
-        buffer.note_writer(place.device, start, end, operation.id)
+        buffer.note_writer(place.device, start, end, operation.id, live)
         buffer.add_holder(place.device, start, end)
 
     def _receive(
         self,
-        command: Command,
+        command: Command | None,
         buffer: Buffer,
         start: int,
         end: int,
@@ -143,8 +161,12 @@ class Planner:
     ) -> None:
         live = self.ledger.live.keys()
         waits = buffer.writing(place.device, start, end, live)
-        gives = Gives(buffer, place.device, start, end, contents.version)
-        operation = self.ledger.begin(place.node, command, gives=(gives,))
+        version = contents.version
+        if version == SETTLED:
+            version = self.ledger.new_version()
+            buffer.unsettle(start, end, version)
+        operation = self.ledger.begin(place.node, command)
+        self.ledger.gives(operation, Gives(buffer, place.device, start, end, version))
         transfer = self.ledger.new_transfer(operation.id, place.node)
         receiver = self.ledger.endpoint(place.node)
         size = end - start
@@ -175,12 +197,12 @@ class Planner:
                 endpoint,
             ),
         )
-        buffer.note_writer(place.device, start, end, operation.id)
+        buffer.note_writer(place.device, start, end, operation.id, live)
         buffer.add_holder(place.device, start, end)
 
     def send(
         self,
-        command: Command,
+        command: Command | None,
         buffer: Buffer,
         start: int,
         end: int,
@@ -214,9 +236,10 @@ class Planner:
     ) -> None:
         """An operation writes a new version of a region on a device, which alone holds it."""
         version = self.ledger.new_version()
-        record = self.ledger.live[operation]
-        record.gives += (Gives(buffer, device, start, end, version, makes=True),)
-        buffer.note_writer(device, start, end, operation)
+        live = self.ledger.live
+        gives = Gives(buffer, device, start, end, version, makes=True)
+        self.ledger.gives(live[operation], gives)
+        buffer.note_writer(device, start, end, operation, live.keys())
         buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
     def _tell(self, place: Place, message: Any) -> None:
@@ -225,10 +248,16 @@ class Planner:
     # ---- commands
 
     def plan(self, command: Command) -> None:
-        """Plan any command but a launch; raises PlanFailed, having planned nothing that matters."""
+        """Plan any command but a launch.
+
+        Raises PlanFailed, having planned nothing that matters, or PlanPaused.
+        """
         message = command.message
         if isinstance(message, session.Write):
             buffer = self.buffers[message.buffer]
+            if is_cut_up := buffer.is_cut_up:
+                place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
+                self.gather(buffer, place)
             contents = Contents(
                 self.ledger.new_version(), staging=(message.staging, message.offset)
             )
@@ -236,11 +265,11 @@ class Planner:
             buffer.supersede(message.offset, end, contents)
             self.ledger.note_staging(message.staging, message.size)
             crowded = self.ledger.staged_bytes > staging_bytes_max // 2
-            if crowded or len(buffer.contents) > segments_max:
+            if crowded or is_cut_up:
                 # The client will soon have to wait, or a command will have many pieces to gather:
                 # hand it on before somebody asks for it.
                 place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
-                self._fill_gaps(command, buffer, place)
+                self._room += 1
                 self.bring(command, buffer, message.offset, end, place)
         elif isinstance(message, session.Read):
             self._read(command, message)
@@ -271,7 +300,12 @@ class Planner:
             if contents.lost is not None:
                 raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
         # Prefer one holder for neighbouring segments: fewer and longer transfers.
-        for start, stop, contents in _joined(segments):
+        joined = _joined(segments)
+        if sum(contents.staging is None for _, _, contents in joined) > brought_max:
+            place = self.nearest(command.queue, [(buffer, message.offset, end)])
+            self.bring(command, buffer, message.offset, end, place)
+            joined = [(message.offset, end, Contents(SETTLED, frozenset((place.device,))))]
+        for start, stop, contents in joined:
             at, size = start - message.offset, stop - start
             sources = self.places(sorted(contents.holders))
             transfer = endpoint = staging = source_offset = 0
@@ -297,7 +331,7 @@ class Planner:
             ],
         )
         self.bring(command, source, message.source_offset, source_end, place)
-        self._fill_gaps(command, destination, place)
+        self.gather(destination, place)
         self.ensure_memory(destination, place)
         live = self.ledger.live.keys()
         waits = source.reading(place.device, message.source_offset, source_end, live)
@@ -331,6 +365,7 @@ class Planner:
         place = self.nearest(command.queue, [(source, start, end), (destination, first, last)])
         self.bring(command, source, start, end, place)
         self.bring(command, destination, first, last, place)
+        self.gather(destination, place)
         live = self.ledger.live.keys()
         waits = source.reading(place.device, start, end, live)
         waits |= destination.writing(place.device, first, last, live)
@@ -343,7 +378,7 @@ class Planner:
         buffer = self.buffers[message.buffer]
         end = message.offset + message.size
         place = self.nearest(command.queue, [(buffer, 0, buffer.size)])
-        self._fill_gaps(command, buffer, place)
+        self.gather(buffer, place)
         self.ensure_memory(buffer, place)
         live = self.ledger.live.keys()
         waits = buffer.writing(place.device, message.offset, end, live)

@@ -11,7 +11,7 @@ memory is current or stale. Both describe the state after everything planned so 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
@@ -21,14 +21,23 @@ NONE: frozenset[int] = frozenset()
 
 readers_max = 64
 
+pieces_max = 256
+"""Pieces of a buffer past which commands that cut it gather it, too: else the command that needs it
+whole would have them all to gather."""
+
+SETTLED = 1
+"""The version of what no operation under way gives: whole regions share it, and so are one piece.
+Real versions are greater."""
+
 MEM_USE_HOST_PTR = 1 << 3
 
 
 class Contents(NamedTuple):
     """The current version of a range.
 
-    version: 0 for never written (zeros). holders: devices that will hold it. staging: the
-    client's copy as (staging id, buffer offset of its first byte). lost: why no holder is left.
+    version: 0 for never written (zeros), SETTLED or its own. holders: devices that will hold it.
+    staging: the client's copy as (staging id, buffer offset of its first byte). lost: why no holder
+    is left.
     """
 
     version: int
@@ -75,8 +84,9 @@ class Buffer:
         self._staged: dict[int, int] = {}  # by staging copy: bytes of contents that are in it
         self._emptied: set[int] = set()  # of these, the ones that may have none left
         self._unneeded: list[int] = []
-        self.gapless: set[int] = set()
-        """Devices that hold zeros wherever the buffer was never written."""
+        self._given: Counter[int] = Counter()  # by version: operations under way that give it
+        self._settle_at = pieces_max
+        self._forget_at: dict[int, int] = {}
         self.users = 0
         """Commands that refer to the buffer and aren't planned yet."""
         self.released = False
@@ -123,11 +133,63 @@ class Buffer:
                 return Touched(writer, alone) if writer else after_all
             return Touched(writer, (old.readers & live) | alone)
 
+        self._forget_done(device, live)
         self.touched[device].update(start, end, change)
 
-    def note_writer(self, device: int, start: int, end: int, operation: int) -> None:
+    def note_writer(
+        self, device: int, start: int, end: int, operation: int, live: Set[int]
+    ) -> None:
         """An operation was planned that writes the device's range, after all that touch it."""
+        self._forget_done(device, live)
         self.touched[device].assign(start, end, Touched(operation))
+
+    def _forget_done(self, device: int, live: Set[int]) -> None:
+        """Once there are twice as many pieces as were left the last time, look at each.
+
+        So there are never many more than operations under way make, at a cost that each command
+        has a constant share in.
+        """
+        memory = self.touched[device]
+        if len(memory) > self._forget_at.get(device, pieces_max):
+
+            def change(old: Touched) -> Touched:
+                writer = old.writer if old.writer in live else 0
+                return Touched(writer, old.readers & live) if writer or old.readers else UNTOUCHED
+
+            memory.update(0, self.size, change)
+            self._forget_at[device] = max(pieces_max, 2 * len(memory))
+
+    # ---- contents
+
+    def giving(self, version: int) -> None:
+        """An operation was planned that makes this version, or brings it somewhere."""
+        self._given[version] += 1
+
+    def gave(self, version: int) -> None:
+        """That operation ended, and what follows from that was noted."""
+        self._given[version] -= 1
+        if not self._given[version]:
+            del self._given[version]
+
+    @property
+    def is_cut_up(self) -> bool:
+        """Whether it is in more pieces than operations under way can account for."""
+        if len(self.contents) > self._settle_at:
+
+            def change(old: Contents) -> Contents:
+                under_way = old.version in self._given or old.staging is not None
+                if under_way or not old.holders or old.version == SETTLED:
+                    return old
+                # Zeros, too, once a device has them: they are between what was written.
+                return Contents(SETTLED, old.holders)
+
+            self.contents.update(0, self.size, change)  # changes nothing that is counted
+            self._settle_at = max(pieces_max, 2 * len(self.contents))
+        return len(self.contents) > pieces_max
+
+    def unsettle(self, start: int, end: int, version: int) -> None:
+        """Settled bytes of one piece are about to travel: they get a version of their own."""
+        self._change(start, end, lambda c: c._replace(version=version))
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""

@@ -29,7 +29,7 @@ from master.inbox import CLIENT, Ended, Inbox, Released
 from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
-from master.places import NONE_CONNECTED, Place, PlanFailed
+from master.places import NONE_CONNECTED, Place, PlanFailed, PlanPaused
 from master.planner import Planner
 from master.reports import LaunchRecord, as_message, note
 from master.residency import Buffer, Contents
@@ -339,7 +339,7 @@ class Session:
             elif self._inbox:
                 self._carry_out(*self._inbox.take())
             elif graph.ready and len(self.ledger.live) < operations_max:
-                self._plan(graph.ready.popleft())
+                self._plan(graph.ready[0])
             else:
                 more = False
             if over() or self.culprit is not None:
@@ -360,15 +360,13 @@ class Session:
 
     def _plan(self, command: Command) -> None:
         m = command.message
-        buffers = [self.buffers[number] for number, _, _ in regions(m)]
         failed = [w for w in command.waits if w.status < 0]
         if failed:
             # Now, not when it is complete: what waits for this command may be planned before.
             command.fail_by(failed[0])
             command.by_program = all(w.by_program for w in failed)
-            if isinstance(m, session.Write):
-                self.ledger.drop_stagings([m.staging])
-        else:
+        elif command.status == 0:  # else something that was brought for it failed already
+            self._planner.begin()
             try:
                 if isinstance(m, session.Launch):
                     self._launches.plan(command)
@@ -376,9 +374,14 @@ class Session:
                     self._planner.plan(command)
             except PlanFailed as error:
                 command.fail(error.code, error.message)
+            except PlanPaused:
+                return  # it is the first that is ready, still
+        self.graph.ready.popleft()
+        if isinstance(m, session.Write):
+            self.ledger.refuse_staging(m.staging)
         if command.status < 0 and not command.by_program:
             self._lose_results(command)
-        for buffer in buffers:
+        for buffer in [self.buffers[number] for number, _, _ in regions(m)]:
             buffer.users -= 1
             self._drop_stagings(buffer)
             self._free_buffer(buffer)
@@ -490,6 +493,7 @@ class Session:
                     gives.device, gives.start, gives.end, gives.version
                 )
             self._drop_stagings(gives.buffer)
+            gives.buffer.gave(gives.version)
         for transfer in operation.receives:
             self._receiver_done(transfer, operation, status, str(text))
         if operation.transfer:
@@ -569,7 +573,6 @@ class Session:
             for device in [d for d, n in buffer.nodes.items() if n == node]:
                 del buffer.touched[device]
                 del buffer.nodes[device]
-                buffer.gapless.discard(device)
                 buffer.drop_holder(device, 0, buffer.size, lambda _: True, reason)
             yield None
         for number, operation in list(self.ledger.live.items()):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from master import planner, residency
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from tests.master.work import lines
+from vcl.wire.messages import part
 from vcl.wire.messages.session import (
     Copy,
     CreateBuffer,
@@ -15,6 +17,7 @@ from vcl.wire.messages.session import (
     Fill,
     Launch,
     Marker,
+    Pull,
     Read,
     Release,
     Write,
@@ -137,3 +140,46 @@ def test_a_command_over_a_buffer_in_many_pieces_fills_no_gaps() -> None:
     assert len(r.session.ledger.live) <= before + 64 + 1, "what was written before the first gap"
     r.run()
     assert set(r.ended().values()) == {0}
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_buffer_in_many_pieces_is_gathered_by_who_cuts_it(devices: int) -> None:
+    """In turns, so that no command has more than a few pieces to bring, and all are soon one."""
+    r = rig()
+    r.say(CreateQueue(5, 1, 2, 0))
+    queues = [3, 5][:devices]
+    for event in range(1000, 1000 + 6 * N):
+        offset = 4 * (event - 1000)
+        r.say(Fill(event, queues[event % devices], [], 10, offset, 1, b"x"))
+        if event % 50 == 0:
+            r.run()
+    r.run()
+    r.clear()
+    r.session.from_client([Copy(9000, 3, [], 10, 11, 0, 0, SIZE)])
+    most, turns = 0, 1
+    while r.session.advance(lambda: True):
+        turns += 1
+        most = max(most, len(r.session.ledger.live))
+    assert most <= 2 * planner.brought_max + 2 and turns < 20
+    r.run()
+    assert set(r.ended().values()) == {0}
+    assert len(r.session.buffers[10].contents) < 3 * residency.pieces_max
+    assert all(len(m) < 3 * residency.pieces_max for m in r.session.buffers[10].touched.values())
+
+
+def test_a_read_of_many_pieces_brings_them_together_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planner, "brought_max", 4)
+    r = rig()
+    r.say(CreateQueue(5, 1, 2, 0))
+    for event in range(1000, 1020):
+        r.say(Fill(event, [3, 5][event % 2], [], 10, event - 1000, 1, b"x"))
+    r.run()
+    r.clear()
+    r.say(Read(2000, 3, [], 10, 0, 20))
+    pulls = r.told(Pull)
+    assert len(pulls) <= planner.brought_max + 1 and sum(p.size for p in pulls) == 20
+    assert len(r.said(part.Receive)) > 5
+    r.run()
+    assert r.ended() == {2000: 0}

@@ -14,7 +14,7 @@ def test_operations_are_numbered_and_live_until_somebody_removes_them() -> None:
     assert ledger.live == {1: first, 2: second}
     assert (first.node, first.command, first.main, first.part) == (7, command, True, 2)
     assert command.operations == {1}, "its own only"
-    assert (second.command, second.gives, second.transfer, second.staging) == (None, (), 0, None)
+    assert (second.command, second.gives, second.transfer, second.staging) == (None, [], 0, None)
 
 
 def test_transfers_know_their_receivers() -> None:
@@ -26,7 +26,7 @@ def test_transfers_know_their_receivers() -> None:
 
 def test_versions_begin_after_never_written() -> None:
     ledger = Ledger()
-    assert [ledger.new_version() for _ in range(3)] == [1, 2, 3]
+    assert [ledger.new_version() for _ in range(3)] == [2, 3, 4], "behind SETTLED"
 
 
 def test_outboxes_are_empty_and_appear_by_use() -> None:

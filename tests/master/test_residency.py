@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from master.residency import UNTOUCHED, Buffer, Contents, readers_max
+from master import residency
+from master.residency import SETTLED, UNTOUCHED, Buffer, Contents, readers_max
 from vcl.region import RegionMap
 
 SIZE = 12
@@ -164,9 +168,15 @@ def behind(operations: dict[int, Operation], waits: set[int], live: set[int]) ->
     return found
 
 
+@pytest.mark.parametrize("most", [1, 256])
 @settings(max_examples=50)
 @given(st.data())
-def test_whoever_touches_a_range_waits_for_whom_it_must(data: st.DataObject) -> None:
+def test_whoever_touches_a_range_waits_for_whom_it_must(most: int, data: st.DataObject) -> None:
+    with patch.object(residency, "pieces_max", most):
+        check_waits(data)
+
+
+def check_waits(data: st.DataObject) -> None:
     buffer = make_buffer()
     operations: dict[int, Operation] = {}
     live: set[int] = set()
@@ -180,7 +190,7 @@ def test_whoever_touches_a_range_waits_for_whom_it_must(data: st.DataObject) -> 
         writes = data.draw(st.booleans())
         if writes:
             waits = buffer.writing(device, start, end, live)
-            buffer.note_writer(device, start, end, number)
+            buffer.note_writer(device, start, end, number, live)
         else:
             waits = buffer.reading(device, start, end, live)
             buffer.note_reader(device, start, end, number, live)
@@ -194,6 +204,117 @@ def test_whoever_touches_a_range_waits_for_whom_it_must(data: st.DataObject) -> 
                 assert meet and (writes or other.writes), "waits for what it needn't"
         operations[number] = Operation(number, device, start, end, writes, waits)
         live.add(number)
+
+
+# Buffers in many pieces
+
+
+class Versions:
+    """A buffer, and what the operations under way give; settles whenever it may, or never."""
+
+    def __init__(self, settles: bool) -> None:
+        with patch.object(residency, "pieces_max", 0 if settles else 10_000):
+            self.buffer = make_buffer()
+        self.settles = settles
+        self.last = SETTLED
+        self.under_way: list[list[tuple[int, int, int, int, bool]]] = []
+
+    def new(self) -> int:
+        self.last += 1
+        return self.last
+
+    def write(self, start: int, end: int) -> None:
+        number = self.new()
+        self.buffer.supersede(start, end, Contents(number, staging=(number, start)))
+
+    def make(self, device: int, start: int, end: int) -> None:
+        number = self.new()
+        self.buffer.supersede(start, end, Contents(number, frozenset({device})))
+        self._give([(device, start, end, number, True)])
+
+    def bring(self, device: int, start: int, end: int) -> None:
+        given = []
+        for low, high, contents in list(self.buffer.contents.segments(start, end)):
+            if contents.lost is None and device not in contents.holders:
+                number = contents.version
+                if number == SETTLED:
+                    number = self.new()
+                    self.buffer.unsettle(low, high, number)
+                self.buffer.add_holder(device, low, high)
+                given.append((device, low, high, number, False))
+        self._give(given)
+
+    def _give(self, given: list[tuple[int, int, int, int, bool]]) -> None:
+        for one in given:
+            self.buffer.giving(one[3])
+        self.under_way.append(given)
+
+    def end(self, index: int, well: bool) -> None:
+        for device, low, high, number, makes in self.under_way.pop(index):
+            if well:
+                self.buffer.confirm_holder(device, low, high, number)
+            elif makes:
+                self.buffer.lose_version(low, high, number, "broke")
+            else:
+                self.buffer.drop_holder(
+                    device, low, high, lambda c, n=number: c.version == n, "broke"
+                )
+            self.buffer.gave(number)
+
+    def lose(self, device: int) -> None:
+        self.buffer.drop_holder(device, 0, SIZE, lambda _: True, "node gone")
+
+    def settle(self) -> None:
+        if not self.settles:
+            # What settling does to zeros: who loses them has lost something from then on.
+            for low, high, contents in list(self.buffer.contents.segments(0, SIZE)):
+                if contents.version == 0 and contents.holders and not self.buffer._given[0]:
+                    self.buffer.unsettle(low, high, self.new())
+        else:
+            self.buffer._settle_at = 0
+            with patch.object(residency, "pieces_max", 0):
+                assert self.buffer.is_cut_up
+
+    def bytes(self) -> list[Any]:
+        """For each byte what a user of it would see, by whatever version."""
+        pieces = self.buffer.contents.segments(0, SIZE)
+        return [
+            (c.holders, c.staging and c.staging[1], c.lost)
+            for start, end, c in pieces for _ in range(start, end)
+        ]  # fmt: skip
+
+
+@given(st.data())
+def test_settled_bytes_are_where_they_were(data: st.DataObject) -> None:
+    plain, settling = Versions(False), Versions(True)
+    steps = ["write", "make", "bring", "end", "fail", "lose"]
+    for step in data.draw(st.lists(st.sampled_from(steps), max_size=25)):
+        start, end = data.draw(regions())
+        device = data.draw(st.sampled_from(DEVICES))
+        index = data.draw(st.integers(0, max(0, len(plain.under_way) - 1)))
+        for one in (plain, settling):
+            if step == "write":
+                one.write(start, end)
+            elif step == "make":
+                one.make(device, start, end)
+            elif step == "bring":
+                one.bring(device, start, end)
+            elif step == "lose":
+                one.lose(device)
+            elif one.under_way:
+                one.end(index, step == "end")
+            one.settle()
+        assert settling.bytes() == plain.bytes()
+    while plain.under_way:
+        plain.end(0, True)
+        settling.end(0, True)
+    settling.settle()
+    assert settling.bytes() == plain.bytes()
+    seen = settling.bytes()
+    changes = 1 + sum(a != b for a, b in pairwise(seen))
+    if all(staging is None and lost is None for _, staging, lost in seen):
+        assert len(settling.buffer.contents) == changes, "as few pieces as there are places"
+    assert settling.buffer.held == plain.buffer.held
 
 
 @pytest.mark.parametrize("count", [2, 63, 64, 65, 200])

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master import planner
+from master import planner, residency
 from tests.sim import faults
 from tests.sim.client import ClientShell
 from tests.sim.heap import Heap, Violation
@@ -57,6 +57,7 @@ class World:
         self.chunk_bytes = rng.choice((16, 50, 1 << 20))
         self._eager = rng.choice(((0, 0), (40, 100), (1 << 16, 1 << 20)))
         self.staging_bytes_max = rng.choice((600, staging_bytes_max, staging_bytes_max))
+        self._pieces_max, self._brought_max = rng.choice(((256, 64), (2, 1), (4, 3)))
         self.schedule = faults.draw_schedule(rng) if self.faulty else []
         self._device_counts = [rng.choice((1, 1, 2)) for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))]
         client_count = rng.choice((1, 1, 2)) if self.faulty else rng.choice((1, 1, 1, 2))
@@ -86,12 +87,16 @@ class World:
             zip(("eager_bytes_max", "eager_total_bytes_max"), self._eager, strict=True),
             eager_frame_bytes=frame_bytes,
         )
-        planner.staging_bytes_max = self.staging_bytes_max
-        try:
-            with patch.multiple(transfers, **eager):
-                self._run()
-        finally:
-            planner.staging_bytes_max = staging_bytes_max
+        with (
+            patch.multiple(transfers, **eager),
+            patch.multiple(
+                planner,
+                staging_bytes_max=self.staging_bytes_max,
+                brought_max=self._brought_max,
+            ),
+            patch.object(residency, "pieces_max", self._pieces_max),
+        ):
+            self._run()
         return self.marks
 
     def _run(self) -> None:
