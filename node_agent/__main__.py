@@ -18,10 +18,9 @@ import typer
 
 from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
-from vcl.errors import ConnectionProblem
 from vcl.lifeline import watch_process
 from vcl.settings import master_url
-from vcl.tokens import AGENTS, find_token, read_token_file
+from vcl.tokens import read_token_file
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -76,14 +75,13 @@ def run(
     try:
         address = master_url(url)
         given = read_token_file(token_file) if token_file else None
-        token = find_token(address, AGENTS, given)
         runs_as = executor_user(user)
-    except (ValueError, OSError, ConnectionProblem) as error:
+    except (ValueError, OSError) as error:
         typer.echo(f"vcl-agent: {error}", err=True)
         raise typer.Exit(1) from None
     passed = tuple(pass_environment or ())
     own_name = name or platform.node()
-    options = AgentOptions(address, token, own_name, devices, pinned, passed, runs_as)
+    options = AgentOptions(address, given, own_name, devices, pinned, passed, runs_as)
     raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
 
 

@@ -28,6 +28,7 @@ from node_agent.redial import delay_s
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.release import VERSION
+from vcl.tokens import AGENTS, find_token
 from vcl.transport import ConnectionClosed
 from vcl.wire.limits import close_timeout_s, executors_max, heartbeat_interval_s
 from vcl.wire.messages import node
@@ -49,11 +50,12 @@ after which the master gives up: the agent is the one that can say why."""
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """What the command line said. cores: processor numbers, empty for all. passed: environment
-    variables for executors besides the usual. user: whom they run as, None for the agent's own."""
+    """What the command line said. token: None for the one that `find_token` finds. cores: processor
+    numbers, empty for all. passed: environment variables for executors besides the usual. user:
+    whom they run as, None for the agent's own."""
 
     url: str
-    token: str
+    token: str | None
     name: str
     substring: str | None
     cores: tuple[int, ...]
@@ -178,12 +180,13 @@ class Agent:
 
     async def connect(self) -> None:
         """Enumerate devices and register. Raises ConnectionProblem."""
+        self._token()  # what is wrong with it is told at once
         devices = await self._inventory()
         self.device_count = len(devices)
         self._hello = Hello(
             software=VERSION,
             role="agent",
-            token=self._options.token,
+            token=self._token(),
             name=self._options.name,
             host=host_id(),
             incarnation=secrets.token_hex(8),
@@ -191,6 +194,13 @@ class Agent:
         )
         await self._register()
         await self._executors.prepare()
+
+    def _token(self) -> str:
+        """The token for a dial that follows at once; "" without one. Raises ConnectionProblem.
+
+        Whoever listens at the master's address may have changed since the last dial.
+        """
+        return find_token(self._options.url, AGENTS, self._options.token)
 
     async def _register(self) -> None:
         connection, _ = await dial(self._options.url, self._hello)
@@ -259,8 +269,20 @@ class Agent:
     async def _redial(self) -> None:
         """Register again, with the inventory as it was, however long that takes."""
         name_refused = False
+        complaint = ""
         for attempt in itertools.count():
             await asyncio.sleep(delay_s(attempt, random.random()))
+            try:
+                token = self._token()
+            except ConnectionProblem as error:
+                if str(error) != complaint:
+                    complaint = str(error)
+                    log.warning("%s; trying on", error)
+                continue
+            if not token:
+                log.debug("attempt %d: this user's own master doesn't listen there", attempt + 1)
+                continue
+            self._hello = self._hello.model_copy(update={"token": token})
             try:
                 await self._register()
             except HandshakeRefused as error:

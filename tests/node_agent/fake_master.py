@@ -75,3 +75,7 @@ class FakeMaster:
     async def arrival(self, role: str) -> tuple[Hello, Any]:
         """The Hello and the link of the next connection of a role."""
         return await self._queue(role).get()
+
+    def waiting(self, role: str) -> int:
+        """Connections of a role that arrived and weren't asked for yet."""
+        return self._queue(role).qsize()

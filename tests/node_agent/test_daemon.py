@@ -21,6 +21,7 @@ from node_agent.executor import Assignment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.errors import ConnectionProblem
+from vcl.tokens import AGENTS, forget_address, make_tokens, write_address
 from vcl.transport import ConnectionClosed
 from vcl.wire.messages import node
 
@@ -125,14 +126,14 @@ async def test_drivers_that_break_while_they_are_enumerated(
 
 @asynccontextmanager
 async def running(
-    master: FakeMaster, monkeypatch: pytest.MonkeyPatch
+    master: FakeMaster, monkeypatch: pytest.MonkeyPatch, **changes: Any
 ) -> AsyncIterator[tuple[asyncio.Task[int], asyncio.Event, tuple[Any, Any]]]:
     """An agent as its command line runs it: its end, what stops it, and its first arrival."""
     monkeypatch.setattr(Agent, "_inventory", nothing)
     monkeypatch.setattr(daemon, "delay_s", lambda attempt, fraction: 0.001)
     stop = asyncio.Event()
     async with asyncio.timeout(TIMEOUT_S):
-        run = asyncio.create_task(run_agent(options(master.url), stop, lambda agent: None))
+        run = asyncio.create_task(run_agent(options(master.url, **changes), stop, lambda _: None))
         yield run, stop, await master.arrival("agent")
         stop.set()
         await asyncio.wait([run])
@@ -217,6 +218,70 @@ async def test_an_agent_without_a_master_logs_once_and_stops_at_once(
     await context.__aexit__(None, None, None)
     assert attempts == [0, 1, 2, 3, 4, 5]
     assert len(ours(caplog)) == 1
+
+
+@asynccontextmanager
+async def own(
+    master: FakeMaster, monkeypatch: pytest.MonkeyPatch, state: Path
+) -> AsyncIterator[tuple[Any, str]]:
+    """An agent that was given no token, with a master that is this user's own: the master's link
+    to it, and the token with which it came."""
+    monkeypatch.setattr("vcl.settings.state_dir", lambda: state)
+    monkeypatch.delenv("VCL_AGENT_TOKEN", raising=False)
+    made = make_tokens(state)
+    write_address(state, "127.0.0.1", int(master.url.rpartition(":")[2]))
+    async with running(master, monkeypatch, token=None) as (_, _, (hello, link)):
+        assert hello.token == made.agents
+        yield link, hello.token
+
+
+class Attempts:
+    """In place of `delay_s`: waits until so many attempts have been made."""
+
+    def __init__(self) -> None:
+        self.made = asyncio.Semaphore(0)
+
+    def __call__(self, attempt: int, fraction: float) -> float:
+        self.made.release()
+        return 0.001
+
+    async def wait(self, count: int) -> None:
+        for _ in range(count):
+            await self.made.acquire()
+
+
+async def test_the_own_master_s_token_does_not_go_to_who_listens_there_next(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with FakeMaster() as master, own(master, monkeypatch, tmp_path) as (link, first):
+        attempts = Attempts()
+        monkeypatch.setattr(daemon, "delay_s", attempts)
+        forget_address(tmp_path)
+        await link.connection.close()
+        await attempts.wait(5)
+        assert master.waiting("agent") == 0
+        (tmp_path / AGENTS).unlink()
+        fresh = make_tokens(tmp_path).agents
+        write_address(tmp_path, "127.0.0.1", int(master.url.rpartition(":")[2]))
+        hello, _ = await master.arrival("agent")
+        assert hello.token == fresh != first
+        assert len(ours(caplog)) == 1
+
+
+async def test_a_token_that_can_not_be_trusted_is_told_once_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    async with FakeMaster() as master, own(master, monkeypatch, tmp_path) as (link, first):
+        attempts = Attempts()
+        monkeypatch.setattr(daemon, "delay_s", attempts)
+        (tmp_path / AGENTS).chmod(0o644)
+        await link.connection.close()
+        await attempts.wait(5)
+        assert master.waiting("agent") == 0
+        (tmp_path / AGENTS).chmod(0o600)
+        hello, _ = await master.arrival("agent")
+        assert hello.token == first
+        assert len([text for text in ours(caplog) if "chmod 600" in text]) == 1
 
 
 # Executors
