@@ -1,29 +1,27 @@
 """The agent: tells the master what this host has, and keeps executors for its sessions.
 
-Owns: the connection to the master and its renewal, the inventory, and the executor processes, some
-of which are kept ready. Must not know: what sessions do.
+Owns: the connection to the master and its renewal, the inventory, and what becomes of a session's
+executor. Must not know: what sessions do, or how processes are kept (`processes`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import logging
-import os
 import random
 import secrets
 import signal
-import socket
 import sys
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from node_agent import processes
 from node_agent.environment import ExecutorUser, child_environment
 from node_agent.executor import Assignment
 from node_agent.host import host_id
+from node_agent.processes import Executors
 from node_agent.redial import delay_s
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
@@ -36,16 +34,8 @@ from vcl.wire.messages.handshake import DeviceDescription, Hello
 
 log = logging.getLogger("vcl-agent")
 
-executors_ready_count = 1
-"""Executor processes that wait for a session, so that none waits for Python to start."""
-
 inventory_timeout_s = 60.0
 """Time for the enumeration of all devices; some drivers compile something at the first one."""
-
-
-executor_dial_timeout_s = 20.0
-"""Time from the assignment of an executor to its connections. Less than `executor_start_timeout_s`,
-after which the master gives up: the agent is the one that can say why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,107 +51,6 @@ class AgentOptions:
     cores: tuple[int, ...]
     passed: tuple[str, ...] = ()
     user: ExecutorUser | None = None
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Executors:
-    """The executor processes of this host."""
-
-    def __init__(self, environment: dict[str, str], user: ExecutorUser | None = None) -> None:
-        self._environment = environment
-        self._identity = user.arguments() if user is not None else {}
-        self._ready: deque[asyncio.subprocess.Process] = deque()
-        self._serving: dict[int, asyncio.subprocess.Process] = {}
-        self._stopped: set[asyncio.subprocess.Process] = set()
-        self._streams: dict[asyncio.subprocess.Process, Streams] = {}
-
-    def __len__(self) -> int:
-        """Sessions served."""
-        return len(self._serving)
-
-    async def prepare(self) -> None:
-        """Start processes until enough are ready."""
-        while len(self._ready) < executors_ready_count:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "node_agent.executor",
-                    str(os.getpid()),
-                    stdin=theirs.fileno(),
-                    env=self._environment,
-                    **self._identity,
-                )
-            self._streams[process] = await asyncio.open_connection(sock=ours)
-            self._ready.append(process)
-
-    async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
-        """Give a ready process to a session."""
-        while self._ready and self._ready[0].returncode is not None:
-            process = self._ready.popleft()
-            self._streams.pop(process)[1].close()
-            log.error("a ready executor ended with %s", process.returncode)
-        await self.prepare()
-        process = self._ready.popleft()
-        self._serving[assignment.session] = process
-        # If it has died just now, whoever watches it tells.
-        with contextlib.suppress(ConnectionError):
-            writer = self._streams[process][1]
-            writer.write(assignment.to_line())
-            await writer.drain()
-        return process
-
-    async def dials(self, session: int, process: asyncio.subprocess.Process) -> bool:
-        """Wait until a process has connected, or ended, or was stopped; False if it took too long.
-
-        Then it is stopped, whatever it is stuck in.
-        """
-        try:
-            async with asyncio.timeout(executor_dial_timeout_s):
-                with contextlib.suppress(ConnectionError):
-                    await self._streams[process][0].read(1)
-            return True
-        except TimeoutError:
-            if self._serving.get(session) is not process:
-                return True
-            self.stop(session)
-            return False
-
-    def stop(self, session: int) -> None:
-        """End a session's process at once: nothing in it is worth saving."""
-        process = self._serving.pop(session, None)
-        if process is not None and process.returncode is None:
-            self._stopped.add(process)
-            process.kill()
-
-    def stop_all(self) -> None:
-        """End the processes of all sessions; those that are ready stay."""
-        for session in list(self._serving):
-            self.stop(session)
-
-    def ended(self, session: int, process: asyncio.subprocess.Process) -> bool:
-        """A process ended; true if its session hadn't been stopped."""
-        self._stopped.discard(process)
-        self._streams.pop(process)[1].close()
-        if self._serving.get(session) is not process:
-            return False
-        del self._serving[session]
-        return True
-
-    async def close(self) -> None:
-        """End all processes and wait until they are gone."""
-        processes = [*self._ready, *self._serving.values(), *self._stopped]
-        for process in processes:
-            if process.returncode is None:
-                process.kill()
-        for process in processes:
-            await process.wait()
-        for _, writer in self._streams.values():
-            writer.close()
 
 
 class Agent:
@@ -334,7 +223,7 @@ class Agent:
         self, session: int, start: int, process: asyncio.subprocess.Process
     ) -> None:
         if not await self._executors.dials(session, process):
-            why = f"it didn't connect to the master within {executor_dial_timeout_s:g} s"
+            why = f"it didn't connect to the master within {processes.executor_dial_timeout_s:g} s"
             self._send(node.ExecutorEnded(session, start, why))
         status = await process.wait()
         if self._executors.ended(session, process):

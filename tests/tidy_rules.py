@@ -61,6 +61,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("node_agent.inventory", SHELL),
     ("node_agent.opencl_driver", SHELL),
     ("node_agent.printed", SHELL),
+    ("node_agent.processes", SHELL),
 )
 
 # What would bring a clock, randomness, threads or I/O into the layers up to the cores.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from node_agent import daemon
-from node_agent.daemon import Agent, AgentOptions, Executors, run_agent
-from node_agent.environment import ExecutorUser, child_environment
-from node_agent.executor import Assignment
+from node_agent import daemon, processes
+from node_agent.daemon import Agent, AgentOptions, run_agent
+from node_agent.environment import ExecutorUser
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.errors import ConnectionProblem
@@ -330,7 +327,7 @@ async def test_an_executor_that_never_connects_is_ended_and_reported(
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         (stuck,) = agent._executors._ready
         os.kill(stuck.pid, signal.SIGSTOP)
-        monkeypatch.setattr(daemon, "executor_dial_timeout_s", 0.1)
+        monkeypatch.setattr(processes, "executor_dial_timeout_s", 0.1)
         link.send([start(4)])
         assert await told(link) == [
             node.ExecutorEnded(4, 64, "it didn't connect to the master within 0.1 s")
@@ -365,24 +362,6 @@ async def test_a_ready_executor_that_died_is_replaced() -> None:
         assert hello.session == 4
 
 
-async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        executors = Executors(child_environment((0,)))
-        try:
-            await executors.prepare()
-            (ready,) = executors._ready
-            descriptor = os.pidfd_open(ready.pid)
-            os.kill(ready.pid, signal.SIGKILL)
-            select.select([descriptor], [], [])
-            os.close(descriptor)
-            given = Assignment("ws://127.0.0.1:1", 4, 1, "ticket", [[1, 0]], None)
-            process = await executors.start(given)
-            await process.wait()
-            assert executors.ended(4, process)
-        finally:
-            await executors.close()
-
-
 async def test_all_executors_end_with_the_agent() -> None:
     async with FakeMaster() as master:
         async with serving(master) as (agent, link, _):
@@ -390,8 +369,8 @@ async def test_all_executors_end_with_the_agent() -> None:
             await master.arrival("executor")
             await master.arrival("executor")
             executors = agent._executors
-            processes = [*executors._ready, *executors._serving.values()]
-        assert all(p.returncode == -signal.SIGKILL for p in processes)
+            started = [*executors._ready, *executors._serving.values()]
+        assert all(p.returncode == -signal.SIGKILL for p in started)
 
 
 # Details
@@ -403,30 +382,6 @@ async def test_all_executors_end_with_the_agent() -> None:
 )
 def test_how_a_process_ended(status: int, text: str) -> None:
     assert text in daemon._how(status)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")
-async def test_executors_run_as_a_user_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `cat` in place of Python, which may be in root's home."""
-    user = ExecutorUser("them", 65534, 65533, (65532,), "/their home")
-    executors = Executors(child_environment((), (), user), user)
-    with tempfile.TemporaryDirectory() as folder:  # pytest's are below one that is private
-        os.chmod(folder, 0o755)
-        wrapper = Path(folder, "python")
-        wrapper.write_text("#!/bin/sh\nexec cat\n")
-        wrapper.chmod(0o755)
-        monkeypatch.setattr(daemon.sys, "executable", str(wrapper))
-        try:
-            await executors.prepare()
-            (ready,) = executors._ready
-            process = Path(f"/proc/{ready.pid}")
-            lines = [line.split() for line in (process / "status").read_text().splitlines()]
-            found = {line[0]: line[1:] for line in lines if line}
-            assert found["Uid:"] == ["65534"] * 4 and found["Gid:"] == ["65533"] * 4
-            assert found["Groups:"] == ["65532"]
-            assert b"HOME=/their home\0" in (process / "environ").read_bytes()
-        finally:
-            await executors.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")

@@ -1,0 +1,61 @@
+"""Executor processes without a master."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from node_agent import processes
+from node_agent.environment import ExecutorUser, child_environment
+from node_agent.executor import Assignment
+from node_agent.processes import Executors
+
+TIMEOUT_S = 60
+
+
+async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        executors = Executors(child_environment((0,)))
+        try:
+            await executors.prepare()
+            (ready,) = executors._ready
+            descriptor = os.pidfd_open(ready.pid)
+            os.kill(ready.pid, signal.SIGKILL)
+            select.select([descriptor], [], [])
+            os.close(descriptor)
+            given = Assignment("ws://127.0.0.1:1", 4, 1, "ticket", [[1, 0]], None)
+            process = await executors.start(given)
+            await process.wait()
+            assert executors.ended(4, process)
+        finally:
+            await executors.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")
+async def test_executors_run_as_a_user_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `cat` in place of Python, which may be in root's home."""
+    user = ExecutorUser("them", 65534, 65533, (65532,), "/their home")
+    executors = Executors(child_environment((), (), user), user)
+    with tempfile.TemporaryDirectory() as folder:  # pytest's are below one that is private
+        os.chmod(folder, 0o755)
+        wrapper = Path(folder, "python")
+        wrapper.write_text("#!/bin/sh\nexec cat\n")
+        wrapper.chmod(0o755)
+        monkeypatch.setattr(processes.sys, "executable", str(wrapper))
+        try:
+            await executors.prepare()
+            (ready,) = executors._ready
+            process = Path(f"/proc/{ready.pid}")
+            lines = [line.split() for line in (process / "status").read_text().splitlines()]
+            found = {line[0]: line[1:] for line in lines if line}
+            assert found["Uid:"] == ["65534"] * 4 and found["Gid:"] == ["65533"] * 4
+            assert found["Groups:"] == ["65532"]
+            assert b"HOME=/their home\0" in (process / "environ").read_bytes()
+        finally:
+            await executors.close()
