@@ -82,7 +82,10 @@ class Agent:
             devices=devices,
         )
         await self._register()
-        await self._executors.prepare()
+        try:
+            await self._executors.prepare()
+        except OSError as error:
+            raise _no_process(error, self._options.user) from None
 
     def _token(self) -> str:
         """The token for a dial that follows at once; "" without one. Raises ConnectionProblem.
@@ -112,7 +115,7 @@ class Agent:
                 **(user.arguments() if user is not None else {}),
             )
         except OSError as error:
-            raise ConnectionProblem(f"can't start a process: {error}{_whose(user)}") from None
+            raise _no_process(error, user) from None
         try:
             async with asyncio.timeout(inventory_timeout_s):
                 output, _ = await process.communicate()
@@ -206,18 +209,30 @@ class Agent:
             why = f"this node serves {executors_max} sessions already"
             self._send(node.ExecutorEnded(message.session, message.start, why))
             return
-        process = await self._executors.start(
-            Assignment(
-                self._options.url,
-                message.session,
-                message.node,
-                message.ticket,
-                message.devices,
-                self._options.substring,
-            )
+        assignment = Assignment(
+            self._options.url,
+            message.session,
+            message.node,
+            message.ticket,
+            message.devices,
+            self._options.substring,
         )
+        try:
+            process = await self._executors.start(assignment)
+        except OSError as error:
+            why = str(_no_process(error, self._options.user))
+            log.warning("session %d: %s", message.session, why)
+            self._send(node.ExecutorEnded(message.session, message.start, why))
+            return
         self._spawn(self._watch(message.session, message.start, process))
-        self._preparing = self._spawn(self._executors.prepare())
+        self._preparing = self._spawn(self._prepare())
+
+    async def _prepare(self) -> None:
+        try:
+            await self._executors.prepare()
+        except OSError as error:
+            # The next start tries again, and can tell the session.
+            log.warning("%s", _no_process(error, self._options.user))
 
     async def _watch(
         self, session: int, start: int, process: asyncio.subprocess.Process
@@ -254,6 +269,10 @@ class Agent:
         if hasattr(self, "_link"):
             async with asyncio.timeout(2 * close_timeout_s):
                 await self._link.connection.close(1001, "the agent was stopped")
+
+
+def _no_process(error: OSError, user: ExecutorUser | None) -> ConnectionProblem:
+    return ConnectionProblem(f"can't start a process: {error}{_whose(user)}")
 
 
 def _whose(user: ExecutorUser | None) -> str:

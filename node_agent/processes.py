@@ -46,25 +46,30 @@ class Executors:
         return len(self._serving)
 
     async def prepare(self) -> None:
-        """Start processes until enough are ready."""
+        """Start processes until enough are ready. Raises OSError."""
         while len(self._ready) < executors_ready_count:
             ours, theirs = socket.socketpair()
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "node_agent.executor",
-                    str(os.getpid()),
-                    stdin=theirs.fileno(),
-                    env=self._environment,
-                    **self._identity,
-                )
+            try:
+                with theirs:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "node_agent.executor",
+                        str(os.getpid()),
+                        stdin=theirs.fileno(),
+                        env=self._environment,
+                        **self._identity,
+                    )
+            except (OSError, RuntimeError) as error:
+                # RuntimeError: no thread to watch it. It then ends by itself, without its peer.
+                ours.close()
+                raise error if isinstance(error, OSError) else OSError(str(error)) from error
             self._streams[process] = await asyncio.open_connection(sock=ours)
             self._ready.append(process)
 
     async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
-        """Give a ready process to a session."""
+        """Give a ready process to a session. Raises OSError if none can be started."""
         while self._ready and self._ready[0].returncode is not None:
             process = self._ready.popleft()
             self._streams.pop(process)[1].close()

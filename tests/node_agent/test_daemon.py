@@ -18,7 +18,6 @@ from node_agent.environment import ExecutorUser
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.errors import ConnectionProblem
-from vcl.tokens import AGENTS, forget_address, make_tokens, write_address
 from vcl.transport import ConnectionClosed
 from vcl.wire.messages import node
 
@@ -33,6 +32,10 @@ def options(url: str, **changes: Any) -> AgentOptions:
 async def nothing(agent: Agent) -> list[Any]:
     """An inventory that takes no time."""
     return []
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "vcl-agent"]
 
 
 @asynccontextmanager
@@ -118,169 +121,6 @@ async def test_drivers_that_break_while_they_are_enumerated(
         await Agent(options("ws://127.0.0.1:1")).connect()
 
 
-# Redialling
-
-
-@asynccontextmanager
-async def running(
-    master: FakeMaster, monkeypatch: pytest.MonkeyPatch, **changes: Any
-) -> AsyncIterator[tuple[asyncio.Task[int], asyncio.Event, tuple[Any, Any]]]:
-    """An agent as its command line runs it: its end, what stops it, and its first arrival."""
-    monkeypatch.setattr(Agent, "_inventory", nothing)
-    monkeypatch.setattr(daemon, "delay_s", lambda attempt, fraction: 0.001)
-    stop = asyncio.Event()
-    async with asyncio.timeout(TIMEOUT_S):
-        run = asyncio.create_task(run_agent(options(master.url, **changes), stop, lambda _: None))
-        yield run, stop, await master.arrival("agent")
-        stop.set()
-        await asyncio.wait([run])
-
-
-def ours(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.name == "vcl-agent"]
-
-
-async def test_an_agent_comes_back_to_its_master_as_who_it_was(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    async with (
-        FakeMaster() as master,
-        running(master, monkeypatch) as (run, stop, (first, link)),
-    ):
-        link.send([start(4)])
-        _, executor = await master.arrival("executor")
-        await link.connection.close(1001, "the server stops")
-        again, link = await master.arrival("agent")
-        assert again == first
-        # A new master numbers its sessions from the beginning.
-        link.send([start(4)])
-        await master.arrival("executor")
-        with pytest.raises(ConnectionClosed):
-            await executor.receive()
-        lost, back = ours(caplog)
-        assert "the server stops" in lost and "again" in back
-        stop.set()
-        assert await run == 0
-
-
-@pytest.mark.parametrize("code", ["token", "version"])
-async def test_a_master_that_wants_the_agent_no_more(
-    code: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    async with FakeMaster(code=code) as master:
-        async with running(master, monkeypatch) as (run, _, (_, link)):
-            master.refuse = "the token is wrong"
-            await link.connection.close()
-            assert await run == 1
-        assert "refused: the token is wrong" in capfd.readouterr().err
-
-
-async def test_a_name_that_was_taken_meanwhile_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    async with FakeMaster(code="name") as master, running(master, monkeypatch) as (_, _, (_, link)):
-        master.refuse = "it is taken"
-        await link.connection.close()
-        for _ in range(3):
-            await master.refused.acquire()
-        master.refuse = None
-        await master.arrival("agent")
-        assert len([text for text in ours(caplog) if "it is taken" in text]) == 1
-
-
-async def test_an_agent_without_a_master_logs_once_and_stops_at_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    attempts: list[int] = []
-    many = asyncio.Event()
-
-    def delay(attempt: int, fraction: float) -> float:
-        assert 0.0 <= fraction < 1.0
-        attempts.append(attempt)
-        if attempt < 5:
-            return 0.0
-        many.set()
-        return 1e6
-
-    async with FakeMaster() as master:
-        context = running(master, monkeypatch)
-        run, stop, _ = await context.__aenter__()
-        monkeypatch.setattr(daemon, "delay_s", delay)
-    async with asyncio.timeout(TIMEOUT_S):
-        await many.wait()
-        stop.set()
-        assert await run == 0
-    await context.__aexit__(None, None, None)
-    assert attempts == [0, 1, 2, 3, 4, 5]
-    assert len(ours(caplog)) == 1
-
-
-@asynccontextmanager
-async def own(
-    master: FakeMaster, monkeypatch: pytest.MonkeyPatch, state: Path
-) -> AsyncIterator[tuple[Any, str]]:
-    """An agent that was given no token, with a master that is this user's own: the master's link
-    to it, and the token with which it came."""
-    monkeypatch.setattr("vcl.settings.state_dir", lambda: state)
-    monkeypatch.delenv("VCL_AGENT_TOKEN", raising=False)
-    made = make_tokens(state)
-    write_address(state, "127.0.0.1", int(master.url.rpartition(":")[2]))
-    async with running(master, monkeypatch, token=None) as (_, _, (hello, link)):
-        assert hello.token == made.agents
-        yield link, hello.token
-
-
-class Attempts:
-    """In place of `delay_s`: waits until so many attempts have been made."""
-
-    def __init__(self) -> None:
-        self.made = asyncio.Semaphore(0)
-
-    def __call__(self, attempt: int, fraction: float) -> float:
-        self.made.release()
-        return 0.001
-
-    async def wait(self, count: int) -> None:
-        for _ in range(count):
-            await self.made.acquire()
-
-
-async def test_the_own_master_s_token_does_not_go_to_who_listens_there_next(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    async with FakeMaster() as master, own(master, monkeypatch, tmp_path) as (link, first):
-        attempts = Attempts()
-        monkeypatch.setattr(daemon, "delay_s", attempts)
-        forget_address(tmp_path)
-        await link.connection.close()
-        await attempts.wait(5)
-        assert master.waiting("agent") == 0
-        (tmp_path / AGENTS).unlink()
-        fresh = make_tokens(tmp_path).agents
-        write_address(tmp_path, "127.0.0.1", int(master.url.rpartition(":")[2]))
-        hello, _ = await master.arrival("agent")
-        assert hello.token == fresh != first
-        assert len(ours(caplog)) == 1
-
-
-async def test_a_token_that_can_not_be_trusted_is_told_once_and_waited_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    async with FakeMaster() as master, own(master, monkeypatch, tmp_path) as (link, first):
-        attempts = Attempts()
-        monkeypatch.setattr(daemon, "delay_s", attempts)
-        (tmp_path / AGENTS).chmod(0o644)
-        await link.connection.close()
-        await attempts.wait(5)
-        assert master.waiting("agent") == 0
-        (tmp_path / AGENTS).chmod(0o600)
-        hello, _ = await master.arrival("agent")
-        assert hello.token == first
-        assert len([text for text in ours(caplog) if "chmod 600" in text]) == 1
-
-
 # Executors
 
 
@@ -350,6 +190,26 @@ async def test_an_executor_that_is_stopped_before_it_connected_is_not_reported()
         await master.arrival("executor")
         os.kill((await process_of(agent, 5)).pid, signal.SIGKILL)
         assert [(m.session, m.start) for m in await told(link)] == [(5, 65)]
+
+
+async def test_an_agent_that_can_start_no_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, serve):
+        with monkeypatch.context() as broken:
+            broken.setattr(processes.sys, "executable", "/no such python")
+            link.send([start(4)])
+            await master.arrival("executor")
+            assert agent._preparing is not None
+            await asyncio.wait([agent._preparing])
+            assert ["/no such python" in line for line in ours(caplog)] == [True]
+            link.send([start(5)])
+            (ended,) = await told(link)
+            assert (ended.session, ended.start) == (5, 65)
+            assert ended.message.startswith("can't start a process: [Errno 2]")
+        link.send([start(6)])
+        hello, _ = await master.arrival("executor")
+        assert hello.session == 6 and not serve.done()
 
 
 async def test_a_ready_executor_that_died_is_replaced() -> None:

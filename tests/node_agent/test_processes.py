@@ -8,6 +8,7 @@ import select
 import signal
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,22 @@ from node_agent.executor import Assignment
 from node_agent.processes import Executors
 
 TIMEOUT_S = 60
+
+
+@pytest.mark.parametrize("error", [OSError(24, "no descriptors"), RuntimeError("no new thread")])
+async def test_a_process_that_can_not_be_started_leaves_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fails(*arguments: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fails)
+    executors = Executors({})
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match=r"no (descriptors|new thread)") as caught:
+        await executors.prepare()
+    assert os.listdir("/proc/self/fd") == before, "whatever the traceback keeps alive"
+    assert caught.traceback
 
 
 async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
