@@ -69,7 +69,9 @@ class Executors:
             self._ready.append(process)
 
     async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
-        """Give a ready process to a session. Raises OSError if none can be started."""
+        """Give a ready process to a session, in place of one that it has. Raises OSError if none
+        can be started."""
+        self.stop(assignment.session)
         while self._ready and self._ready[0].returncode is not None:
             process = self._ready.popleft()
             self._streams.pop(process)[1].close()

@@ -54,6 +54,22 @@ async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
             await executors.close()
 
 
+async def test_a_second_start_for_a_session_ends_the_first_process() -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        executors = Executors(child_environment((0,)))
+        try:
+            given = Assignment("ws://127.0.0.1:1", 4, 1, "ticket", [[1, 0]], None)
+            await executors.prepare()
+            os.kill(executors._ready[0].pid, signal.SIGSTOP)  # it doesn't end by itself
+            first = await executors.start(given)
+            second = await executors.start(given)
+            assert await first.wait() == -signal.SIGKILL
+            assert not executors.ended(4, first) and len(executors) == 1
+            assert executors._serving == {4: second}
+        finally:
+            await executors.close()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes as another user")
 async def test_executors_run_as_a_user_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `cat` in place of Python, which may be in root's home."""
