@@ -288,7 +288,7 @@ class MasterCore:
                     live, executor = found
                     also = f" ({executor.broke})" if executor.broke else ""
                     why = plain(message.message, failure_length_max) + also
-                    self._executor_lost(live, node.id, why)
+                    self._executor_lost(live, node.id, why, message.refused)
 
     def _broken(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
@@ -447,7 +447,10 @@ class MasterCore:
         else:
             del self._ended[number]
 
-    def _executor_lost(self, live: Live, node: int, reason: str) -> None:
+    def _executor_lost(
+        self, live: Live, node: int, reason: str, refused: bool = False
+    ) -> None:
+        """refused: its agent has no room for it, and could start others."""
         # An earlier loss of the same tick may have ended the session, or this executor.
         if self.sessions.get(live.session.number) is not live or node not in live.executors:
             return
@@ -457,7 +460,7 @@ class MasterCore:
         self._drop(executor.control, reason)
         self._drop(executor.bulk, reason)
         agent = self.nodes.by_id.get(node)
-        if agent is not None and not executor.ready:
+        if agent is not None and not executor.ready and not refused:
             news = self.nodes.start_failed(agent, reason, self._now)
             if news is not None:
                 self._effects.append(Log(news))

@@ -207,7 +207,7 @@ class Agent:
     async def _start_executor(self, message: node.StartExecutor) -> None:
         if len(self._executors) >= executors_max:
             why = f"this node serves {executors_max} sessions already"
-            self._send(node.ExecutorEnded(message.session, message.start, why))
+            self._send(node.ExecutorEnded(message.session, message.start, why, refused=True))
             return
         assignment = Assignment(
             self._options.url,

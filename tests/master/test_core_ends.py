@@ -160,6 +160,21 @@ def fail_to_start(m: MasterRig, agent: int, client: int, event: int) -> str:
     return text
 
 
+def test_a_node_that_has_no_room_is_not_left_out() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    for event in range(20, 25):
+        m.say(client, fill(event))
+        start = m.asked(agent)
+        m.say(agent, node.ExecutorEnded(start.session, start.start, "it serves 64 already", True))
+        assert not [line for line in logs(m) if "left out" in line]
+        ((told, status, _, _, text),) = events(m, client)
+        assert (told, status) == (event, DEVICE_NOT_AVAILABLE) and "serves 64 already" in text
+    fail_to_start(m, agent, client, 25)
+    m.say(client, fill(26))
+    m.asked(agent)
+
+
 def test_a_node_whose_executors_do_not_start_is_left_out_for_a_while() -> None:
     m = MasterRig()
     agent, client = m.agent("a"), begin(m)

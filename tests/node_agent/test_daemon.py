@@ -157,7 +157,7 @@ async def test_an_agent_that_serves_as_many_as_it_may(monkeypatch: pytest.Monkey
         link.send([start(4), start(5)])
         await master.arrival("executor")
         assert await told(link) == [
-            node.ExecutorEnded(5, 65, "this node serves 1 sessions already")
+            node.ExecutorEnded(5, 65, "this node serves 1 sessions already", True)
         ]  # fmt: skip
 
 

@@ -39,11 +39,15 @@ class Heartbeat(NamedTuple):
 
 
 class ExecutorEnded(NamedTuple):
-    """An executor ended that wasn't asked to; message says how, for the user."""
+    """An executor ended that wasn't asked to; message says how, for the user.
+
+    refused: it wasn't started, since the node serves as many sessions as it may.
+    """
 
     session: int
     start: int
     message: str
+    refused: bool = False
 
 
 TO_AGENT = Conversation(

@@ -98,7 +98,7 @@ SAMPLES: list[Any] = [
     node.StartExecutor(1, 3, 2, "ticket", [[1, 0], [2, 1]]),
     node.StopExecutor(1),
     node.Heartbeat(2),
-    node.ExecutorEnded(1, 2, "it crashed"),
+    node.ExecutorEnded(1, 2, "it crashed", True),
 ]  # fmt: skip
 
 HANDSHAKES: dict[str, Any] = {
