@@ -41,8 +41,11 @@ _PREFIXES = (
 # Some bear a vendor's prefix: NVIDIA_API_KEY.
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "_KEY")
 
-# What root has set for itself is of no use to another user.
-_OF_ONE_USER = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME")
+# What root has set for itself is of no use to another user, who may not write there.
+_OF_ONE_USER = (
+    "HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", "PYTHONPYCACHEPREFIX",
+    "POCL_CACHE_DIR", "CUDA_CACHE_PATH", "SYCL_CACHE_DIR",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ def child_environment(
 ) -> dict[str, str]:
     """The environment of processes that load a driver.
 
-    Only what is in the list above, and the names in `passed`; without what a program that started
+    Only what is in the list above, and the names in `passed`; for another user without the folders
+    of the agent's own that aren't in `passed`; without what a program that started
     this cluster may have set for itself; with PoCL told to use as many threads as there are cores,
     since it counts those of the machine.
     """
@@ -115,7 +119,8 @@ def child_environment(
         for name in _OF_ONE_USER:
             if name not in passed:
                 environment.pop(name, None)
-        environment |= {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+        own = {"HOME": user.home, "USER": user.name, "LOGNAME": user.name}
+        environment = own | environment
     return environment
 
 

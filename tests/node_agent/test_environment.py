@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from node_agent import environment as subject
-from node_agent.environment import child_environment, executor_user
+from node_agent.environment import ExecutorUser, child_environment, executor_user
 
 IS_ROOT = os.geteuid() == 0
 SECRETS = [
@@ -79,14 +79,12 @@ def test_only_root_has_a_choice() -> None:
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can start processes as another user")
 def test_executors_of_root_s_agent_run_as_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TMPDIR")
     monkeypatch.setenv("PATH", os.defpath)
     user = executor_user(None)
     assert user is not None and user.name == subject.DEFAULT_USER and user.uid != 0
     status = os.stat(user.home)
     assert status.st_uid == user.uid and status.st_mode & 0o077 == 0
     environment = child_environment((), (), user)
-    assert "XDG_CACHE_HOME" not in environment
     shown = subprocess.run(
         ["sh", "-c", "id -u; id -g; id -G; echo $USER $LOGNAME; cd && pwd && touch mine"],
         env=environment, capture_output=True, text=True, check=True, **user.arguments(),
@@ -94,7 +92,28 @@ def test_executors_of_root_s_agent_run_as_nobody(monkeypatch: pytest.MonkeyPatch
     assert shown[:2] == [str(user.uid), str(user.gid)]
     assert sorted(map(int, shown[2].split())) == sorted({user.gid, *user.groups})
     assert shown[3:] == ["nobody nobody", user.home]
-    assert "XDG_CACHE_HOME" in child_environment((), ("XDG_CACHE_HOME",), user)
+
+
+def test_another_user_gets_none_of_the_agent_s_own_folders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = ExecutorUser("them", 65534, 65534, (), "/theirs")
+    own = {"HOME": "/theirs", "USER": "them", "LOGNAME": "them"}
+    folders = [
+        "XDG_CACHE_HOME", "TMPDIR", "TEMP", "TMP", "PYTHONPYCACHEPREFIX", "POCL_CACHE_DIR",
+        "CUDA_CACHE_PATH", "SYCL_CACHE_DIR",
+    ]  # fmt: skip
+    for name in [*own, *folders]:
+        monkeypatch.setenv(name, f"/root/{name}")
+    environment = child_environment((), (), user)
+    assert not set(folders) & set(environment)
+    assert {n: environment[n] for n in own} == own
+    assert environment["OCLGRIND_LOG"] == "the OCLGRIND_LOG"
+    assert set(folders) <= set(child_environment(()))
+    for name in [*own, *folders]:
+        assert child_environment((), (name,), user)[name] == f"/root/{name}"
+    monkeypatch.delenv("HOME")
+    assert child_environment((), ("HOME",), user)["HOME"] == "/theirs"
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can start processes as another user")
