@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import random
 import secrets
 import signal
@@ -272,16 +273,20 @@ class Agent:
 
 
 def _no_process(error: OSError, user: ExecutorUser | None) -> ConnectionProblem:
-    return ConnectionProblem(f"can't start a process: {error}{_whose(user)}")
+    whose = _whose(user) if isinstance(error, PermissionError) else ""
+    return ConnectionProblem(f"can't start a process: {error}{whose}")
 
 
 def _whose(user: ExecutorUser | None) -> str:
-    """What may be the cause where executors have a user of their own."""
+    """What may be the cause where executors have a user of their own, and the ways out."""
     if user is None:
         return ""
+    # The interpreter of a virtual environment is a link, often into the home of who made it.
+    needed = dict.fromkeys((os.path.realpath(sys.executable), sys.base_prefix, sys.prefix))
     return (
-        f" (as user {user.name!r}, who must be allowed to read {sys.prefix} and this vcl, and to "
-        "open the devices; --executor-user names another, and root means none but the agent's own)"
+        f" (as user {user.name!r}, who must be allowed to read {', '.join(needed)} and this vcl, "
+        "and to open the devices: run vcl-agent as a user that isn't root, or name another with "
+        "--executor-user; `--executor-user root` runs kernels as root)"
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -254,5 +256,16 @@ async def test_a_user_that_may_not_run_this_python(
     monkeypatch.setattr(daemon.sys, "executable", str(private))
     user = ExecutorUser("them", 65534, 65534, (), "/")
     agent = Agent(options("ws://127.0.0.1:1", user=user))
-    with pytest.raises(ConnectionProblem, match=r"Permission denied.*as user 'them', who must"):
+    monkeypatch.setattr(daemon.sys, "base_prefix", "/root/its python")
+    with pytest.raises(ConnectionProblem, match=r"Permission denied.*as user 'them'") as caught:
         await agent.connect()
+    text = str(caught.value)
+    assert f"to read {os.path.realpath('/bin/false')}, /root/its python, {sys.prefix} and" in text
+    assert "run vcl-agent as a user that isn't root" in text
+    assert "`--executor-user root` runs kernels as root" in text
+
+
+def test_a_lack_of_descriptors_is_not_blamed_on_the_user() -> None:
+    user = ExecutorUser("them", 65534, 65534, (), "/")
+    error = OSError(errno.EMFILE, "Too many open files")
+    assert str(daemon._no_process(error, user)).endswith("Too many open files")
