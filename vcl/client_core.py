@@ -93,9 +93,7 @@ Effect = Ended | Answered | Stream | GrantCredit
 @dataclass(slots=True)
 class _Pull:
     event: int
-    endpoint: int
     offset: int
-    size: int
 
 
 class ClientCore:
@@ -370,7 +368,7 @@ class ClientCore:
             raise RemoteProtocolError(f"the same bytes for read {m.event} twice")
         read.asked.assign(m.offset, end, True)
         if m.transfer:
-            self._pulls[m.transfer] = _Pull(m.event, m.endpoint, m.offset, m.size)
+            self._pulls[m.transfer] = _Pull(m.event, m.offset)
             self._incoming.expect(m.transfer, m.endpoint, m.size)
             return self._deliver(self._incoming.grant(m.transfer), ended)
         where = slice(m.offset, end)
@@ -391,9 +389,10 @@ class ClientCore:
     def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
         """Reads that wait for an endpoint's bytes fail, even if the master thinks them complete."""
         self._outgoing.forget(m.endpoint)
-        for event in {p.event for p in self._pulls.values() if p.endpoint == m.endpoint}:
-            if event in self._reads:
-                self._reads[event].lost = m.message
+        for transfer in self._incoming.forget(m.endpoint):
+            read = self._reads.get(self._pulls.pop(transfer).event)
+            if read is not None:
+                read.lost = m.message
         self._end_told(ended)
 
     def _arrived(self, event: int, size: int, ended: list[int]) -> None:

@@ -301,3 +301,16 @@ class Incoming:
         if not any(last for _, _, last in state.early):
             self._cancelled.add(transfer)  # the rest may be on its way
         return True
+
+    def forget(self, endpoint: int) -> list[int]:
+        """An endpoint is gone: no more will come of its transfers. Answers those that were
+        expected; what is on its way of any is dropped."""
+        expected = [t for t, state in self._expected.items() if state.endpoint == endpoint]
+        for transfer in expected:
+            self.cancel(transfer)
+        for transfer in [t for t, s in self._unannounced.items() if s.endpoint == endpoint]:
+            state = self._unannounced.pop(transfer)
+            if not any(last for _, _, last in state.early):
+                self._cancelled.add(transfer)
+        self._early_bytes.pop(endpoint, None)
+        return expected

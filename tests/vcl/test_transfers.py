@@ -429,3 +429,21 @@ def test_what_only_the_sender_knows_the_size_of_is_bounded() -> None:
     assert incoming.chunk(SENDER, 1, 0, b"abc", False)
     with pytest.raises(RemoteProtocolError, match="after 3 of at most 5"):
         incoming.chunk(SENDER, 1, 3, b"def", False)
+
+
+def test_an_endpoint_that_is_gone_leaves_nothing_at_a_receiver() -> None:
+    incoming, other = Incoming(), SENDER + 1
+    for transfer, endpoint in ((1, SENDER), (2, SENDER), (3, other)):
+        incoming.expect(transfer, endpoint, 4)
+    incoming.grant(1)
+    assert incoming.chunk(SENDER, 1, 0, b"ab", False)
+    for transfer in (2, 4):
+        assert incoming.chunk(SENDER, transfer, 0, b"ab", False) == []
+    assert incoming.chunk(SENDER, 5, 0, b"all", True) == []
+    assert incoming.forget(SENDER) == [1, 2]
+    for transfer in (1, 2, 4):
+        assert incoming.chunk(SENDER, transfer, 2, b"cd", True) == [], "it was on its way"
+    assert incoming.forget(SENDER) == []
+    incoming.grant(3)
+    assert incoming.chunk(other, 3, 0, b"abcd", True) == [Deliver(3, 0, b"abcd", True)]
+    assert is_empty(incoming)
