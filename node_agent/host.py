@@ -14,8 +14,9 @@ import socket
 def host_id() -> str:
     """What agents on one host have in common, and others haven't, for the master only.
 
-    The same after the host has booted anew, so that its node's name stays its own. A hash, because
-    machine-id(5) isn't to leave the host.
+    The same after the host has booted anew if it has a machine-id(5), so that its node's name stays
+    its own; else it is of one boot only, and a master that knew the name from the boot before
+    refuses it. A hash, because machine-id(5) isn't to leave the host.
     """
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with contextlib.suppress(OSError), open(path, "rb") as file:

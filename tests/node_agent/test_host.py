@@ -1,38 +1,64 @@
-"""The id of a host: the same each time, and never the machine's own id."""
+"""The id of a host: whose it is, how long it stays, and that it isn't the machine's own."""
 
 from __future__ import annotations
 
 import builtins
-import os
-from pathlib import Path
+import io
+import socket
 from typing import Any
 
 import pytest
 
 from node_agent.host import host_id
 
-
-def test_it_stays_and_does_not_tell_the_machines_own() -> None:
-    known = host_id()
-    assert known == host_id() and known
-    machine_id = Path("/etc/machine-id")
-    if machine_id.exists() and machine_id.read_text().strip():
-        assert machine_id.read_text().strip() not in known
+MACHINE, BOOT = "/etc/machine-id", "/proc/sys/kernel/random/boot_id"
 
 
-@pytest.mark.parametrize("content", [b"", b"uninitialized\n"])
-def test_a_machine_without_an_id(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    real, opened = builtins.open, []
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What this host's files say; one that isn't among them isn't there."""
+    real = builtins.open
+    found = {MACHINE: b"11aa\n", BOOT: b"first boot\n"}
 
     def opening(path: Any, *arguments: Any, **keywords: Any) -> Any:
-        opened.append(path)
-        if path == "/etc/machine-id":
-            read, write = os.pipe()
-            with real(write, "wb") as file:
-                file.write(content)
-            return real(read, "rb")
-        return real(path, *arguments, **keywords)
+        if path not in (MACHINE, BOOT):
+            return real(path, *arguments, **keywords)
+        if path not in found:
+            raise FileNotFoundError(path)
+        return io.BytesIO(found[path])
 
     monkeypatch.setattr(builtins, "open", opening)
-    assert host_id()
-    assert opened == ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"]
+    return found
+
+
+def test_it_is_the_machine_s_and_stays_with_the_next_boot(files: dict[str, bytes]) -> None:
+    first = host_id()
+    files[BOOT] = b"second boot\n"
+    assert host_id() == first
+    files[MACHINE] = b"22bb\n"
+    second = host_id()
+    assert second != first and len(second) == len(first) == 64
+    assert "11aa" not in first and "22bb" not in second
+
+
+@pytest.mark.parametrize("content", [b"", b"uninitialized\n", None])
+def test_a_machine_without_an_id_has_one_until_its_next_boot(
+    files: dict[str, bytes], content: bytes | None
+) -> None:
+    known = host_id()
+    if content is None:
+        del files[MACHINE]
+    else:
+        files[MACHINE] = content
+    first = host_id()
+    assert first == host_id() != known and "first boot" not in first
+    files[BOOT] = b"second boot\n"
+    assert host_id() != first
+
+
+def test_a_host_that_tells_nothing_is_known_by_its_name(
+    files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.clear()
+    monkeypatch.setattr(socket, "gethostname", lambda: "me")
+    assert host_id() == "me"
