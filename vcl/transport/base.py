@@ -56,8 +56,13 @@ JUDGE_LATE_S = 1.0
 FRAMES_PER_TURN = 1000
 """Frames of one connection after which reading rests for a turn of the loop."""
 
-FRAMES_PER_TURN_MAX = 16384
-"""Frames in one go that no honest peer sends: more than it has transfers under way."""
+TINY_BYTES = 24
+"""A payload below this is no bulk frame and hardly a message."""
+
+TINY_PER_TURN_MAX = 16384
+"""Tiny frames, fragments and pings in one turn of the loop that no honest peer sends. Frames of any
+size count as long as nothing was received from the peer: then it has one thing to say, its Hello.
+Later many come in one go when a buffer that bulk has made large is read."""
 
 PING_WEIGHT, FRAGMENT_WEIGHT = 256, 16
 """As how many frames these count: no honest peer sends many of them."""
@@ -103,7 +108,13 @@ class BaseConnection(ABC):
         self._ping_timer: asyncio.TimerHandle | None = None
         # Whether anything has arrived since the last look.
         self._heard = False
+        # Whether the link was dropped, and whether a message of the peer's was ever received.
+        self._dropped = False
+        self._received_any = False
+        # Of this turn of the loop; whether reading rests until its end.
         self._frames_in_turn = 0
+        self._tiny_in_turn = 0
+        self._resting = False
 
     # What an adapter supplies. None of these may raise because the link is closing or gone.
 
@@ -173,6 +184,7 @@ class BaseConnection(ABC):
             finally:
                 self._receiver = None
         message = self._messages.popleft()
+        self._received_any = True
         self._messages_bytes -= len(message)
         if (
             self._reading_paused
@@ -210,31 +222,38 @@ class BaseConnection(ABC):
     @property
     def is_over(self) -> bool:
         """Whether the link was dropped: nothing more of what it brought matters."""
-        return self._end is not None and self._end[0] == CLOSE_POLICY_VIOLATION
+        return self._dropped
 
     def opened(self) -> None:
         """Start the keep-alive: the opening handshake is done."""
         self._watch()
 
-    def frame_taken(self, weight: int = 1) -> None:
+    def frame_taken(self, payload_bytes: int, weight: int = 1) -> None:
         """Note that the library has taken a frame of any kind from what was read.
+
+        weight: as how many frames it counts; above 1 it's one that no honest peer sends many of.
 
         It may find thousands of tiny ones in one go, and read on as long as more come: then reading
         rests until the loop has come round. But what was read is taken to its end, however much.
         """
-        before = self._frames_in_turn
-        self._frames_in_turn += weight
-        if before < FRAMES_PER_TURN <= self._frames_in_turn:
-            self._set_reading(False)
+        if not self._frames_in_turn:
             self._loop.call_soon(self._next_turn)
-        elif self._frames_in_turn >= FRAMES_PER_TURN_MAX and self._end is None:
-            self.ended(CLOSE_POLICY_VIOLATION, "too many tiny frames at once", sent_by_peer=False)
-            self._abort()
+        self._frames_in_turn += weight
+        if payload_bytes < TINY_BYTES or weight > 1 or not self._received_any:
+            self._tiny_in_turn += weight
+            if self._tiny_in_turn >= TINY_PER_TURN_MAX:
+                self._drop(CLOSE_POLICY_VIOLATION, "too many tiny frames at once")
+                return
+        if self._frames_in_turn >= FRAMES_PER_TURN and not self._resting:
+            self._resting = True
+            self._set_reading(False)
 
     def _next_turn(self) -> None:
-        self._frames_in_turn = 0
-        if not self._reading_paused:
-            self._set_reading(True)
+        self._frames_in_turn = self._tiny_in_turn = 0
+        if self._resting:
+            self._resting = False
+            if not self._reading_paused:
+                self._set_reading(True)
 
     def heard(self) -> None:
         """Note that the peer gave a sign of life. Its pings are answered even if it never reads."""
@@ -256,7 +275,7 @@ class BaseConnection(ABC):
         if (opcode == OPCODE_CONTINUATION) != (self._fragments is not None):
             self.fail(CLOSE_PROTOCOL_ERROR, "fragments out of order")
             return
-        self.frame_taken(FRAGMENT_WEIGHT)
+        self.frame_taken(len(payload), FRAGMENT_WEIGHT)
         if self._fragments is None:
             self._fragments = bytearray()
         if len(self._fragments) + len(payload) > self._settings.message_bytes_max:
@@ -349,7 +368,13 @@ class BaseConnection(ABC):
     def _check_unread(self) -> None:
         if self._end is None and self._unsent_bytes() > self.unread_bytes_max:
             reason = f"more than {self.unread_bytes_max} bytes weren't read"
-            self.ended(CLOSE_POLICY_VIOLATION, reason, sent_by_peer=False)
+            self._drop(CLOSE_POLICY_VIOLATION, reason)
+
+    def _drop(self, code: int, reason: str) -> None:
+        """End without a closing handshake, and without taking what else was read."""
+        if self._end is None:
+            self._dropped = True
+            self.ended(code, reason, sent_by_peer=False)
             self._abort()
 
     async def _writable(self) -> None:
@@ -392,8 +417,7 @@ class BaseConnection(ABC):
             self._watch()
             return
         silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"
-        self.ended(CLOSE_ABNORMAL, silence, sent_by_peer=False)
-        self._abort()
+        self._drop(CLOSE_ABNORMAL, silence)
 
 
 class Handlers:

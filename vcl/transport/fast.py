@@ -99,7 +99,7 @@ class PicowsConnection(base.BaseConnection):
     def ping_arrived(self, payload: bytes) -> None:
         """Answer a ping (RFC 6455, 5.5.3), unless the answers before aren't read."""
         self.heard()
-        self.frame_taken(base.PING_WEIGHT)
+        self.frame_taken(len(payload), base.PING_WEIGHT)
         library = self._library
         if not (self._writing_paused or library.is_close_frame_sent or library.is_disconnected):
             library.send_pong(payload)
@@ -137,16 +137,17 @@ class _Listener(picows.WSListener):
         link = self.link
         if link.is_over:
             return  # what else was read with it
-        link.frame_taken()
+        payload = frame.get_payload_as_bytes()
+        link.frame_taken(len(payload))
         opcode = _DATA_TYPES.get(frame.msg_type)
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             link.fail(CLOSE_PROTOCOL_ERROR, "reserved bits are set")
         elif opcode is not None:
-            link.frame_arrived(opcode, frame.get_payload_as_bytes(), frame.fin)
+            link.frame_arrived(opcode, payload, frame.fin)
         elif frame.msg_type == _PING:
-            link.ping_arrived(frame.get_payload_as_bytes())
+            link.ping_arrived(payload)
         elif frame.msg_type == _CLOSE:
-            link.close_frame_arrived(frame.get_payload_as_bytes())
+            link.close_frame_arrived(payload)
         else:
             link.heard()
 

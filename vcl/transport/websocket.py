@@ -117,14 +117,14 @@ class _Reporting(LibraryConnection):
             return
         if self.link.is_over:
             return  # what else was read with it
-        self.link.frame_taken()
+        self.link.frame_taken(len(event.data))
         if event.opcode in DATA_OPCODES:
             if self._may_set_read_size:
                 large = len(event.data) >= LARGE_BYTES
                 self.transport.max_size = LARGE_READ_BYTES if large else SMALL_READ_BYTES  # type: ignore[attr-defined]
             self.link.frame_arrived(event.opcode, event.data, event.fin)
         elif event.opcode is Opcode.PING:
-            self.link.frame_taken(base.PING_WEIGHT)
+            self.link.frame_taken(len(event.data), base.PING_WEIGHT)
         elif event.opcode is Opcode.CLOSE and self.protocol.close_rcvd is not None:
             received = self.protocol.close_rcvd
             self.link.peer_closed(int(received.code), received.reason)

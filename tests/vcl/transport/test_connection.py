@@ -403,9 +403,11 @@ async def test_a_peer_that_reads_nothing_is_dropped(library, open_tcp_link) -> N
 async def test_reading_rests_after_many_frames_in_one_go(library, serve, raw) -> None:
     connection = await accept_one(serve, raw, library)
     for _ in range(3):
-        for _ in range(base.FRAMES_PER_TURN_MAX - 1):
-            connection.frame_taken()
+        for _ in range(base.TINY_PER_TURN_MAX - 1):
+            connection.frame_taken(0)
+        assert not connection._link().is_reading()
         await asyncio.sleep(0)
+        assert connection._link().is_reading()
     for _ in range(3000):
         raw.frame(2, b"x")
     for _ in range(3000):
@@ -413,11 +415,59 @@ async def test_reading_rests_after_many_frames_in_one_go(library, serve, raw) ->
     assert not connection.is_over
 
 
-async def test_a_flood_of_frames_in_one_go_drops_the_link(library, serve, raw) -> None:
+async def test_frames_are_counted_anew_in_each_turn_of_the_loop(library, serve, raw) -> None:
     connection = await accept_one(serve, raw, library)
-    for _ in range(base.FRAMES_PER_TURN_MAX):
-        connection.frame_taken()
+    for _ in range(base.TINY_PER_TURN_MAX // base.PING_WEIGHT):
+        connection.frame_taken(0, base.PING_WEIGHT)
+        await asyncio.sleep(0)
+    connection.frame_taken(0, base.FRAMES_PER_TURN - 1)
+    assert connection._link().is_reading()
+    assert not connection.is_over
+
+
+@pytest.mark.parametrize(
+    ("payload_bytes", "weight"),
+    [(0, 1), (base.TINY_BYTES - 1, 1), (1000, base.FRAGMENT_WEIGHT), (0, base.PING_WEIGHT)],
+)
+async def test_a_flood_of_frames_in_one_go_drops_the_link(
+    library, serve, raw, payload_bytes: int, weight: int
+) -> None:
+    connection = await accept_one(serve, raw, library)
+    raw.frame(2, b"hello")
+    await connection.recv()
+    await asyncio.sleep(0)
+    for _ in range(base.TINY_PER_TURN_MAX // weight):
+        connection.frame_taken(payload_bytes, weight)
     closed = await ended(connection)
     assert (closed.code, closed.reason) == (1008, "too many tiny frames at once")
     assert connection.is_over
     assert await raw.reader.read() == b""
+
+
+async def test_honest_frames_in_one_go_drop_no_link(library, serve, raw) -> None:
+    connection = await accept_one(serve, raw, library)
+    raw.frame(2, b"hello")
+    await connection.recv()
+    for _ in range(4 * base.TINY_PER_TURN_MAX):
+        connection.frame_taken(base.TINY_BYTES)
+    assert not connection._link().is_reading()
+    await asyncio.sleep(0)
+    raw.frame(2, b"still here")
+    assert await connection.recv() == b"still here"
+
+
+async def test_before_its_first_message_a_peer_may_send_few_frames(library, serve, raw) -> None:
+    connection = await accept_one(serve, raw, library)
+    for _ in range(base.TINY_PER_TURN_MAX):
+        connection.frame_taken(1000)
+    assert (await ended(connection)).code == 1008
+
+
+async def test_a_link_closed_with_1008_is_not_dropped(library, open_tcp_link) -> None:
+    for closer in (0, 1):
+        link = await open_tcp_link(library, Settings(close_timeout_s=60.0))
+        here, there = link[closer], link[1 - closer]
+        closing = asyncio.create_task(here.close(1008, "enough"))
+        assert (await ended(there)).sent_by_peer
+        await asyncio.wait_for(asyncio.gather(closing, there.close()), timeout=10.0)
+        assert not here.is_over and not there.is_over
