@@ -209,8 +209,12 @@ class BaseConnection(ABC):
         link = self._link()
         if link is None or link.get_extra_info("ssl_object") is not None:
             return None
-        if self._messages or self._end is not None:
+        if self._messages or self._fragments is not None or self._end is not None:
             return None
+        if self._unsent_bytes():
+            return None
+        # Said here too, or what rests until the next turn would go on reading.
+        self._reading_paused = True
         link.pause_reading()
         if self._ping_timer is not None:
             self._ping_timer.cancel()

@@ -135,7 +135,8 @@ class Connection(Protocol):
         """Stop using the link, and answer its socket, on which `adopt` can go on elsewhere.
 
         The peer must have nothing to say meanwhile: what has arrived in part is lost. None if
-        the link can't be handed on (TLS), or something has arrived that wasn't received.
+        the link can't be handed on (TLS), something has arrived that wasn't received, or what was
+        sent hasn't left yet.
         """
         ...
 
