@@ -26,6 +26,7 @@ from vcl.wire.limits import (
     commands_max,
     objects_max,
     released_max,
+    unsent_bytes_max,
 )
 from vcl.wire.messages import session
 
@@ -120,6 +121,8 @@ class ClientCore:
         """By queue: the command that was enqueued last, for `finish`."""
         self.in_flight = 0
         """Commands that haven't ended."""
+        self.unsent_bytes = 0
+        """What was handed to the link to the master, and hadn't left when it was last looked at."""
         self._unset: set[int] = set()  # user events
         self._objects: set[int] = set()
         self._outbox: list[Any] = []
@@ -133,6 +136,11 @@ class ClientCore:
     def waits_for_program(self) -> bool:
         """Whether a user event isn't set: then no write may block the thread that would set it."""
         return bool(self._unset)
+
+    @property
+    def may_say(self) -> bool:
+        """Whether another message need not wait for earlier ones to leave."""
+        return self.unsent_bytes + self._outbox_bytes < unsent_bytes_max
 
     @property
     def may_enqueue(self) -> bool:

@@ -105,6 +105,7 @@ class Runtime:
         self._to_submit: list[tuple[int, Callable[[int], None]]] = []
         self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
         self._flushing = False
+        self._draining: asyncio.Task[None] | None = None
         self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vcl", daemon=True)
@@ -312,12 +313,13 @@ class Runtime:
             return self.core.new_id()
 
     def say(self, message: Any) -> None:
-        """Put a message into the batch.
+        """Put a message into the batch; waits while too many bytes haven't left.
 
         Raises OperatingError if it can't be encoded: nothing was said then.
         """
         self.check()
         with self.lock:
+            self._wait_to_say()
             creates = type(message) in _CREATING
             if creates and not self.core.create(message[0]):
                 raise OperatingError(
@@ -357,8 +359,17 @@ class Runtime:
                 raise
             return event
 
+    def _wait_to_say(self) -> None:
+        """Wait, with the lock held, while too much of what was said hasn't left."""
+        if self.core.may_say or not self._may_wait():
+            return
+        self.flush()  # after which it's looked at anew how much that is
+        self._wait_until(lambda: self.dead is not None or self.core.may_say)
+        self.check()
+
     def wait_for_room(self) -> None:
-        """Wait, with the lock held, while too many commands haven't ended."""
+        """Wait, with the lock held, while too many commands haven't ended, or haven't left."""
+        self._wait_to_say()
         core = self.core
         if core.may_enqueue or not self._may_wait():
             return
@@ -427,7 +438,6 @@ class Runtime:
     def _drain(self) -> None:
         with self.lock:
             self._flushing = False
-            self._tell_waiting()  # the end of the program may wait for just this
             # Released ids are taken first: whatever refers to them is in the batch already.
             released = []
             while self._released:
@@ -442,7 +452,22 @@ class Runtime:
                     if self._to_submit:
                         self._tell_submitted()
                 except ConnectionClosed:
-                    return  # the reading side is about to end the session with the reason
+                    pass  # the reading side is about to end the session with the reason
+            self._look_at_unsent()
+            self._tell_waiting()  # the end of the program may wait for just this
+
+    def _look_at_unsent(self) -> None:
+        self.core.unsent_bytes = self._control.connection.unsent_bytes
+        if not self.core.may_say and self._draining is None:
+            self._draining = self._loop.create_task(self._await_drained())
+
+    async def _await_drained(self) -> None:
+        with contextlib.suppress(ConnectionClosed):  # as above
+            await self._control.connection.drained()
+            with self.lock:
+                self.core.unsent_bytes = self._control.connection.unsent_bytes
+                self._tell_waiting()
+        self._draining = None
 
     def ask(self, request: int, message: Any) -> Any:
         """Send a request and wait for its answer."""

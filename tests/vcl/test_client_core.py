@@ -408,3 +408,15 @@ def test_objects_are_counted_until_they_are_released(
     assert [core.create(n) for n in (1, 2, 3)] == [True, True, False]
     core.take_batch([1, 77], 5)
     assert [core.create(n) for n in (3, 4)] == [True, False]
+
+
+def test_what_has_not_left_is_bounded(core: ClientCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_core, "unsent_bytes_max", 100)
+    core.say("message", 99)
+    assert core.may_say
+    core.say("message", 1)
+    assert not core.may_say
+    core.take_batch([], 5)
+    assert core.may_say
+    core.unsent_bytes = 100
+    assert not core.may_say

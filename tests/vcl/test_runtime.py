@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 
 import psutil
+import pytest
 
 import vcl
 from tests.processes import Program, await_gone, descendants, run_program, started_text
+from vcl import transport
+from vcl.errors import OperatingError
+from vcl.runtime import Runtime
+from vcl.transport import Connection, ConnectionClosed, Settings
+from vcl.wire.limits import control_bytes_max, unsent_bytes_max
+from vcl.wire.messages import session
+from vcl.wire.messages.handshake import Welcome, pack_answer, unpack_knock
 
 lost_timeout_s = 8.0
 
@@ -276,3 +285,67 @@ def test_an_agent_that_stops_answering_does_not_hold_the_program_s_end(
             assert program.end() == (0, "")
         finally:
             agent.resume()
+
+
+# A master that doesn't read
+
+
+@pytest.mark.parametrize("reads_on", [True, False])
+async def test_a_program_waits_for_a_master_that_does_not_read(reads_on: bool) -> None:
+    loop = asyncio.get_running_loop()
+    waits, reads = asyncio.Event(), asyncio.Event()
+    length, count = 2**18, 200
+    received = 0
+
+    async def handler(connection: Connection, path: str) -> None:
+        nonlocal received
+        knock = unpack_knock(await connection.recv())
+        connection.send_soon(pack_answer(Welcome(software="0", session=1, key="key")))
+        if knock.role == "client":
+            await reads.wait()
+            if not reads_on:
+                return
+        with suppress(ConnectionClosed):
+            while True:
+                received += len(await connection.recv())
+
+    settings = Settings(receive_bytes_max=control_bytes_max)
+    server = await transport.serve(handler, "127.0.0.1", 0, settings)
+    runtime = await asyncio.to_thread(Runtime, "ws://{}:{}".format(*server.address), "token")
+    said = 0
+    wait_until = runtime._wait_until
+
+    def noted(*arguments: object) -> None:
+        loop.call_soon_threadsafe(waits.set)
+        wait_until(*arguments)  # type: ignore[arg-type]
+
+    def say_much() -> None:
+        nonlocal said
+        unit = ["x" * length, "", [], []]
+        for number in range(1, count + 1):
+            runtime.say(session.BuildProgram(number, 1, number, session.BUILD, [unit], ""))
+            said += 1
+        runtime.flush()
+
+    runtime._wait_until = noted  # type: ignore[method-assign]
+    try:
+        saying = asyncio.create_task(asyncio.to_thread(say_much))
+        # It waits with what the kernel's buffers hold besides.
+        async with asyncio.timeout(lost_timeout_s):
+            await waits.wait()
+        with runtime.lock:
+            unsent = runtime.core.unsent_bytes + runtime.core._outbox_bytes
+            assert said < count and unsent < unsent_bytes_max + 2 * length
+        reads.set()
+        async with asyncio.timeout(lost_timeout_s):
+            if reads_on:
+                await saying
+            else:
+                with pytest.raises(OperatingError, match="is over"):
+                    await saying
+        assert (said == count) == reads_on
+    finally:
+        reads.set()
+        await asyncio.to_thread(runtime.close)
+        await server.close()
+    assert not reads_on or received > count * length

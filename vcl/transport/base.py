@@ -172,6 +172,18 @@ class BaseConnection(ABC):
         if self._writing_paused:
             self._check_unread()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """See Connection.unsent_bytes."""
+        return self._unsent_bytes()
+
+    async def drained(self) -> None:
+        """See Connection.drained."""
+        if self._end is not None:
+            raise self._closed()
+        if self._writing_paused:
+            await self._writable()
+
     async def recv(self) -> bytes | memoryview:
         """See Connection.recv."""
         while not self._messages:

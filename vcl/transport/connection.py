@@ -117,6 +117,15 @@ class Connection(Protocol):
         """The same without waiting: for small control messages, from the loop's thread only."""
         ...
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was sent hasn't left: the size of the write buffer's content."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait as `send` does, for room in the write buffer. Raises ConnectionClosed."""
+        ...
+
     async def recv(self) -> bytes | memoryview:
         """Return the next binary message, empty ones included. One caller at a time.
 

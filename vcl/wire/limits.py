@@ -58,6 +58,10 @@ batch_count_max = 256
 batch_bytes_max = 2**20
 """Bytes of inline data (sources, scalars) after which a client sends its batch."""
 
+unsent_bytes_max = 8 * 2**20
+"""What a program may have said that hasn't left its host, past which it waits in its next call:
+more than the write buffer of its connection, and less than what a peer may leave unread."""
+
 commands_in_flight_max = 8192
 """Commands of a session that haven't ended, past which a program waits in its next call. It doesn't
 while a user event isn't set: whoever waited there might never set it."""

@@ -71,6 +71,27 @@ async def test_send_soon_keeps_its_place_between_sends(open_link) -> None:
     assert [bytes(await right.recv())[:2] for _ in range(4)] == [b"1", b"2b", b"33", b"4"]
 
 
+async def test_who_sends_soon_may_wait_for_room(open_link) -> None:
+    left, right = await open_link(TIGHT)
+    await asyncio.wait_for(left.drained(), timeout=5.0)
+    assert left.unsent_bytes == 0
+    count = 0
+    while left.unsent_bytes <= TIGHT.write_buffer_bytes:
+        left.send_soon(bytes(MIB))
+        count += 1
+        await asyncio.sleep(0)
+    draining = asyncio.create_task(left.drained())
+    await asyncio.sleep(0)
+    assert not draining.done()
+    for _ in range(count):
+        await right.recv()
+    await draining
+    assert left.unsent_bytes <= TIGHT.write_buffer_bytes
+    await left.close()
+    with pytest.raises(ConnectionClosed):
+        await left.drained()
+
+
 async def test_concurrent_senders_keep_message_boundaries(open_link) -> None:
     left, right = await open_link(TIGHT)
     sizes = [1, 200, 9_000, 70_000, 300_000]
