@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
@@ -65,12 +65,14 @@ class Destination(Protocol):
 class ReadState:
     """A read's destination, how many of its bytes are missing, and why some will never come.
 
-    asked: which of them the master has said the origin of.
+    asked: which of them the master has said the origin of. transfers: those under way that bring
+    some.
     """
 
     destination: Destination
     missing: int
     asked: RegionMap[bool]
+    transfers: set[int] = field(default_factory=set)
     lost: str | None = None
 
 
@@ -278,8 +280,11 @@ class ClientCore:
 
     def from_master(self, messages: Sequence[Any], now: int = 0) -> list[Effect]:
         """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
+
+        Whoever is woken by an answer finds all ended that ended in this batch.
         """
         effects: list[Effect] = []
+        answers: list[Effect] = []
         ended = self._ended
         for m in messages:
             if isinstance(m, session.EventsDone):
@@ -303,11 +308,11 @@ class ClientCore:
             elif isinstance(m, session.Printed):
                 pass  # `printed` has taken it
             else:
-                effects.append(Answered([m]))
+                answers.append(Answered([m]))
         if ended:
             effects.append(Ended(ended))
             self._ended = []
-        return effects
+        return effects + answers
 
     def _note_times(self, event: int, start: int, end: int, now: int) -> None:
         """Move a node's times onto this clock, so that they agree with those of other commands.
@@ -356,8 +361,9 @@ class ClientCore:
             self.in_flight -= 1
         else:
             self._unset.discard(event)
-        if self._reads.pop(event, None) is not None and status < 0:
-            for transfer in [t for t, p in self._pulls.items() if p.event == event]:
+        read = self._reads.pop(event, None)
+        if read is not None and status < 0:
+            for transfer in sorted(read.transfers):
                 del self._pulls[transfer]
                 self._incoming.cancel(transfer)
         if status < 0:
@@ -376,8 +382,9 @@ class ClientCore:
             raise RemoteProtocolError(f"the same bytes for read {m.event} twice")
         read.asked.assign(m.offset, end, True)
         if m.transfer:
-            self._pulls[m.transfer] = _Pull(m.event, m.offset)
             self._incoming.expect(m.transfer, m.endpoint, m.size)
+            self._pulls[m.transfer] = _Pull(m.event, m.offset)
+            read.transfers.add(m.transfer)
             return self._deliver(self._incoming.grant(m.transfer), ended)
         where = slice(m.offset, end)
         if m.staging:
@@ -418,6 +425,8 @@ class ClientCore:
             pull = self._pulls[one.transfer]
             if one.last:
                 del self._pulls[one.transfer]
+                if pull.event in self._reads:
+                    self._reads[pull.event].transfers.discard(one.transfer)
             if not one.data:
                 continue  # the flag that it is complete came by itself, perhaps after the event
             start = pull.offset + one.offset

@@ -155,6 +155,13 @@ def test_answers_and_losses_are_passed_on(core: ClientCore) -> None:
     assert core.from_master([built]) == [Answered([built])]
 
 
+def test_events_end_before_the_answers_of_their_batch(core: ClientCore) -> None:
+    event = core.begin(QUEUE, 5)
+    built, report = session.Built(1, 0, "", [], []), session.Report(2, None)
+    effects = core.from_master([built, done(event), report])
+    assert effects == [Ended([event]), Answered([built]), Answered([report])]
+
+
 # Writes
 
 
@@ -233,6 +240,28 @@ def test_a_read_that_fails_amid_its_bytes(core: ClientCore) -> None:
     assert core.events[event].status == -5
     assert core.from_endpoint(chunk(1, b"def", 3)) == []
     assert is_clean(core)
+
+
+def test_a_read_that_fails_costs_its_own_transfers_only(core: ClientCore) -> None:
+    class Pulls(dict[int, Any]):
+        def items(self) -> Any:
+            raise AssertionError("all are looked at")
+
+        __iter__ = keys = values = items
+
+    events = [begin_read(core, 6)[0] for _ in range(2)]
+    core._pulls = Pulls()
+    for number, (event, offset) in enumerate([(0, 0), (1, 0), (0, 2), (1, 2), (0, 4)], 1):
+        core.from_master([session.Pull(events[event], offset, 2, number, NODE, 0, 0)])
+    core.from_endpoint(chunk(1, b"ab"))
+    core.from_master([done(events[0], -5, "lost")])
+    assert len(core._pulls) == 2
+    for number in (3, 5):  # their rest may still come
+        assert core.from_endpoint(chunk(number, b"cd")) == []
+    core.from_endpoint(chunk(2, b"ab"))
+    core.from_master([done(events[1], -5, "lost")])
+    core.from_endpoint(chunk(4, b"cd"))
+    assert not len(core._pulls)
 
 
 @st.composite
