@@ -49,10 +49,13 @@ from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import codec
-from vcl.wire.frame import Bytes, Encoder
+from vcl.wire.frame import Bytes, Encoder, too_many_values, values_in
 from vcl.wire.limits import (
     close_timeout_s,
+    control_bytes_max,
     handshake_timeout_s,
+    message_bytes_max,
+    message_values_max,
     objects_max,
     staging_bytes_max,
 )
@@ -340,6 +343,8 @@ class Runtime:
         except ValueError as error:
             text = f"a value can't be sent to the cluster: {error}"
             raise OperatingError(INVALID_VALUE, text) from error
+        if len(data) > control_bytes_max:
+            _check_long(message, len(data))
         if self.core.say(_Encoded(event, data), len(data)):
             self.flush()
 
@@ -600,6 +605,17 @@ class Runtime:
         self._thread.join(close_timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def _check_long(message: Any, length: int) -> None:
+    """Raise OperatingError for what the master wouldn't take, so that the session lives on."""
+    text = None
+    if values_in(message) + 1 > message_values_max:  # and its code
+        text = f"{too_many_values(message_values_max)}, which is the most that one call may have"
+    elif length > message_bytes_max:
+        text = f"a message of {length} bytes; one call may have at most {message_bytes_max}"
+    if text is not None:
+        raise OperatingError(INVALID_VALUE, text)
 
 
 @contextlib.contextmanager

@@ -112,6 +112,27 @@ def test_user_events_count_too(ctx: Any, queue: Any) -> None:
     cl.UserEvent(ctx).set_status(cl.command_execution_status.COMPLETE)
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "text"),
+    [
+        ("message_values_max", 20, "a message has more than 20 values"),
+        ("message_bytes_max", 15, "bytes; one call may have at most 15"),
+    ],
+)
+def test_a_call_that_is_too_long_for_a_message(
+    ctx: Any, queue: Any, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, text: str
+) -> None:
+    kernel, buffer = more(ctx)
+    with monkeypatch.context() as tight:
+        tight.setattr(runtime, "control_bytes_max", 10)
+        tight.setattr(runtime, limit, most)
+        with pytest.raises(cl.LogicError, match=text) as caught:
+            cl.enqueue_nd_range_kernel(queue, kernel, (16,), (16,))
+        assert str(caught.value).count("failed") == 1
+    cl.enqueue_nd_range_kernel(queue, kernel, (16,), (16,))
+    assert read(queue, buffer) == [1]
+
+
 def test_contexts_leave_nothing(platform: Any) -> None:
     core = platform._runtime.core
     device = platform.get_devices()[1]

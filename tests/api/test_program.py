@@ -360,3 +360,22 @@ def test_built_in_kernels_that_no_device_has(ctx: Any) -> None:
     with pytest.raises(cl.LogicError, match="no_such_kernel") as raised:
         cl.create_program_with_built_in_kernels(ctx, ctx.devices, "no_such_kernel")
     assert raised.value.code == cl.status_code.INVALID_VALUE
+
+
+@pytest.mark.filterwarnings("ignore:Pre-build attribute access")
+def test_a_source_that_is_too_long(ctx: Any) -> None:
+    compiling = cl.Program(ctx, " " * 5_000_000)
+    for build in (cl.Program(ctx, " " * 5_000_000).build, compiling.compile):
+        with pytest.raises(cl.Error) as caught:
+            build()
+        text = str(caught.value)
+        assert text.count("failed: INVALID_VALUE") == 1, text
+        assert "5000000 bytes of source and headers" in text.replace("5000040", "5000000")
+        assert "at most 4194304" in text and "include" not in text.partition("Build on")[0]
+
+
+def test_a_failed_build_names_its_routine_once(ctx: Any) -> None:
+    with pytest.raises(cl.RuntimeError) as caught:
+        cl.Program(ctx, "not a kernel").build()
+    text = str(caught.value)
+    assert text.count("clBuildProgram failed: BUILD_PROGRAM_FAILURE - ") == 1, text

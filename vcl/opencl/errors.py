@@ -14,6 +14,7 @@ from vcl import errors
 from vcl.constants import CLASSES
 
 STATUS = CLASSES["status_code"]
+_STATUS_NAMES = {value: name for name, value in STATUS.items()}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,7 +22,8 @@ class _ErrorRecord:
     """What an Error carries: a text, a status code and the OpenCL routine that failed."""
 
     def __init__(self, msg: str, code: int, routine: str) -> None:
-        self._msg = msg
+        # pyopencl makes a new exception of the text of another, which has its prefix already.
+        self._msg = msg.removeprefix(f"{routine} failed: {_STATUS_NAMES.get(code)} - ")
         self._code = code
         self._routine = routine
 

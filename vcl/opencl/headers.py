@@ -18,7 +18,7 @@ from typing import Any
 from vcl.errors import RemoteProtocolError
 from vcl.opencl.errors import fail
 from vcl.wire.limits import source_bytes_max, source_files_max
-from vcl.wire.units import GIVEN, check_unit
+from vcl.wire.units import GIVEN, check_unit, unit_bytes
 
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*'|["'\\])+""", re.DOTALL)
 _SPLICE = re.compile(r"\\[ \t\f\v]*\r?\n")
@@ -50,11 +50,23 @@ def make_unit(
         search.give(name, text)
     search.follow(source)
     unit = [source, rest, search.folders(), search.entries()]
+    check_length(routine, [unit])
     try:
         check_unit(unit)
     except (RemoteProtocolError, UnicodeError) as error:
         fail(routine, "INVALID_VALUE", f"what the program includes can't be sent: {error}")
     return unit
+
+
+def check_length(routine: str, units: list[list[Any]]) -> None:
+    """Raise LogicError if units are too long together."""
+    length = sum(map(unit_bytes, units))
+    if length > source_bytes_max:
+        fail(
+            routine,
+            "INVALID_VALUE",
+            f"{length} bytes of source and headers; a program may have at most {source_bytes_max}",
+        )
 
 
 def split_options(options: str) -> tuple[str, list[str]]:

@@ -20,13 +20,12 @@ from vcl.errors import RemoteProtocolError
 from vcl.opencl.context import Context
 from vcl.opencl.errors import fail, fail_code, not_built, translated
 from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.headers import make_unit
+from vcl.opencl.headers import check_length, make_unit
 from vcl.opencl.platform import Device
 from vcl.scalars import value_bytes
 from vcl.wire.frame import pack_value, unpack_value
-from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
-from vcl.wire.units import check_unit, unit_bytes
+from vcl.wire.units import check_unit
 
 _INFO = CLASSES["program_info"]
 _BUILD = CLASSES["program_build_info"]
@@ -105,10 +104,7 @@ class _Program(Handle):
         for device in devices or ():
             if device not in self._context._devices:
                 fail(routine, "INVALID_DEVICE", "the device isn't of the context")
-        length = sum(map(unit_bytes, self._units))
-        if length > source_bytes_max:
-            text = f"{length} bytes of source and headers; {source_bytes_max} at most"
-            fail(routine, "INVALID_VALUE", text)
+        check_length(routine, self._units)
         runtime = self._runtime
         # Every build has a new id: kernels of an earlier one live on.
         number, request = runtime.new_id(), runtime.new_id()

@@ -231,9 +231,9 @@ def unpack_value(data: Bytes, map_length: int = -1, values: int | None = None) -
 
     def counted(array: list[Any]) -> list[Any]:
         nonlocal count
-        count += 1 + len(array)
+        count += _counts(array)
         if values is not None and count > values:
-            raise ValueError("too many values")
+            raise RemoteProtocolError(too_many_values(values))
         return array
 
     try:
@@ -249,7 +249,24 @@ def unpack_value(data: Bytes, map_length: int = -1, values: int | None = None) -
             list_hook=None if values is None else counted,
         )
     except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        if "max_array_len" in str(error) and values is not None:
+            raise RemoteProtocolError(too_many_values(values)) from error
         raise RemoteProtocolError(f"not a msgpack value: {type(error).__name__}") from error
+
+
+def values_in(message: Sequence[Any]) -> int:
+    """Arrays, and values in them, as `unpack_value` counts them."""
+    arrays = (value for value in message if isinstance(value, (list, tuple)))
+    return _counts(message) + sum(map(values_in, arrays))
+
+
+def too_many_values(most: int) -> str:
+    """What is said of a message with more values than `most`."""
+    return f"a message has more than {most} values"
+
+
+def _counts(array: Sequence[Any]) -> int:
+    return 1 + len(array)
 
 
 def _refuse_extension(code: int, data: bytes) -> Any:

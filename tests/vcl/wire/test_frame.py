@@ -141,9 +141,18 @@ def test_pieces_that_do_not_fit(pieces: list[tuple[bytes, int]], text: str) -> N
 
 
 def test_a_message_in_pieces_has_so_many_values() -> None:
-    message = frame.pack_value([7, *([[0] * 1000] * (message_values_max // 1000))])
-    with pytest.raises(RemoteProtocolError, match="not a msgpack value: ValueError"):
-        frame.Pieces().take(frame.Piece(message, 0))
+    for message in [7, *([[0] * 1000] * (message_values_max // 1000))], [0] * 30_001:
+        with pytest.raises(RemoteProtocolError, match=r"^a message has more than 30000 values$"):
+            frame.Pieces().take(frame.Piece(frame.pack_value(message), 0))
+
+
+@given(st.recursive(st.integers(0, 9), lambda inner: st.lists(inner, max_size=4), max_leaves=20))
+def test_values_are_counted_before_they_are_sent_as_afterwards(value: Any) -> None:
+    count = frame.values_in([value])
+    data = frame.pack_value([value])
+    assert frame.unpack_value(data, values=count) == [value]
+    with pytest.raises(RemoteProtocolError, match="more than"):
+        frame.unpack_value(data, values=count - 1)
 
 
 def test_a_long_control_frame() -> None:
