@@ -58,7 +58,8 @@ def run(
 ) -> None:
     """Coordinate a vcl cluster: agents and clients connect here."""
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
-    logging.getLogger("picows").setLevel(logging.WARNING)
+    for library in ("picows", "websockets.server"):  # they tell of every connection
+        logging.getLogger(library).setLevel(logging.WARNING)
     _raise_descriptor_limit()
     host, _, port_text = listen.rpartition(":")
     if not host or not port_text.isdigit() or int(port_text) > 65535:

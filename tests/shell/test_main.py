@@ -80,6 +80,22 @@ def test_master_is_ready_in_json(tmp_path: Path) -> None:
         ended_well(program, signal.SIGINT)
 
 
+@pytest.mark.parametrize("library", ["websockets", "picows"])
+def test_master_does_not_log_what_strangers_ask_for(tmp_path: Path, library: str) -> None:
+    pytest.importorskip(library)
+    env = environment(VCL_TRANSPORT=library)
+    arguments = [*MASTER, *LOOPBACK, "--state-dir", str(tmp_path), "--ready-json"]
+    with started(arguments, env) as program:
+        host, _, port = json.loads(program.line())["url"].removeprefix("ws://").rpartition(":")
+        for path in ("healthz", "nothing"):
+            with socket.create_connection((host, int(port))) as stranger:
+                stranger.sendall(f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                while stranger.recv(4096):
+                    pass
+        program.process.send_signal(signal.SIGTERM)
+        assert program.end() == (0, "")
+
+
 def test_master_raises_its_limit_of_descriptors(tmp_path: Path) -> None:
     limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200)); "
     execute = "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
