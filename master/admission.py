@@ -43,7 +43,8 @@ class Admission:
             other = "this is the users' token; an agent needs another, the one that the"
         if is_user or is_agent:
             return f"{other} master made as {wanted}"
-        return f"the token is wrong (from {peer}): give the one that the master made, {wanted}"
+        wrong = "the token is wrong" if knock.token else "no token was given"
+        return f"{wrong} (from {peer}): give the one that the master made, {wanted}"
 
     def name_problem(self, hello: Hello) -> str:
         """Why an agent may not have the name that it wants; "" if it may.

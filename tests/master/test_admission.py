@@ -23,7 +23,9 @@ def hello(role: str = "agent", **fields: Any) -> Hello:
         ("client", "a", "this is the agents' token; a client needs the users'"),
         ("agent", "u", "this is the users' token; an agent needs another"),
         ("client", "x", "the token is wrong (from there:1)"),
-        ("agent", "", "the token is wrong (from there:1)"),
+        ("agent", "x", "the token is wrong (from there:1)"),
+        ("client", "", "no token was given (from there:1): give the one that"),
+        ("agent", "", "no token was given (from there:1): give the one that"),
     ],
 )
 def test_which_token_is_good_for_what(role: str, token: str, said: str) -> None:
