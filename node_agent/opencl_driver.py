@@ -36,6 +36,7 @@ from vcl.errors import (
     OUT_OF_RESOURCES,
 )
 from vcl.text import clipped
+from vcl.wire.frame import values_in
 from vcl.wire.limits import log_bytes_max, message_values_max
 from vcl.wire.messages import part, session
 from vcl.wire.messages.session import (
@@ -708,8 +709,3 @@ def matching_devices(cl: Any, substring: str | None) -> list[Any]:
             if not substring or substring.lower() in name:
                 found.append(device)
     return found
-
-
-def values_in(array: list[Any]) -> int:
-    """Arrays, and values in them, as the protocol counts them."""
-    return 1 + len(array) + sum(values_in(v) for v in array if isinstance(v, list))

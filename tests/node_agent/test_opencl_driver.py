@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from node_agent import opencl_driver
 from node_agent.effects import StartMerge, Store
@@ -23,9 +21,7 @@ from vcl.errors import (
     BUILD_PROGRAM_FAILURE,
     MEM_OBJECT_ALLOCATION_FAILURE,
     OUT_OF_RESOURCES,
-    RemoteProtocolError,
 )
-from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.messages import part, session
 
 INVALID_WORK_GROUP_SIZE = -54
@@ -384,16 +380,6 @@ def test_devices_are_counted_among_those_that_match() -> None:
     assert found("CPU") == ["cpu-a", "cpu-b"]
     assert found("fast / g") == ["gpu"]
     assert found("none") == []
-
-
-@given(st.recursive(st.integers(0, 9), lambda inner: st.lists(inner, max_size=4), max_leaves=20))
-def test_values_are_counted_as_the_protocol_does(value: Any) -> None:
-    array = [value]
-    count = opencl_driver.values_in(array)
-    data = pack_value(array)
-    assert unpack_value(data, values=count) == array
-    with pytest.raises(RemoteProtocolError):
-        unpack_value(data, values=count - 1)
 
 
 def test_more_kernels_than_a_message_can_tell_of(rig: Rig) -> None:
