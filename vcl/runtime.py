@@ -67,6 +67,9 @@ connect_timeout_s = 3 * handshake_timeout_s
 stalled_timeout_s = 5.0
 """A program that has too many commands behind a user event waits as long as some end this often."""
 
+released_count = 1024
+"""Objects and events let go of after which that is said without being asked to."""
+
 _CREATING = (
     session.CreateContext,
     session.CreateQueue,
@@ -431,7 +434,7 @@ class Runtime:
     def release(self, number: int) -> None:
         """The program holds an object or event no longer. Safe in destructors of any thread."""
         self._released.append(number)
-        if len(self._released) >= 1024 and not self._flushing and self.dead is None:
+        if len(self._released) >= released_count and not self._flushing and self.dead is None:
             self.flush()
 
     def flush(self) -> None:

@@ -90,7 +90,7 @@ def write_memory(
     data = contiguous_bytes(hostbuf)
     start = _region(memory, size(dst_offset, "offset"), data.nbytes, routine)
     if not data.nbytes:
-        return marker(queue, wait_for, False, routine, kind, hostbuf)
+        return marker(queue, wait_for, False, routine, kind, hostbuf, waits)
     event = queue._runtime.write(
         queue._id,
         bytes(data),
@@ -148,7 +148,7 @@ def read_memory(
     destination = contiguous_bytes(hostbuf, writable=True)
     start = _region(memory, size(src_offset, "offset"), destination.nbytes, routine)
     if not destination.nbytes:
-        made = marker(queue, wait_for, False, routine, kind, hostbuf)
+        made = marker(queue, wait_for, False, routine, kind, hostbuf, waits)
         if is_blocking:
             made.wait()
         return made
@@ -244,7 +244,7 @@ def enqueue_fill_buffer(
         fail(routine, "INVALID_VALUE", "offset and size must be multiples of the pattern's size")
     start = _region(memory, offset, count, routine)
     if count == 0:
-        return marker(queue, wait_for, False, routine, kind)
+        return marker(queue, wait_for, False, routine, kind, waits=waits)
     event = queue._runtime.enqueue(
         queue._id,
         lambda event: session.Fill(
@@ -268,12 +268,18 @@ def marker(
     routine: str,
     kind: str = "MARKER",
     ward: Any = None,
+    waits: Sequence[int] | None = None,
 ) -> Event:
-    """Enqueue a marker, or a command of another kind that has nothing to do."""
+    """Enqueue a marker, or a command of another kind that has nothing to do.
+
+    waits: the wait list of `wait_for`, if it was made already.
+    """
     queue._check(routine)
-    waits = wait_list(wait_for, queue._context, routine)
+    if waits is None:
+        waits = wait_list(wait_for, queue._context, routine)
+    events = list(waits)
     event = queue._runtime.enqueue(
-        queue._id, lambda event: session.Marker(event, queue._id, waits, barrier)
+        queue._id, lambda event: session.Marker(event, queue._id, events, barrier)
     )
     return _finish_enqueue(queue, event, kind, ward)
 

@@ -24,13 +24,13 @@ from vcl.opencl.handles import Handle, reference_count
 from vcl.opencl.integers import size as size_t
 from vcl.opencl.integers import sizes, uint32
 from vcl.opencl.memory import (
-    _ACCESS,
-    _HOST_ACCESS,
-    _HOST_PTR,
+    ACCESS,
     FLAGS,
+    HOST_ACCESS,
+    HOST_PTR,
     Buffer,
     MemoryObjectHolder,
-    _check_flags,
+    check_flags,
     contiguous_bytes,
 )
 from vcl.opencl.platform import INFO, Device
@@ -160,14 +160,14 @@ class Image(Buffer):
                 fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
             Handle.__init__(self)
             self._context, self._runtime = context, context._runtime
-            self._flags = flags & (_ACCESS | _HOST_ACCESS) if flags else parent._flags
-            self._flags |= parent._flags & _HOST_PTR  # inherited whatever is given
+            self._flags = flags & (ACCESS | HOST_ACCESS) if flags else parent._flags
+            self._flags |= parent._flags & HOST_PTR  # inherited whatever is given
             self._size = size
             self._origin, self._parent = parent._origin, parent
             self._root_id, self._root = parent._root_id, parent._root
             self._hostbuf = None
         else:
-            _check_flags(flags, routine)
+            check_flags(flags, routine)
             data = None
             if hostbuf is not None:
                 if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):

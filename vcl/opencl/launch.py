@@ -65,7 +65,7 @@ def enqueue_nd_range_kernel(
     if 0 in extent:
         # Allowed since OpenCL 2.1: a launch of no work-items, which ends when it might begin.
         kind = "MARKER" if allow_empty_ndrange else "NDRANGE_KERNEL"  # as pyopencl
-        return marker(queue, wait_for, False, routine, kind)
+        return marker(queue, wait_for, False, routine, kind, waits=waits)
     event = queue._runtime.enqueue(
         queue._id,
         lambda event: session.Launch(

@@ -24,10 +24,10 @@ from vcl.wire.messages import session
 FLAGS = CLASSES["mem_flags"]
 _INFO = CLASSES["mem_info"]
 _TYPES = CLASSES["mem_object_type"]
-_ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
+ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
 _WRITTEN = FLAGS["READ_WRITE"] | FLAGS["WRITE_ONLY"]
-_HOST_ACCESS = FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]
-_HOST_PTR = FLAGS["USE_HOST_PTR"] | FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]
+HOST_ACCESS = FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]
+HOST_PTR = FLAGS["USE_HOST_PTR"] | FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]
 
 
 class MemoryObjectHolder(Handle):
@@ -146,7 +146,7 @@ class Buffer(MemoryObject):
         routine = "create_buffer"
         expect(context, Context, "context")
         flags, size = size_t(flags, "flags"), size_t(size, "size")
-        _check_flags(flags, routine)
+        check_flags(flags, routine)
         data = None
         if hostbuf is not None:
             if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
@@ -178,7 +178,7 @@ class Buffer(MemoryObject):
                 "(MAX_MEM_ALLOC_SIZE)",
             )
         self._context = context
-        self._flags = flags if flags & _ACCESS else flags | FLAGS["READ_WRITE"]
+        self._flags = flags if flags & ACCESS else flags | FLAGS["READ_WRITE"]
         self._size = size
         self._runtime = context._runtime
         self._root_id = self._runtime.new_id()
@@ -237,9 +237,9 @@ class Buffer(MemoryObject):
         flags = size_t(flags, "flags")
         if self._parent is not None:
             fail(routine, "INVALID_MEM_OBJECT", "a sub-buffer of a sub-buffer")
-        if flags & (_HOST_PTR | ~(_ACCESS | _HOST_ACCESS | _HOST_PTR)):
+        if flags & (HOST_PTR | ~(ACCESS | HOST_ACCESS | HOST_PTR)):
             fail(routine, "INVALID_VALUE", "these flags aren't allowed for a sub-buffer")
-        _check_flags(flags, routine)
+        check_flags(flags, routine)
         if size == 0:
             fail(routine, "INVALID_BUFFER_SIZE")
         if origin + size > self._size:
@@ -268,11 +268,11 @@ class Buffer(MemoryObject):
 
     def _effective_access(self, flags: int, routine: str) -> int:
         """A sub-buffer's flags: inherited where not given (OpenCL 3.0 API, 5.2.1)."""
-        own, wanted = self._flags & _ACCESS, flags & _ACCESS
+        own, wanted = self._flags & ACCESS, flags & ACCESS
         if wanted and own != FLAGS["READ_WRITE"] and wanted != own:
             fail(routine, "INVALID_VALUE", "the flags contradict the buffer's")
-        host = flags & _HOST_ACCESS or self._flags & _HOST_ACCESS
-        return (wanted or own) | host | (self._flags & _HOST_PTR)
+        host = flags & HOST_ACCESS or self._flags & HOST_ACCESS
+        return (wanted or own) | host | (self._flags & HOST_PTR)
 
     def __getitem__(self, region: slice) -> Buffer:
         """buf[a:b]: the sub-buffer of these bytes."""
@@ -285,7 +285,7 @@ class Buffer(MemoryObject):
             fail("Buffer.__getitem__", "INVALID_VALUE", "Buffer slice must have stride 1")
         if stop <= start:
             fail("Buffer.__getitem__", "INVALID_VALUE", "Buffer slice have end > start")
-        return self.get_sub_region(start, stop - start, self._flags & (_ACCESS | _HOST_ACCESS))
+        return self.get_sub_region(start, stop - start, self._flags & (ACCESS | HOST_ACCESS))
 
 
 class LocalMemory:
@@ -300,11 +300,11 @@ class LocalMemory:
         return self._size
 
 
-def _check_flags(flags: int, routine: str) -> None:
+def check_flags(flags: int, routine: str) -> None:
     known = 0
     for value in FLAGS.values():
         known |= value
-    too_many = [(flags & group).bit_count() > 1 for group in (_ACCESS, _HOST_ACCESS)]
+    too_many = [(flags & group).bit_count() > 1 for group in (ACCESS, HOST_ACCESS)]
     use = FLAGS["USE_HOST_PTR"]
     contradiction = flags & use and flags & (FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
     if flags & ~known or any(too_many) or contradiction:

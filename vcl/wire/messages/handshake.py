@@ -23,6 +23,9 @@ from vcl.wire.limits import (
 )
 
 Role = Literal["client", "client-bulk", "agent", "executor", "executor-bulk"]
+knock_values_max = 8
+"""Of the outer layer of a Hello: one array of seven."""
+
 _OUTER = {"version", "role", "token", "session", "endpoint"}
 _NAME_LENGTH_MAX = 200
 _ANSWERS_MAX = 300
@@ -156,7 +159,7 @@ def unpack_knock(data: Bytes) -> Knock:
     """
     if len(data) > agent_hello_bytes_max:
         raise RemoteProtocolError(f"a Hello has at most {agent_hello_bytes_max} bytes")
-    value = unpack_value(data, map_length=0, values=8)
+    value = unpack_value(data, map_length=0, values=knock_values_max)
     if type(value) is not list or value[:1] != ["vcl"]:
         raise RemoteProtocolError("the first message isn't a vcl Hello")
     if len(value) < 2 or value[1] != PROTOCOL_VERSION:
