@@ -252,6 +252,12 @@ class Session:
             command.released = True
             if command.state == COMPLETE:
                 del self.commands[number]
+            elif command.message is None and command.state == WAITING and not (
+                command.dependents or number in self._asked
+            ):
+                # A user event that nobody can set any more: it never ends, and nothing waits.
+                del self.commands[number]
+                self._unfinished -= 1
         elif number in self.buffers:
             self.buffers[number].released = True
             self._free_buffer(self.buffers[number])

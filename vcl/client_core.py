@@ -125,7 +125,7 @@ class ClientCore:
         """Commands that haven't ended."""
         self.unsent_bytes = 0
         """What was handed to the link to the master, and hadn't left when it was last looked at."""
-        self._unset: set[int] = set()  # user events
+        self._unset: dict[int, bool] = {}  # user events, and whether a command waits for them
         self._objects: set[int] = set()
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
@@ -200,12 +200,19 @@ class ClientCore:
         """A user event, which is about to be said."""
         event = self.new_id()
         self.events[event] = EventState(0, SUBMITTED)
-        self._unset.add(event)
+        self._unset[event] = False
         return event
 
     def set_user(self, event: int) -> None:
         """The program has set a user event."""
-        self._unset.discard(event)
+        self._unset.pop(event, None)
+
+    def waits_for(self, events: Sequence[int]) -> None:
+        """A command that was said has this wait list."""
+        if self._unset:
+            for event in events:
+                if event in self._unset:
+                    self._unset[event] = True
 
     def create(self, number: int) -> bool:
         """An object was said; false, and it mustn't be, if there are too many of them."""
@@ -255,8 +262,10 @@ class ClientCore:
         event = self.events.get(number)
         if event is not None:
             event.released = True
-            if event.status <= COMPLETE:
+            # An unset user event that nothing waits for never ends; the master drops it too.
+            if event.status <= COMPLETE or self._unset.get(number) is False:
                 del self.events[number]
+                self._unset.pop(number, None)
 
     def take_failure(self, queue: int) -> tuple[int, int, str] | None:
         """The first failure in a queue that nobody was told of; none is told twice."""
@@ -360,7 +369,7 @@ class ClientCore:
         if state.queue:
             self.in_flight -= 1
         else:
-            self._unset.discard(event)
+            self._unset.pop(event, None)
         read = self._reads.pop(event, None)
         if read is not None and status < 0:
             for transfer in sorted(read.transfers):

@@ -348,6 +348,8 @@ class Runtime:
             raise OperatingError(INVALID_VALUE, text) from error
         if len(data) > control_bytes_max:
             _check_long(message, len(data))
+        if event:
+            self.core.waits_for(message.waits)
         if self.core.say(_Encoded(event, data), len(data)):
             self.flush()
 

@@ -112,6 +112,16 @@ def test_user_events_count_too(ctx: Any, queue: Any) -> None:
     cl.UserEvent(ctx).set_status(cl.command_execution_status.COMPLETE)
 
 
+@pytest.mark.usefixtures("few")
+def test_user_events_that_are_never_set_keep_no_place(ctx: Any, queue: Any) -> None:
+    queue.finish()
+    for _ in range(3):
+        kept = [cl.UserEvent(ctx) for _ in range(50)]
+        del kept
+        cl.enqueue_marker(queue).wait()  # sends what was released
+    assert not queue._runtime.core.waits_for_program
+
+
 @pytest.mark.parametrize(
     ("limit", "most", "text"),
     [

@@ -160,6 +160,17 @@ def test_a_marker_waits_for_what_an_earlier_barrier_did_not_wait_for() -> None:
     assert r.ended() == {21: 0, 23: 0}
 
 
+def test_a_user_event_that_is_released_unset_is_dropped_unless_something_waits() -> None:
+    r = rig()
+    before = r.session._unfinished
+    r.say(CreateUserEvent(20, 1), CreateUserEvent(21, 1), fill(22, waits=(21,)))
+    assert r.session._unfinished == before + 3
+    r.say(Release([20, 21]))
+    assert 20 not in r.session.commands and r.session._unfinished == before + 2
+    r.say(SetUserEvent(21, 0))  # no honest client, which holds it no more
+    assert 21 not in r.session.commands
+
+
 def test_nothing_is_planned_before_its_user_event_is_set() -> None:
     r = rig()
     r.say(CreateUserEvent(20, 1), fill(21, waits=(20,)), fill(22))

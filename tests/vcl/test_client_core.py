@@ -425,6 +425,16 @@ def test_too_many_commands_wait_unless_a_user_event_is_not_set(
     assert core.in_flight == 0
 
 
+def test_a_user_event_that_is_let_go_of_unset_keeps_no_place(core: ClientCore) -> None:
+    unused, awaited, done_with = (core.begin_user() for _ in range(3))
+    core.waits_for([awaited, done_with, 77])
+    core.set_user(done_with)
+    core.take_batch([unused, awaited], 5)
+    assert set(core.events) == {awaited, done_with} and core.waits_for_program
+    core.from_master([session.EventsDone([[awaited, 0, 0, 0, None], [done_with, 0, 0, 0, None]])])
+    assert set(core.events) == {done_with} and core.is_idle
+
+
 def test_a_command_that_is_withdrawn_is_not_in_flight(core: ClientCore) -> None:
     core.withdraw(core.begin(QUEUE, 1))
     assert core.in_flight == 0
