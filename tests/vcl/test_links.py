@@ -171,7 +171,8 @@ async def refusal(hello: Hello) -> str:
 @pytest.mark.parametrize("token", ["", "wrong", "right ", "falsch \N{GREEK SMALL LETTER PHI}"])
 async def test_the_masters_word_on_a_wrong_token(role: str, token: str) -> None:
     text = await refusal(HELLO.model_copy(update={"role": role, "token": token}))
-    assert "refused: the token is wrong (from 127.0.0.1:" in text
+    said = "the token is wrong" if token else "no token was given"
+    assert f"refused: {said} (from 127.0.0.1:" in text
     ways = {
         "client": ("`token`", "VCL_TOKEN", "connect(token=...)"),
         "agent": ("`agent-token`", "--token-file", "VCL_AGENT_TOKEN"),
