@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from master.sessions import reports_asked_max
 from tests.hostile.raw import (
     BUFFER,
     CONTEXT,
@@ -23,12 +24,19 @@ from tests.hostile.raw import (
 )
 from vcl.transport import ConnectionClosed
 from vcl.wire import frame
-from vcl.wire.limits import control_bytes_max, message_bytes_max, message_values_max
+from vcl.wire.limits import (
+    commands_max,
+    control_bytes_max,
+    message_bytes_max,
+    message_values_max,
+    objects_max,
+    waits_added_max,
+    waits_max,
+)
 from vcl.wire.messages import session
 
 FLOOD_S = 4.0
 OUT_OF_ORDER = 1
-MANY = 60_000
 EMPTY = b"\x90"
 
 
@@ -56,24 +64,33 @@ async def tiny_values(attacker: Attacker) -> str:
         await attacking.send_packed([message])
         became = await outcome(attacking.connection)
         count += 1
-    return f"{count} x {became}"
+    return f"{became} ({count} times)"
 
 
 async def arrays_in_pieces(attacker: Attacker) -> str:
-    """A message of 16 MiB in pieces, of arrays of as many empty arrays as one may have."""
-    inner = b"\xdd" + message_values_max.to_bytes(4) + EMPTY * message_values_max
-    count = message_bytes_max // len(inner) - 1
-    message = b"\x92\x08\xdd" + count.to_bytes(4) + inner * count
-    attacking = await attacker.session()
-    return await _carry_out(attacking, [message], FIRST)
+    """Messages of nearly 6 MiB in pieces, of as many empty arrays as one may have, and bytes; a new
+    session for each."""
+    count = message_values_max // 2 - 10  # an empty array is a value, and one in another
+    padding = message_bytes_max - count - 100
+    objects = b"\xdd" + (count + 1).to_bytes(4) + EMPTY * count
+    message = b"\x92\x08" + objects + b"\xc6" + padding.to_bytes(4) + bytes(padding)  # Release
+    going = during(FLOOD_S)
+    number, became = 0, ""
+    while going():
+        attacking = await attacker.session()
+        became = await _carry_out(attacking, [message], FIRST)
+        number += 1
+    return f"{became} ({number} times)"
 
 
 async def release_many(attacker: Attacker) -> str:
-    """100,000 user events, then one Release of all."""
-    ids = range(FIRST, FIRST + 100_000)
+    """65,535 user events, then Releases of all, of as many as a message has room for."""
+    ids = range(FIRST, FIRST + commands_max - 1)  # the marker behind them is one, too
+    most = message_values_max - 10
     attacking = await attacker.session()
     made = [packed(session.CreateUserEvent(n, CONTEXT)) for n in ids]
-    return await _carry_out(attacking, [*made, packed(session.Release([*ids]))], ids[-1] + 1)
+    gone = [packed(session.Release([*ids[at : at + most]])) for at in range(0, len(ids), most)]
+    return await _carry_out(attacking, made + gone, ids[-1] + 1)
 
 
 async def many_segments(attacker: Attacker) -> str:
@@ -90,21 +107,27 @@ async def many_segments(attacker: Attacker) -> str:
 
 
 async def many_objects(attacker: Attacker) -> str:
-    """60,000 contexts, queues and buffers."""
+    """As many contexts, queues and buffers as a session may have, a third of each."""
     attacking = await attacker.session()
-    made = [packed(session.CreateContext(FIRST + i, [], False)) for i in range(MANY)]
-    made += [packed(session.CreateQueue(FIRST + MANY + i, CONTEXT, 0, 0)) for i in range(MANY)]
-    made += [packed(session.CreateBuffer(FIRST + 2 * MANY + i, CONTEXT, 64, 1))
-             for i in range(MANY)]  # fmt: skip
-    return await _carry_out(attacking, made, FIRST + 3 * MANY)
+    each = objects_max // 3 - 1  # of each kind it has one already
+    made = [packed(session.CreateContext(FIRST + i, [], False)) for i in range(each)]
+    made += [packed(session.CreateQueue(FIRST + each + i, CONTEXT, 0, 0)) for i in range(each)]
+    made += [packed(session.CreateBuffer(FIRST + 2 * each + i, CONTEXT, 64, 1))
+             for i in range(each)]  # fmt: skip
+    return await _carry_out(attacking, made, FIRST + 3 * each)
 
 
 async def ask_reports(attacker: Attacker) -> str:
-    """100,000 questions for the report of a marker that waits."""
-    attacking = await attacker.session()
-    gate, marker = FIRST, FIRST + 1
-    asks = [packed(session.AskReport(FIRST + 2 + i, marker)) for i in range(100_000)]
-    messages = [packed(session.CreateUserEvent(gate, CONTEXT)), _marker(marker, [gate]), *asks]
+    """As many questions for the report of a marker that waits as may be open, and 100,000 for one
+    that has ended."""
+    attacking = await attacker.session(properties=OUT_OF_ORDER)
+    gate, marker, ended = FIRST, FIRST + 1, FIRST + 2
+    numbers = range(FIRST + 3, FIRST + 3 + 100_000 + reports_asked_max)
+    asks = [packed(session.AskReport(n, ended if i >= reports_asked_max else marker))
+            for i, n in enumerate(numbers)]  # fmt: skip
+    messages = [packed(session.CreateUserEvent(gate, CONTEXT)), _marker(marker, [gate])]
+    # It waits for what doesn't exist, else for all that is in the queue.
+    messages += [_marker(ended, [10**9]), *asks]
     messages.append(packed(session.SetUserEvent(gate, 0)))
     return await _carry_out(attacking, messages, FIRST + 200_000)
 
@@ -144,11 +167,11 @@ async def never_reads(attacker: Attacker) -> str:
 
 
 async def long_wait_lists(attacker: Attacker) -> str:
-    """Eight markers that wait for 60,000 user events each, which are then set."""
-    events = range(FIRST, FIRST + MANY)
+    """27 markers that wait for as many user events each as may be in a list; then these are set."""
+    events = range(FIRST, FIRST + waits_max + waits_added_max)
     attacking = await attacker.session(properties=OUT_OF_ORDER)
     messages = [packed(session.CreateUserEvent(n, CONTEXT)) for n in events]
-    messages += [_marker(events[-1] + 1 + i, events) for i in range(8)]
+    messages += [_marker(events[-1] + 1 + i, events) for i in range(27)]
     messages += [packed(session.SetUserEvent(n, 0)) for n in events]
     return await _carry_out(attacking, messages, events[-1] + 100)
 
@@ -162,4 +185,4 @@ async def sequence_gap(attacker: Attacker) -> str:
         await attacking.connection.send(frame.pack_control(9, 0, [_marker(FIRST)]))
         became = await outcome(attacking.connection)
         count += 1
-    return f"{count} x {became}"
+    return f"{became} ({count} times)"

@@ -26,10 +26,18 @@ from tests.hostile.raw import (
 )
 from vcl.transport import ConnectionClosed
 from vcl.wire import frame
+from vcl.wire.limits import (
+    agent_devices_max,
+    agent_hello_bytes_max,
+    message_bytes_max,
+    message_values_max,
+)
 from vcl.wire.messages import node, part, session
 
 FLOOD_S = 4.0
 FAILED = -5
+VALUES_OF_KERNEL = 21
+"""Arrays, and values in them, of a kernel as `_built` reports it."""
 
 
 def _fill(event: int) -> bytes:
@@ -82,17 +90,17 @@ async def _built(attacker: Attacker, count: int) -> str:
 
 
 async def kernels_100_000(attacker: Attacker) -> str:
-    """BuildDone with 100,000 kernels."""
+    """BuildDone with 100,000 kernels, far more values than a message may have."""
     return await _built(attacker, 100_000)
 
 
-async def kernels_12_000(attacker: Attacker) -> str:
-    """BuildDone with 12,000 kernels: as many values as a message may have."""
-    return await _built(attacker, 12_000)
+async def kernels_1400(attacker: Attacker) -> str:
+    """BuildDone with some 1,400 kernels: as many values as a message may have."""
+    return await _built(attacker, (message_values_max - 100) // VALUES_OF_KERNEL)
 
 
 async def long_failures(attacker: Attacker) -> str:
-    """Operations that fail with texts of 15 MiB."""
+    """Operations that fail with texts of nearly 6 MiB."""
     messages = [_fill(FIRST + i) for i in range(3)]
     client, executor = await _pair(attacker, messages[0])
     await client.send_packed(messages[1:])
@@ -100,7 +108,7 @@ async def long_failures(attacker: Attacker) -> str:
     try:
         for _ in messages:
             given = await executor.read_until(is_a(part.FillRegion))
-            text = "why? " * (3 * 2**20)
+            text = "x" * (message_bytes_max - 1000)
             await executor.send(part.Done([[given.operation, FAILED, 1, 2, text, None]]))
         await reading
     except ConnectionClosed as error:
@@ -111,9 +119,10 @@ async def long_failures(attacker: Attacker) -> str:
 
 
 async def many_devices(attacker: Attacker) -> str:
-    """An agent whose Hello has 256 devices and nearly 1 MiB; three clients come meanwhile."""
-    answers: dict[str, Any] = {f"ANSWER_{i}": i for i in range(240)}
-    await attacker.agent("wide", [device(**answers)] * 256)
+    """An agent whose Hello has 64 devices and nearly 1 MiB; three clients come meanwhile."""
+    text = "x" * ((agent_hello_bytes_max // agent_devices_max - 1000) // 240 - 20)
+    answers: dict[str, Any] = {f"ANSWER_{i}": text for i in range(240)}
+    await attacker.agent("wide", [device(**answers)] * agent_devices_max)
     for _ in range(3):
         await attacker.session()
     return "let in"
@@ -159,4 +168,4 @@ async def malformed_bulk(attacker: Attacker) -> str:
         await bulk.send(struct.pack("<BBHIIQQ", 9, 0, 0, 1, 0, 1, 0))
         became = await outcome(bulk)
         count += 1
-    return f"{count} x {became}"
+    return f"{became} ({count} times)"

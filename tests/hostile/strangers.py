@@ -10,7 +10,7 @@ import struct
 
 from tests.hostile.raw import BINARY, PING, TEXT, Attacker, during, outcome, websocket_frame
 from vcl.wire import frame
-from vcl.wire.limits import agent_hello_bytes_max
+from vcl.wire.limits import PROTOCOL_VERSION, agent_hello_bytes_max
 
 FLOOD_S = 4.0
 
@@ -31,7 +31,7 @@ async def colliding_keys(attacker: Attacker) -> str:
 async def long_hello(attacker: Attacker) -> str:
     """Hellos of 1 MiB with a wrong token, of an agent, full of small values."""
     rest = frame.pack_value({"devices": [[]] * (agent_hello_bytes_max - 200)})
-    hello = frame.pack_value(["vcl", 2, "agent", "wrong", None, None, rest])
+    hello = frame.pack_value(["vcl", PROTOCOL_VERSION, "agent", "wrong", None, None, rest])
     became = ""
     for _ in range(20):
         connection = await attacker.connect()
@@ -57,7 +57,7 @@ async def texts(attacker: Attacker) -> str:
         became = await stranger.outcome()
         count += 1
         await stranger.close()
-    return f"{count} x {became}"
+    return f"{became} ({count} times)"
 
 
 async def _flood(attacker: Attacker, data: bytes) -> str:
