@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from master.inputs import Received
 from tests.hostile.masters import (
     BUILDING,
     FROM_CLIENT,
@@ -21,7 +22,7 @@ from tests.hostile.masters import (
     from_executor,
 )
 from tests.hostile.mutations import is_well_formed, mutated, picture
-from vcl.wire.limits import rows_max
+from vcl.wire.limits import log_bytes_max, rows_max
 from vcl.wire.messages import node, part, session
 
 IDS = [10, 11, 20, 30, 31, 40, 41, 45, 60, 100, 101]
@@ -74,7 +75,8 @@ def test_an_executor(index: int) -> None:
     world.finish(world.honest)
 
 
-def test_an_agent() -> None:
+@pytest.mark.parametrize("place", [1, 2])
+def test_an_agent(place: int) -> None:
     for message in from_agent(2):
         for array in mutated(message, [10, 20]):
             if not is_well_formed(node.FROM_AGENT, array):
@@ -82,14 +84,19 @@ def test_an_agent() -> None:
             world = World()
             before = picture(world.rig.core.sessions[world.honest])
             number = world.open()
-            other = array[1:3] != [world.honest, 1]
-            if other:
-                world.say(world.agents[0], array)
-                assert picture(world.rig.core.sessions[world.honest]) == before, array
-                world.finish(world.honest)
+            gone = 0  # the session of which it says that its executor on this node is gone
+            if isinstance(message, node.ExecutorEnded) and array[2] == place:  # the start's number
+                gone = array[1]
+            if gone == world.honest:  # of its own node an agent may say what it wants
+                world.rig.feed(Received(world.agents[place - 1], [array]))
             else:
-                world.rig.feed()  # of its own node an agent may say what it wants
-            assert number in world.rig.core.sessions
+                world.say(world.agents[place - 1], array)
+                assert picture(world.rig.core.sessions[world.honest]) == before, array
+            assert all(map(world.serves, world.clients.values())), array
+            lost = [e for e, connection in world.executors.items() if not world.serves(connection)]
+            assert lost == ([(gone, place)] if gone in world.clients else []), array
+            if gone != world.honest:
+                world.finish(world.honest)
 
 
 @settings(max_examples=60)
@@ -147,17 +154,19 @@ def test_a_device_that_is_named_twice_is_one() -> None:
 def test_long_texts_are_cut_before_they_are_passed_on() -> None:
     world = World()
     number = world.open()
-    long = "x" * 2**21
+    long, log = "x" * 2**21, "x" * (log_bytes_max + 2**16)
     rig, executor = world.rig, world.executors[number, 1]
-    fields = [BUILDING, -11, long, [[1, -11, long], [1, -11, long]], []]
+    fields = [BUILDING, -11, long, [[1, -11, log]] * 3, []]  # all together too long only
     rig.say(executor, part.BuildDone(*fields))
     rig.say(world.executors[number, 2], part.BuildDone(*fields))
     (built,) = [m for m in rig.sent(world.clients[number]) if isinstance(m, session.Built)]
-    assert len(built.message) < 2**20 + 100
-    assert sum(len(log) for _, _, log in built.logs) < 2**20 + 200
+    assert 2**20 < len(built.message) < 2**20 + 100
+    lengths = [len(log) for _, _, log in built.logs]
+    assert len(lengths) == 6 and log_bytes_max < max(lengths) < log_bytes_max + 100
+    assert sum(lengths) < 2**20
     rig.say(executor, part.Done([[1, -5, 0, 0, long, None]]))
     failure = rig.core.sessions[number].session.commands[41].failure
-    assert failure is not None and len(failure) < 2100
+    assert failure is not None and 2000 < len(failure) < 2100
 
 
 def test_however_much_ends_at_once_is_told_in_messages_that_travel() -> None:
