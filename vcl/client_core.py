@@ -416,6 +416,7 @@ class ClientCore:
         for transfer in self._incoming.forget(m.endpoint):
             read = self._reads.get(self._pulls.pop(transfer).event)
             if read is not None:
+                read.transfers.discard(transfer)
                 read.lost = m.message
         self._end_told(ended)
 

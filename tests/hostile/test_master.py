@@ -83,7 +83,7 @@ def test_an_agent(place: int) -> None:
                 continue
             world = World()
             before = picture(world.rig.core.sessions[world.honest])
-            number = world.open()
+            world.open()
             gone = 0  # the session of which it says that its executor on this node is gone
             if isinstance(message, node.ExecutorEnded) and array[2] == place:  # the start's number
                 gone = array[1]

@@ -439,29 +439,6 @@ async def test_what_can_not_be_sent_ends_its_connection_only(
     assert 1 not in cluster.server._core.sessions
     other.send([session.CreateUserEvent(20, 1), session.SetUserEvent(20, 0)])
     assert [e[0] for e in (await other.receive())[0].events] == [20]
-
-
-async def test_a_quiet_moment(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "heartbeat_interval_s", 0.01)
-    monkeypatch.setattr(subject, "quiet_interval_s", 0.0)
-    quiet = asyncio.Event()
-    server = MasterServer(TOKEN, AGENT_TOKEN, quiet.set)
-    await server.start("127.0.0.1", 0)
-    await quiet.wait()
-    quiet.clear()
-    turns = asyncio.create_task(asyncio.sleep(TIMEOUT_S))
-    server._turns[1] = turns
-    tick, ticks = server._core._tick, asyncio.Semaphore(0)
-    monkeypatch.setattr(server._core, "_tick", lambda: (tick(), ticks.release()))
-    for _ in range(3):
-        await ticks.acquire()
-    assert not quiet.is_set(), "somebody has turns to come"
-    turns.cancel()
-    del server._turns[1]
-    await quiet.wait()
-    await server.close()
-
-
 async def test_connections_and_sessions_leave_nothing_in_reference_cycles(
     cluster: Cluster,
 ) -> None:

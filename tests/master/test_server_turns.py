@@ -1,0 +1,274 @@
+"""The turns that the master's shell takes: who goes on when, and when it is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from master import server as subject
+from master.inputs import Continue, Received, Tick
+from master.server import MasterServer
+from tests.described import device
+from tests.frames import control
+from tests.master.test_server import AGENT_TOKEN, TIMEOUT_S, TOKEN, chunk
+from vcl.transport import Connection, memory
+from vcl.wire import codec, frame
+from vcl.wire.messages import node, session
+from vcl.wire.messages.handshake import Hello, Welcome, pack_hello, unpack_answer
+
+OTHERS = "others"
+ALWAYS_OVER, NEVER_OVER = -1.0, 1000.0
+
+
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Watched:
+    """A server with connections in memory, and what its core was given, one after another."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.quiet: list[int] = []
+        """How many sessions had turns, each time that it was called quiet."""
+        self.server = MasterServer(
+            TOKEN, AGENT_TOKEN, lambda: self.quiet.append(len(self.server._turns))
+        )
+        self.seen: list[Any] = []
+        self._more = asyncio.Event()
+        self._handlers: list[asyncio.Task[None]] = []
+        handle = self.server._core.handle
+
+        def spy(inputs: Sequence[Any], *rest: Any) -> Any:
+            self.note(*inputs)
+            return handle(inputs, *rest)
+
+        monkeypatch.setattr(self.server._core, "handle", spy)
+
+    def note(self, *things: Any) -> None:
+        """Something was seen."""
+        self.seen.extend(things)
+        self._more.set()
+
+    def let_others_in(self) -> None:
+        """From now on note it each time that the loop gets round to others."""
+        self.note(OTHERS)
+        self._others = asyncio.get_running_loop().call_soon(self.let_others_in)
+
+    def kinds(self, *wanted: type) -> list[Any]:
+        """Of what was seen, these, and the others' turns."""
+        kinds = [o if o == OTHERS else type(o) for o in self.seen]
+        return [kind for kind in kinds if kind == OTHERS or kind in wanted]
+
+    async def until(self, count: int, kind: type) -> None:
+        """Wait until so many inputs of a kind were seen."""
+        while sum(type(o) is kind for o in self.seen) < count:
+            self._more.clear()
+            await self._more.wait()
+
+    async def open(self, role: str, token: str, **fields: Any) -> tuple[Connection, Welcome]:
+        near, far = memory.pair()
+        self._handlers.append(asyncio.create_task(self.server._handle(far, "/")))
+        hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
+        await near.send(pack_hello(hello))
+        answer = unpack_answer(await near.recv())
+        assert isinstance(answer, Welcome)
+        return near, answer
+
+    async def end(self, *connections: Connection) -> None:
+        if hasattr(self, "_others"):
+            self._others.cancel()
+        for connection in connections:
+            await connection.close()
+        await asyncio.gather(*self._handlers)
+        await asyncio.gather(*self.server._turns.values())
+        await self.server.close()
+
+
+@pytest.fixture
+async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
+    async with asyncio.timeout(TIMEOUT_S):
+        yield Watched(monkeypatch)
+
+
+def events(sequence: int) -> bytes:
+    """A frame that makes eleven things to do, and twice as many with a second one."""
+    first = 1000 * sequence
+    messages: list[Any] = [session.CreateContext(first, [], False)]
+    messages += [session.CreateUserEvent(first + n, first) for n in range(1, 11)]
+    return control(sequence, 0, [[*codec.pack(m)] for m in messages])
+
+
+def all_apart(kinds: list[Any]) -> bool:
+    """Between any two inputs the others had a turn."""
+    return all(OTHERS in pair for pair in pairwise(kinds))
+
+
+async def test_between_the_turns_of_a_session_the_others_have_theirs(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = await watched.open("client", TOKEN)
+    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    watched.let_others_in()
+    await client.send(events(1))
+    await watched.until(10, Continue)
+    kinds = watched.kinds(Received, Continue)
+    assert all_apart(kinds[kinds.index(Received) :])
+    await watched.end(client)
+
+
+async def test_what_is_done_within_a_turn_takes_one(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    client, _ = await watched.open("client", TOKEN)
+    await client.send(events(1))
+    await watched.until(1, Received)
+    assert len(watched.server._core.sessions[1].session.commands) == 10
+    assert not watched.server._turns
+    await watched.end(client)
+    assert not watched.kinds(Continue)
+
+
+async def test_a_turn_is_over_when_its_time_is(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes on with each look at it, so that a turn has room for some of eleven things."""
+    client, _ = await watched.open("client", TOKEN)
+
+    class Going(Clock):
+        def monotonic(self) -> float:
+            self.now += subject.turn_s_max / 4
+            return self.now
+
+    monkeypatch.setattr(subject, "time", Going())
+    await client.send(events(1))
+    await watched.until(1, Continue)
+    await asyncio.gather(*watched.server._turns.values())
+    assert 2 <= len(watched.kinds(Continue)) <= 6
+    await watched.end(client)
+
+
+async def test_nothing_more_is_taken_from_a_session_that_has_not_dealt_with_what_came(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = await watched.open("client", TOKEN)
+    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    await client.send(events(1))
+    await client.send(events(2))
+    await watched.until(2, Received)
+    kinds = watched.kinds(Received, Continue)
+    assert kinds[0] is kinds[-1] is Received and len(kinds) > 11
+    assert set(kinds[1:-1]) == {Continue}
+    await watched.end(client)
+
+
+@pytest.mark.parametrize("turn_s", [ALWAYS_OVER, NEVER_OVER])
+async def test_a_reader_of_control_frames_gives_way(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
+) -> None:
+    monkeypatch.setattr(subject, "turn_s_max", turn_s)  # its first turn begins as it comes
+    fields = {"name": "a", "incarnation": "a", "devices": [device()]}
+    agent, _ = await watched.open("agent", AGENT_TOKEN, **fields)
+    watched.let_others_in()
+    for n in range(1, 11):
+        agent.send_soon(control(n, 0, [[*codec.pack(node.Heartbeat(n))]]))
+    await watched.until(10, Received)
+    kinds = watched.kinds(Received)
+    kinds = kinds[kinds.index(Received) :]
+    assert all_apart(kinds) == (turn_s == ALWAYS_OVER)
+    await watched.end(agent)
+
+
+@pytest.mark.parametrize("turn_s", [ALWAYS_OVER, NEVER_OVER])
+async def test_a_reader_of_bulk_frames_gives_way(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
+) -> None:
+    client, welcome = await watched.open("client", TOKEN)
+    monkeypatch.setattr(subject, "turn_s_max", turn_s)
+    bulk, _ = await watched.open("client-bulk", welcome.key, session=welcome.session)
+    unpack = frame.unpack_bulk
+
+    def spy(data: Any) -> frame.BulkFrame:
+        header = unpack(data)
+        watched.note(header)
+        return header
+
+    monkeypatch.setattr(frame, "unpack_bulk", spy)
+    watched.let_others_in()
+    for _ in range(10):
+        bulk.send_soon(*chunk(5, 0))  # to nobody
+    await watched.until(10, frame.BulkFrame)
+    kinds = watched.kinds(frame.BulkFrame)
+    kinds = kinds[kinds.index(frame.BulkFrame) :]
+    assert all_apart(kinds) == (turn_s == ALWAYS_OVER)
+    await watched.end(client, bulk)
+
+
+@pytest.mark.parametrize(("waits_s", "way"), [(0.0, True), (1.0, False)])
+async def test_who_waited_has_a_new_turn(
+    monkeypatch: pytest.MonkeyPatch, waits_s: float, way: bool
+) -> None:
+    clock, passed = Clock(), list[str]()
+    monkeypatch.setattr(subject, "time", clock)
+    turn = subject._Turn()
+
+    def receive(after_s: float) -> Callable[[], Any]:
+        async def received() -> None:
+            clock.now += after_s
+        return received
+
+    await turn.next(receive(subject.waited_s / 2))
+    clock.now += subject.turn_s_max - subject.waited_s  # all but over
+    await turn.next(receive(waits_s or subject.waited_s))
+    asyncio.get_running_loop().call_soon(passed.append, OTHERS)
+    clock.now += subject.waited_s
+    await turn.next(receive(0.0))
+    assert bool(passed) == way
+
+
+# Quiet
+
+
+async def test_it_is_quiet_once_after_a_session_has_ended_and_is_taken_apart(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "heartbeat_interval_s", 0.0)
+    await watched.server.start("127.0.0.1", 0)
+    client, _ = await watched.open("client", TOKEN)
+    await client.send(events(1))
+    ticks = sum(type(o) is Tick for o in watched.seen)
+    await watched.until(ticks + 5, Tick)
+    assert not watched.quiet, "no session has ended"
+    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    await client.close()
+    await watched.until(10, Continue)
+    ticks = sum(type(o) is Tick for o in watched.seen)
+    await watched.until(ticks + 20, Tick)
+    assert watched.quiet == [0], "when all was taken apart, and once"
+    await watched.end()
+
+
+async def test_it_is_quiet_now_and_then(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(subject, "time", clock)
+    watched.server._was_quiet = clock.now
+    monkeypatch.setattr(subject, "heartbeat_interval_s", 0.0)
+    await watched.server.start("127.0.0.1", 0)
+    ticks = 0
+    for times in range(3):
+        ticks += 5
+        await watched.until(ticks, Tick)
+        assert watched.quiet == [0] * times
+        clock.now += subject.quiet_interval_s + 1.0
+        ticks = sum(type(o) is Tick for o in watched.seen)
+    await watched.end()
