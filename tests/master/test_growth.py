@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from master import planner, residency
+from master.commands import Command
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from tests.master.work import lines
 from vcl.wire.messages import part
@@ -95,14 +96,29 @@ def test_what_is_done_costs_nothing_afterwards() -> None:
     events = iter(range(1000, 1000 + 4 * N))
 
     def some() -> None:
-        for _ in range(N):
-            launch(r, next(events))
+        for queue in (3, 4):
+            for _ in range(N // 2):
+                launch(r, next(events), queue)
         r.run()
         r.clear()
 
     some()
     first = lines(some)
     assert lines(some) < 1.05 * first
+    assert not r.session.commands and not r.session.queues[4].recent
+
+
+def test_a_buffer_that_a_device_holds_whole_costs_the_same_in_however_many_pieces_it_is() -> None:
+    def cost(pieces: int) -> int:
+        r = rig()
+        for n in range(pieces):
+            r.say(Fill(1000 + n, 3, [], 10, 4 * n, 1, b"x"))
+        r.say(Copy(9000, 3, [], 10, 11, 0, 0, SIZE))
+        buffer, command = r.session.buffers[10], Command(9001, None)
+        assert len(buffer.contents) > pieces
+        return lines(lambda: r.session._planner.bring(command, buffer, 0, SIZE, place(1)))
+
+    assert cost(N) == cost(N // 2)
 
 
 def test_a_launch_on_one_device_costs_the_same_however_many_there_are() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -71,9 +71,10 @@ class Watched:
 
     async def until(self, count: int, kind: type) -> None:
         """Wait until so many inputs of a kind were seen."""
-        while sum(type(o) is kind for o in self.seen) < count:
-            self._more.clear()
-            await self._more.wait()
+        async with asyncio.timeout(TIMEOUT_S):
+            while sum(type(o) is kind for o in self.seen) < count:
+                self._more.clear()
+                await self._more.wait()
 
     async def open(self, role: str, token: str, **fields: Any) -> tuple[Connection, Welcome]:
         near, far = memory.pair()
@@ -95,9 +96,8 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watched]:
-    async with asyncio.timeout(TIMEOUT_S):
-        yield Watched(monkeypatch)
+async def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(monkeypatch)
 
 
 def events(sequence: int) -> bytes:
