@@ -8,17 +8,12 @@ import pytest
 
 from master import core
 from master.connections import ticket
-from master.effects import Bind, Close, GoOn
-from master.inputs import Continue, Received
+from master.effects import Bind, Close
+from master.inputs import Received
 from tests.described import device
 from tests.master.rigs import MasterRig
 from vcl.errors import DEVICE_NOT_AVAILABLE
-from vcl.wire.limits import (
-    batch_count_max,
-    executor_start_timeout_s,
-    heartbeat_interval_s,
-    heartbeat_timeout_s,
-)
+from vcl.wire.limits import executor_start_timeout_s, heartbeat_interval_s, heartbeat_timeout_s
 from vcl.wire.messages import node, part, session
 from vcl.wire.messages.handshake import Refused, Welcome
 
@@ -391,20 +386,3 @@ def test_a_node_that_is_lost_while_an_executor_is_asked_for() -> None:
     assert [e[:2] for e in events(m, client)] == [[20, DEVICE_NOT_AVAILABLE]]
     assert not any(isinstance(e, Close) for e in m.effects)
     assert m.tick(2 * executor_start_timeout_s) == []
-
-
-def test_what_waited_for_an_executor_goes_in_portions() -> None:
-    m = MasterRig()
-    agent = m.agent("a")
-    client = begin(m)
-    m.say(client, *(fill(20 + n) for n in range(2 * batch_count_max)))
-    executor, _ = m.join(m.asked(agent))
-    portions = [m.sent(executor)]
-    while GoOn(1) in m.effects:
-        m.feed(Continue(1))
-        portions.append(m.sent(executor))
-    assert [len(p) for p in portions] == [batch_count_max, batch_count_max, 1]
-    operations = [f.operation for p in portions for f in p if isinstance(f, part.FillRegion)]
-    assert len(operations) == 2 * batch_count_max and operations == sorted(operations)
-    m.say(client, fill(9000))
-    assert len(m.sent(executor)) == 1, "and nothing again"
