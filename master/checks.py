@@ -28,17 +28,19 @@ def context_devices(m: session.CreateContext) -> list[int]:
     return list(dict.fromkeys(m.devices))  # two parts of a launch mustn't run on one device
 
 
-def check_build(m: session.BuildProgram) -> None:
-    """Raise RemoteProtocolError unless units and step fit each other."""
+def check_build(m: session.BuildProgram) -> int:
+    """The bytes of its units; raises RemoteProtocolError unless units and step fit each other."""
     single = m.step in (session.BUILD, session.COMPILE)
     if not m.units or (single and len(m.units) != 1):
         raise RemoteProtocolError("a program is made of one unit, a linked one of at least one")
     for unit in m.units:
         check_unit(unit)
-    if sum(map(unit_bytes, m.units)) > source_bytes_max:
+    size = sum(map(unit_bytes, m.units))
+    if size > source_bytes_max:
         raise RemoteProtocolError(f"a program is longer than {source_bytes_max} bytes")
     if not single and m.step != session.LINK:
         raise RemoteProtocolError(f"there is no build step {m.step}")
+    return size
 
 
 def check_launch(m: session.Launch) -> None:

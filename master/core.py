@@ -243,6 +243,12 @@ class MasterCore:
         connected = self._connections.get(connection)
         return None if connected is None else connected.session
 
+    def readers(self, session: int) -> list[int]:
+        """Control connections of the executors that a session's commands go to."""
+        live = self.sessions.get(session)
+        executors = () if live is None else live.executors.values()
+        return [e.control for e in executors if e.control is not None]
+
     def _received(self, received: Received) -> None:
         connected = self._connections.get(received.connection)
         if connected is None:
@@ -350,6 +356,10 @@ class MasterCore:
         if executor.queued and executor.ready and executor.broke is None:
             assert executor.control is not None
             most = batch_count_max
+            for index, message in enumerate(executor.queued[:most]):
+                if type(message) is part.Build:  # which may be long: what follows waits for it
+                    most = index + 1
+                    break
             self._effects.append(Send(executor.control, executor.queued[:most]))
             del executor.queued[:most]
             if executor.queued:

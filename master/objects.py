@@ -59,7 +59,8 @@ class Program:
     """step, units, link_options: how it is made. verdict: of the guard on all its units.
 
     keeps_const: whether what its kernels declare const stays unwritten.
-    nodes: that have a build of it. users: commands not yet planned that refer to it.
+    source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
+    that refer to it.
     """
 
     id: int
@@ -67,6 +68,7 @@ class Program:
     step: int
     units: list[list[Any]]
     link_options: str
+    source_bytes: int = 0
     verdict: Verdict | None = None
     keeps_const: bool = False
     kernels: dict[str, KernelFacts] = field(default_factory=dict)

@@ -1,9 +1,9 @@
 """From a command to operations on nodes: where it runs, what has to be brought there.
 
 Owns: the choice of devices, and the translation of every command but launches split in parts
-(`launches`). Must not know: connections, the order of commands, or how operations are carried out.
+(`launches`). Must not know: connections, the order of commands, how operations are carried out.
 
-Long because each kind of command, and each way for bytes to get somewhere, has its translation here.
+Long because each kind of command, and each way for bytes to travel, has its translation here.
 """
 
 from __future__ import annotations

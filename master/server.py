@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -73,6 +74,9 @@ unread_bytes_max = 16 * 2**20
 
 unread_trusted_bytes_max = trusted_message_bytes_max + 8 * 2**20
 """What it may afterwards: the longest message to it, and some more."""
+
+unread_soon_bytes = 2**20
+"""What an executor may leave unread before nothing more is taken from its client."""
 
 strangers_max = 256
 """Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
@@ -205,6 +209,8 @@ class MasterServer:
                 while True:
                     self._feed([Received(number, await turn.next(link.receive_arrays))])
                     await self._turns_of(number)
+                    if knock.role == "client":
+                        await self._room(self._core.session_of(number) or 0)
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
@@ -273,12 +279,24 @@ class MasterServer:
         if turns is not None:
             await asyncio.wait([turns])
 
+    async def _room(self, session: int) -> None:
+        """Wait until a session's executors have read most of what was said to them.
+
+        The client isn't waited for: its program may block in printing for as long as it likes.
+        """
+        for number in self._core.readers(session):
+            connection = self._connections.get(number)
+            if connection is not None and connection.unsent_bytes > unread_soon_bytes:
+                with suppress(ConnectionClosed):  # its own reading loop is about to say so
+                    await connection.drained()
+
     async def _take_turns(self, session: int) -> None:
         """Let a session go on, in turns between which the others have theirs."""
         try:
             while session in self._unfinished:
                 self._unfinished.discard(session)
                 await asyncio.sleep(0)
+                await self._room(session)
                 self._feed([Continue(session)])
         finally:
             del self._turns[session]

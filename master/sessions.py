@@ -42,8 +42,10 @@ from vcl.wire.limits import (
     printed_bytes_max,
     printed_message_bytes_max,
     rows_max,
+    sources_bytes_max,
     waits_added_max,
     waits_max,
+    waits_together_max,
 )
 from vcl.wire.messages import part, session
 
@@ -83,6 +85,8 @@ class Session:
         self._asked: dict[int, list[int]] = {}
         self._asked_count = 0
         self._unfinished = 0  # commands, user events among them
+        self._waits = 0  # entries of their wait lists
+        self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
@@ -151,8 +155,13 @@ class Session:
 
     def _build_program(self, m: session.BuildProgram) -> None:
         context = self._find(self.contexts, m.context, "context")
-        check_build(m)
-        program = Program(self._new_object(m.program), context, m.step, m.units, m.link_options)
+        size = check_build(m)
+        number = self._new_object(m.program)
+        program = Program(number, context, m.step, m.units, m.link_options, size)
+        self._sources_bytes += size
+        # Of programs that are let go of and still used a client can't know the sum.
+        if self._sources_bytes > 2 * sources_bytes_max:
+            raise RemoteProtocolError(f"more than {sources_bytes_max} bytes of sources")
         self.programs[m.program] = program
         self._builds.start(program, m.request)
 
@@ -204,6 +213,9 @@ class Session:
             raise RemoteProtocolError(f"a wait list of more than {waits_max} events")
         # An unknown event of a wait list is one that is complete and was released.
         command.waits = [self.commands[w] for w in m.waits if w in self.commands]
+        if self._waits >= waits_together_max:
+            raise RemoteProtocolError(f"{waits_together_max} entries of wait lists are under way")
+        self._waits += len(m.waits)
         self.graph.add(command, self._order(queue, command, m))
 
     def _order(self, queue: Queue, command: Command, m: Any) -> list[Command]:
@@ -284,6 +296,7 @@ class Session:
         if not program.released or program.users:
             return
         del self.programs[program.id]
+        self._sources_bytes -= program.source_bytes
         for node in sorted(program.nodes):
             waits = [
                 o for o in program.operations
@@ -417,6 +430,7 @@ class Session:
         ended: list[list[Any]] = []
         for command in completed:
             self._unfinished -= 1
+            self._waits -= 0 if command.message is None else len(command.message.waits)
             ended.append(
                 [command.event, command.status, command.start, command.end, command.failure]
             )
@@ -430,6 +444,7 @@ class Session:
             if command.released or command.status >= 0:
                 # Of those that the client still holds, only a failure is of interest later.
                 self.commands.pop(command.event, None)
+            command.message = None  # a failure may be held for long
             if command.record is not None:
                 self._reports[command.event] = command.record
                 if len(self._reports) > reports_kept_max:

@@ -26,7 +26,9 @@ from vcl.wire.limits import (
     commands_max,
     objects_max,
     released_max,
+    sources_bytes_max,
     unsent_bytes_max,
+    waits_together_max,
 )
 from vcl.wire.messages import session
 
@@ -39,7 +41,7 @@ class EventState:
 
     status: QUEUED, SUBMITTED, COMPLETE, or a negative OpenCL status. queued, submitted, start, end:
     ns of this process's wall clock, 0 until known. told: the master said that it ended; a read is
-    complete when its bytes are there too.
+    complete when its bytes are there too. waits: the length of its wait list.
     """
 
     queue: int
@@ -50,6 +52,7 @@ class EventState:
     start: int = 0
     end: int = 0
     told: int | None = None
+    waits: int = 0
     released: bool = False
 
 
@@ -126,7 +129,9 @@ class ClientCore:
         self.unsent_bytes = 0
         """What was handed to the link to the master, and hadn't left when it was last looked at."""
         self._unset: dict[int, bool] = {}  # user events, and whether a command waits for them
-        self._objects: set[int] = set()
+        self._objects: dict[int, int] = {}  # bytes of sources, by object
+        self._sources_bytes = 0
+        self._waits = 0
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
@@ -148,7 +153,7 @@ class ClientCore:
     def may_enqueue(self) -> bool:
         """Whether another command need not wait for earlier ones to end."""
         most = commands_max if self._unset else commands_in_flight_max
-        return self.in_flight + len(self._unset) < most
+        return self.in_flight + len(self._unset) < most and self._waits < waits_together_max
 
     @property
     def is_idle(self) -> bool:
@@ -207,23 +212,37 @@ class ClientCore:
         """The program has set a user event."""
         self._unset.pop(event, None)
 
-    def waits_for(self, events: Sequence[int]) -> None:
+    def waits_for(self, command: int, events: Sequence[int]) -> None:
         """A command that was said has this wait list."""
+        self.events[command].waits = len(events)
+        self._waits += len(events)
         if self._unset:
             for event in events:
                 if event in self._unset:
                     self._unset[event] = True
 
-    def create(self, number: int) -> bool:
-        """An object was said; false, and it mustn't be, if there are too many of them."""
+    def create(self, number: int, size: int = 0) -> str | None:
+        """An object was said; if there are too many of them, why it mustn't be.
+
+        size: bytes of a program's sources.
+        """
         if len(self._objects) >= objects_max:
-            return False
-        self._objects.add(number)
-        return True
+            return (
+                f"a program has at most {objects_max} contexts, queues, memory objects and "
+                "programs on the cluster at one time: release some"
+            )
+        if self._sources_bytes + size > sources_bytes_max:
+            return (
+                "the sources and headers of all programs on the cluster have at most "
+                f"{sources_bytes_max} bytes together: release some programs"
+            )
+        self._objects[number] = size
+        self._sources_bytes += size
+        return None
 
     def withdraw_object(self, number: int) -> None:
-        """It won't be said after all."""
-        self._objects.discard(number)
+        """It won't be said after all, or no longer counts."""
+        self._sources_bytes -= self._objects.pop(number, 0)
 
     def stage(self, data: Bytes) -> int:
         """Keep bytes for a Write; answers the staging id. `data` must not change afterwards."""
@@ -256,7 +275,7 @@ class ClientCore:
         return batch
 
     def _release(self, number: int) -> None:
-        self._objects.discard(number)
+        self.withdraw_object(number)
         self.last.pop(number, None)
         self._ends.pop(number, None)
         event = self.events.get(number)
@@ -366,6 +385,7 @@ class ClientCore:
 
     def _end(self, event: int, state: EventState, status: int, ended: list[int]) -> None:
         state.status = status
+        self._waits -= state.waits
         if state.queue:
             self.in_flight -= 1
         else:

@@ -56,11 +56,11 @@ from vcl.wire.limits import (
     handshake_timeout_s,
     message_bytes_max,
     message_values_max,
-    objects_max,
     staging_bytes_max,
 )
 from vcl.wire.messages import session
 from vcl.wire.messages.handshake import Hello, RemoteDevice
+from vcl.wire.units import unit_bytes
 
 connect_timeout_s = 3 * handshake_timeout_s
 
@@ -327,12 +327,12 @@ class Runtime:
         with self.lock:
             self._wait_to_say()
             creates = type(message) in _CREATING
-            if creates and not self.core.create(message[0]):
-                raise OperatingError(
-                    OUT_OF_HOST_MEMORY,
-                    f"a program has at most {objects_max} contexts, queues, memory objects and "
-                    "programs on the cluster at one time: release some",
-                )
+            if creates:
+                builds = type(message) is session.BuildProgram
+                size = sum(map(unit_bytes, message.units)) if builds else 0
+                problem = self.core.create(message[0], size)
+                if problem is not None:
+                    raise OperatingError(OUT_OF_HOST_MEMORY, problem)
             try:
                 self._say(message, 0)
             except OperatingError:
@@ -349,7 +349,7 @@ class Runtime:
         if len(data) > control_bytes_max:
             _check_long(message, len(data))
         if event:
-            self.core.waits_for(message.waits)
+            self.core.waits_for(event, message.waits)
         if self.core.say(_Encoded(event, data), len(data)):
             self.flush()
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from master.access.programs import judge_program
 from master.core import MasterCore
-from master.effects import Answer, Close, Effect, Judge, Send, Wake
-from master.inputs import Closed, Input, Judged, Opened, Received, Tick
+from master.effects import Answer, Close, Effect, GoOn, Judge, Send, Wake
+from master.inputs import Closed, Continue, Input, Judged, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
@@ -168,14 +168,19 @@ class MasterRig:
         """Of the last input."""
         self.judges = True
         """Whether programs are judged at once."""
+        self.goes_on = True
+        """Whether a session that has more to do has its next turn at once."""
         self._last = 0
 
     def feed(self, *inputs: Input) -> list[Effect]:
         """Feed inputs; answers the effects."""
         self.effects = self.core.handle(inputs, self.now)
-        for effect in [e for e in self.effects if isinstance(e, Judge) and self.judges]:
-            judged = Judged(effect.session, effect.request, judge_program(effect.units))
-            self.effects += self.core.handle([judged], self.now)
+        for effect in self.effects:  # to which it adds
+            if isinstance(effect, Judge) and self.judges:
+                judged = Judged(effect.session, effect.request, judge_program(effect.units))
+                self.effects += self.core.handle([judged], self.now)
+            elif isinstance(effect, GoOn) and self.goes_on:
+                self.effects += self.core.handle([Continue(effect.session)], self.now)
         return self.effects
 
     def open(self, role: str, token: str | None = None, **fields: Any) -> int:

@@ -27,7 +27,7 @@ class Rig:
         self.ledger = Ledger()
         self.builds = Builds(self.ledger, lambda _: places)
         context = Context(1, [1, 2, 3], True)
-        self.program = Program(5, context, session.BUILD, UNITS, "-link", verdict)
+        self.program = Program(5, context, session.BUILD, UNITS, "-link", verdict=verdict)
         self.builds.start(self.program, 9)
 
     def answer(self, node, *kernels, status=0, message="", logs=()):

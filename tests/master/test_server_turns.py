@@ -172,6 +172,37 @@ async def test_nothing_more_is_taken_from_a_session_that_has_not_dealt_with_what
     await watched.end(client)
 
 
+class Full:
+    """In place of a connection: its other end reads nothing until `read` is set."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self.read = asyncio.Event()
+        self.unsent_bytes = subject.unread_soon_bytes + 1
+
+    async def drained(self) -> None:
+        self._watched.note(self)
+        await self.read.wait()
+
+
+async def test_nothing_more_is_taken_from_a_client_whose_executors_have_not_read(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, welcome = await watched.open("client", TOKEN)
+    full = Full(watched)
+    watched.server._connections[77] = full  # type: ignore[assignment]
+    monkeypatch.setattr(watched.server._core, "readers", lambda session: [77, 78])
+    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    await client.send(events(1))
+    await client.send(events(2))
+    await watched.until(1, Full)
+    assert [type(o) for o in watched.seen if type(o) in (Received, Full)] == [Received, Full]
+    full.unsent_bytes = 0
+    full.read.set()
+    await watched.until(2, Received)
+    await watched.end(client)
+
+
 @pytest.mark.parametrize("turn_s", [ALWAYS_OVER, NEVER_OVER])
 async def test_a_reader_of_control_frames_gives_way(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
@@ -239,22 +270,20 @@ async def test_who_waited_has_a_new_turn(
 # Quiet
 
 
-async def test_it_is_quiet_once_after_a_session_has_ended_and_is_taken_apart(
+async def test_it_is_not_quiet_while_a_session_has_turns_to_come(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "heartbeat_interval_s", 0.0)
+    monkeypatch.setattr(subject, "quiet_interval_s", -1.0)
     await watched.server.start("127.0.0.1", 0)
     client, _ = await watched.open("client", TOKEN)
     await client.send(events(1))
-    ticks = sum(type(o) is Tick for o in watched.seen)
-    await watched.until(ticks + 5, Tick)
-    assert not watched.quiet, "no session has ended"
+    await watched.until(5, Tick)
     monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
     await client.close()
     await watched.until(10, Continue)
     ticks = sum(type(o) is Tick for o in watched.seen)
-    await watched.until(ticks + 20, Tick)
-    assert watched.quiet == [0], "when all was taken apart, and once"
+    assert 0 < len(watched.quiet) < ticks and set(watched.quiet) == {0}
     await watched.end()
 
 

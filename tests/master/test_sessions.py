@@ -524,3 +524,26 @@ def test_a_session_is_in_no_reference_cycle() -> None:
         assert [one() for one in gone] == [None] * 3
     finally:
         gc.enable()
+
+
+def test_sources_are_bounded_with_those_that_are_still_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "sources_bytes_max", 1000)
+    r = rig()
+    units = [["x" * 900, "", [], []]]
+    for program in range(20, 30):
+        r.say(BuildProgram(program, 1, program, BUILD, units, ""), Release([program]))
+    r.say(BuildProgram(30, 1, 30, BUILD, units, ""), BuildProgram(31, 1, 31, BUILD, units, ""))
+    with pytest.raises(RemoteProtocolError, match="more than 1000 bytes of sources"):
+        r.say(BuildProgram(32, 1, 32, BUILD, units, ""))
+
+
+def test_wait_lists_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "waits_together_max", 10)
+    r = rig()
+    r.say(CreateUserEvent(50, 1), *(Marker(60 + n, 3, [50] * 5, False) for n in range(2)))
+    r.say(SetUserEvent(50, 0), CreateUserEvent(51, 1))
+    r.say(*(Marker(70 + n, 3, [51] * 5, False) for n in range(2)))
+    with pytest.raises(RemoteProtocolError, match="10 entries of wait lists are under way"):
+        r.say(Marker(80, 3, [51], False))

@@ -427,7 +427,10 @@ def test_too_many_commands_wait_unless_a_user_event_is_not_set(
 
 def test_a_user_event_that_is_let_go_of_unset_keeps_no_place(core: ClientCore) -> None:
     unused, awaited, done_with = (core.begin_user() for _ in range(3))
-    core.waits_for([awaited, done_with, 77])
+    command = core.begin(QUEUE, 1)
+    core.waits_for(command, [awaited, done_with, 77])
+    core.from_master([done(command)])
+    core.take_batch([command], 5)
     core.set_user(done_with)
     core.take_batch([unused, awaited], 5)
     assert set(core.events) == {awaited, done_with} and core.waits_for_program
@@ -444,9 +447,36 @@ def test_objects_are_counted_until_they_are_released(
     core: ClientCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_core, "objects_max", 2)
-    assert [core.create(n) for n in (1, 2, 3)] == [True, True, False]
+    assert core.create(1) is core.create(2) is None
+    assert "at most 2 contexts, queues" in str(core.create(3))
     core.take_batch([1, 77], 5)
-    assert [core.create(n) for n in (3, 4)] == [True, False]
+    assert core.create(3) is None
+    assert core.create(4) is not None
+
+
+def test_sources_are_counted_until_their_programs_are_released(
+    core: ClientCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_core, "sources_bytes_max", 100)
+    assert core.create(1, 60) is core.create(2, 40) is core.create(3) is None
+    assert "have at most 100 bytes together" in str(core.create(4, 1))
+    core.withdraw_object(2)
+    assert core.create(4, 40) is None
+    core.take_batch([1], 5)
+    assert core.create(5, 60) is None
+
+
+def test_long_wait_lists_are_counted_until_their_commands_end(
+    core: ClientCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_core, "waits_together_max", 100)
+    first, second = core.begin(QUEUE, 1), core.begin(QUEUE, 1)
+    core.waits_for(first, range(60))
+    assert core.may_enqueue
+    core.waits_for(second, range(50))
+    assert not core.may_enqueue
+    core.from_master([done(first)])
+    assert core.may_enqueue
 
 
 def test_what_has_not_left_is_bounded(core: ClientCore, monkeypatch: pytest.MonkeyPatch) -> None:

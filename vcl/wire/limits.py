@@ -84,6 +84,14 @@ waits_max = 16384
 waits_added_max = 1024
 """What a client may add to it: the blocking writes of other threads that are under way."""
 
+waits_together_max = 2**20
+"""Entries of the wait lists of all commands of a session that haven't ended, past which a program
+waits in its next call; the last of them may go past it."""
+
+sources_bytes_max = 2**28
+"""Sources and headers of all programs that a client holds. A master keeps as much again for those
+that are let go of and that commands still use."""
+
 objects_max = 65536
 """Contexts, queues, memory objects and programs of a session together."""
 
