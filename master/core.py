@@ -33,7 +33,7 @@ from master.objects import Executor
 from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
-from vcl.text import failure_length_max, plain, raised
+from vcl.text import counted, failure_length_max, plain, raised
 from vcl.wire.limits import (
     batch_count_max,
     executor_start_timeout_s,
@@ -200,7 +200,10 @@ class MasterCore:
             Answer(opened.connection, Welcome(software=self._software, node=node.id))
         )
         self._effects.append(
-            Log(f"node {plain(node.name)} from {opened.peer} with {len(node.devices)} devices")
+            Log(
+                f"node {plain(node.name)} from {opened.peer} with "
+                f"{counted(len(node.devices), 'device')}"
+            )
         )
         for why in node.left_out:
             self._effects.append(Log(f"node {plain(node.name)}: left out {why}"))

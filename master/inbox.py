@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vcl.errors import RemoteProtocolError
+from vcl.wire.limits import released_max
 from vcl.wire.messages import part, session
 
 CLIENT = 0
@@ -46,9 +48,14 @@ class Inbox:
         return bool(self.kept)
 
     def put(self, source: int, messages: Sequence[Any]) -> None:
-        """Messages came from CLIENT or from the executor on a node."""
+        """Messages came from CLIENT or from the executor on a node.
+
+        Raises RemoteProtocolError for too many objects in one.
+        """
         for message in messages:
             if type(message) is session.Release:
+                if len(message.objects) > released_max:
+                    raise RemoteProtocolError(f"a Release of more than {released_max} objects")
                 self.kept.extend((source, Released(number)) for number in message.objects)
             elif type(message) is part.Done:
                 self.kept.extend((source, Ended(row)) for row in message.operations)

@@ -151,8 +151,14 @@ class Judging:
         else:
             self._waiting.pop(judge.session, None)
         self._next()
-        if not reading.cancelled():
-            self._judged(Judged(judge.session, judge.request, reading.result()))
+        if reading.cancelled():
+            return
+        if reading.exception() is not None:  # a mistake of ours, and the build waits
+            log.error("session %d: unexpected error", judge.session, exc_info=reading.exception())
+            judgement = _whole("the guard failed; vcl-master's log says how")
+        else:
+            judgement = reading.result()
+        self._judged(Judged(judge.session, judge.request, judgement))
 
     # ---- processes
 
@@ -213,14 +219,15 @@ async def _exchange(process: Process, asked: bytes) -> Judgement:
     assert process.stdin is not None and process.stdout is not None
     try:
         async with asyncio.timeout(guard_wait_s_max):
-            process.stdin.write(LENGTH.pack(len(asked)) + asked)
-            await process.stdin.drain()
-            (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-            answer = unpack_value(await process.stdout.readexactly(length))
+            try:
+                process.stdin.write(LENGTH.pack(len(asked)) + asked)
+                await process.stdin.drain()
+                (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+                answer = unpack_value(await process.stdout.readexactly(length))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                raise _PastLimit(_why_ended(await process.wait())) from None
     except TimeoutError:
         raise _PastLimit(f"reading the program took longer than {guard_wait_s_max:g} s") from None
-    except (asyncio.IncompleteReadError, ConnectionError):
-        raise _PastLimit(_why_ended(await process.wait())) from None
     may_split, reason, keeps_const = answer
     return Judgement(Verdict(may_split, reason), keeps_const)
 

@@ -20,6 +20,7 @@ from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
 from vcl.lifeline import watch_process
 from vcl.settings import master_url
+from vcl.text import counted
 from vcl.tokens import read_token_file
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -113,7 +114,7 @@ async def _serve(options: AgentOptions, ready_json: bool, parent_pid: int | None
             print(json.dumps(line), flush=True)
         else:
             print(
-                f"vcl-agent {options.name} is ready: {agent.device_count} devices at "
+                f"vcl-agent {options.name} is ready: {counted(agent.device_count, 'device')} at "
                 f"{options.url}",
                 flush=True,
             )

@@ -34,3 +34,8 @@ def plain(text: str, length: int = 200) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
         for c in clipped(text, length)
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """As people say it: "1 device", "2 devices"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -30,6 +30,7 @@ from vcl.wire.limits import (
     message_bytes_max,
     message_values_max,
     objects_max,
+    released_max,
     waits_added_max,
     waits_max,
 )
@@ -84,9 +85,9 @@ async def arrays_in_pieces(attacker: Attacker) -> str:
 
 
 async def release_many(attacker: Attacker) -> str:
-    """65,535 user events, then Releases of all, of as many as a message has room for."""
+    """65,535 user events, then Releases of all, of as many as one may have."""
     ids = range(FIRST, FIRST + commands_max - 1)  # the marker behind them is one, too
-    most = message_values_max - 10
+    most = released_max
     attacking = await attacker.session()
     made = [packed(session.CreateUserEvent(n, CONTEXT)) for n in ids]
     gone = [packed(session.Release([*ids[at : at + most]])) for at in range(0, len(ids), most)]

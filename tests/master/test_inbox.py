@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from master.inbox import CLIENT, Ended, Inbox, Released
+from vcl.errors import RemoteProtocolError
+from vcl.wire.limits import released_max
 from vcl.wire.messages import part, session
 
 
@@ -34,3 +38,10 @@ def test_the_last_words_of_an_executor_that_is_gone() -> None:
         inbox.put(node, [part.Printed(node, b"x")])
     assert inbox.take_all(1) == [part.Printed(1, b"x")] * 2
     assert take_all(inbox) == [(2, part.Printed(2, b"x"))]
+
+
+def test_a_release_of_too_many_is_refused() -> None:
+    inbox = Inbox()
+    inbox.put(CLIENT, [session.Release([*range(released_max)])])
+    with pytest.raises(RemoteProtocolError, match="more than 4096 objects"):
+        inbox.put(CLIENT, [session.Release([*range(released_max + 1)])])

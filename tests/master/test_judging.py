@@ -293,3 +293,16 @@ async def test_verdicts_are_kept(
     rig.ask(1, 3, "b")
     await settle()
     assert list(by_hand.reading) == ["b"], "the one not used for longest went"
+
+
+async def test_a_mistake_in_reading_is_an_answer(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(subject, "_exchange", broken)
+    judgement = await rig.judge(ADD)
+    assert judgement == Judgement(
+        Verdict(False, "the guard failed; vcl-master's log says how"), False
+    )
+    monkeypatch.undo()
+    assert (await rig.judge(ADD)).verdict.may_split

@@ -188,7 +188,7 @@ class Full:
 async def test_nothing_more_is_taken_from_a_client_whose_executors_have_not_read(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, welcome = await watched.open("client", TOKEN)
+    client, _ = await watched.open("client", TOKEN)
     full = Full(watched)
     watched.server._connections[77] = full  # type: ignore[assignment]
     monkeypatch.setattr(watched.server._core, "readers", lambda session: [77, 78])

@@ -34,7 +34,7 @@ def test_a_script_that_expects_something_else_differs() -> None:
     assert block.comments == ["# A comment.", "", "# Another."]
     assert block.expected == ["a welcome node=2"]
     effects = Player().play(block)
-    assert effects == ["a welcome node=1", "log: node a from host-of-a with 1 devices"]
+    assert effects == ["a welcome node=1", "log: node a from host-of-a with 1 device"]
     assert next(iter(parse(block.text(effects)))).expected == effects
     assert block.text(block.expected) == script
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcl.text import clipped, plain, raised
+from vcl.text import clipped, counted, plain, raised
 
 
 @given(st.text(), st.integers(0, 50))
@@ -34,3 +34,7 @@ def test_an_exception_says_what_and_where() -> None:
         text = raised(error)
     assert text.startswith("KeyError: ") and "\n" not in text
     assert "test_text.py:" in text and text.endswith('raise KeyError("a\\nb")')
+
+
+def test_numbers_of_things() -> None:
+    assert [counted(n, "node") for n in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]

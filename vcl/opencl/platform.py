@@ -16,6 +16,7 @@ from vcl.opencl.errors import fail, fail_code
 from vcl.opencl.handles import Handle
 from vcl.release import VERSION
 from vcl.runtime import Runtime
+from vcl.text import counted
 from vcl.wire.messages.handshake import RemoteDevice
 
 INFO = CLASSES["device_info"]
@@ -206,7 +207,7 @@ def _cluster_answers(devices: Sequence[RemoteDevice]) -> dict[str, Any]:
     nodes = len({d.node for d in devices})
     answers.update(_NOT_HONOURED)
     answers.update(
-        NAME=f"VCL cluster of {len(devices)} devices on {nodes} nodes",
+        NAME=f"VCL cluster of {counted(len(devices), 'device')} on {counted(nodes, 'node')}",
         VENDOR="VCL",
         VENDOR_ID=VENDOR_ID,
         DRIVER_VERSION=VERSION,
