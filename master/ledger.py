@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.commands import Command
-from master.residency import SETTLED, Buffer
+from master.plan.residency import SETTLED, Buffer
 from vcl.errors import RemoteProtocolError
 from vcl.wire.messages import session
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from master.residency import Buffer
+from master.plan.residency import Buffer
 
 NONE_CONNECTED = (
     "no device of the context is connected any more; start an agent and make a new context"

@@ -26,13 +26,15 @@ from master.checks import (
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.inbox import CLIENT, Ended, Inbox, Released
-from master.launches import LaunchPlanner
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
-from master.places import NONE_CONNECTED, Place, PlanFailed, PlanPaused
-from master.planner import Planner
+from master.places import NONE_CONNECTED, Place, PlanFailed
+from master.plan.commit import Committer
+from master.plan.plan import Kind, Plan, Region, Step
+from master.plan.planner import Planner
+from master.plan.residency import Buffer, Contents
+from master.plan.view import View
 from master.reports import LaunchRecord, as_message, note
-from master.residency import Buffer, Contents
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import clipped, plain
 from vcl.wire.limits import (
@@ -93,13 +95,14 @@ class Session:
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
-        self._planner = Planner(self.ledger, self.buffers, places, why_none)
-        self._launches = LaunchPlanner(self._planner, self.programs)
+        self._view = View(self.ledger, self.buffers, self.programs, places, why_none)
+        self._planner = Planner(self._view)
+        self._committer = Committer(self.ledger, self.buffers, self.programs, places)
         self._builds = Builds(self.ledger, places, why_none)
 
     def places_changed(self) -> None:
         """A node came or went."""
-        self._planner.places_changed()
+        self._view.places_changed()
 
     # ---- from the client
 
@@ -277,19 +280,16 @@ class Session:
             self.programs[number].released = True
             self._free_program(self.programs[number])
         elif self.queues.pop(number, None) is None and self.contexts.pop(number, None) is not None:
-            self._planner.places_changed()  # what is kept for it
+            self._view.places_changed()  # what is kept for it
 
     def _free_buffer(self, buffer: Buffer) -> None:
         if not buffer.released or buffer.users:
             return
+        writes = (Region(buffer.id, 0, buffer.size),)
+        places = self._places(sorted(buffer.touched))
+        plan = Plan(tuple(Step(Kind.FREE, place, writes=writes) for place in places))
+        self._committer.commit(plan, None)
         del self.buffers[buffer.id]
-        live = self.ledger.live.keys()
-        for place in self._places(sorted(buffer.touched)):
-            waits = buffer.writing(place.device, 0, buffer.size, live)
-            operation = self.ledger.begin(place.node, None)
-            self.ledger.for_nodes[place.node].append(
-                part.Free(operation.id, sorted(waits), place.device, buffer.id)
-            )
         self.ledger.drop_stagings(buffer.unneeded_stagings() + buffer.stagings)
 
     def _free_program(self, program: Program) -> None:
@@ -297,15 +297,7 @@ class Session:
             return
         del self.programs[program.id]
         self._sources_bytes -= program.source_bytes
-        for node in sorted(program.nodes):
-            waits = [
-                o for o in program.operations
-                if o in self.ledger.live and self.ledger.live[o].node == node
-            ]
-            operation = self.ledger.begin(node, None)
-            self.ledger.for_nodes[node].append(
-                part.ForgetProgram(operation.id, sorted(waits), program.id)
-            )
+        self._committer.forget(program)
 
     def take_apart(self, over: Callable[[], bool]) -> bool:
         """The session has ended: let go of what it has, in turns, too, as it may be much.
@@ -385,16 +377,14 @@ class Session:
             command.fail_by(failed[0])
             command.by_program = all(w.by_program for w in failed)
         elif command.status == 0:  # else something that was brought for it failed already
-            self._planner.begin()
             try:
-                if isinstance(m, session.Launch):
-                    self._launches.plan(command)
-                else:
-                    self._planner.plan(command)
+                plan = self._planner.plan(command)
             except PlanFailed as error:
                 command.fail(error.code, error.message)
-            except PlanPaused:
-                return  # it is the first that is ready, still
+            else:
+                self._committer.commit(plan, command)
+                if not plan.complete:
+                    return  # it is the first that is ready, still
         self.graph.ready.popleft()
         if isinstance(m, session.Write):
             self.ledger.refuse_staging(m.staging)
@@ -412,12 +402,7 @@ class Session:
 
     def _lose_results(self, command: Command) -> None:
         """What a command should have written isn't there: nobody shall take old bytes for it."""
-        m = command.message
-        if isinstance(m, session.Launch):
-            written = self._launches.written(m)
-        else:
-            written = self._planner.written(m)
-        for buffer, start, end in written:
+        for buffer, start, end in self._planner.written(command.message):
             version = self.ledger.new_version()
             buffer.supersede(start, end, Contents(version, lost=command.failure))
 

@@ -7,11 +7,30 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from master.commands import Command
+from master.plan import invariants
+from master.plan.commit import Committer
+from master.plan.plan import Plan
 from vcl.local import LocalCluster
 
 # How long an example takes says nothing on a busy machine; time is for benchmarks.
 hypothesis.settings.register_profile("vcl", deadline=None)
 hypothesis.settings.load_profile("vcl")
+
+
+@pytest.fixture(autouse=True)
+def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every plan and every commit is checked, but where the test counts what they cost."""
+    if request.node.get_closest_marker("unchecked") is not None:
+        return
+    commit = Committer.commit
+
+    def checking(self: Committer, plan: Plan, command: Command | None) -> None:
+        invariants.check_plan(plan)
+        commit(self, plan, command)
+        invariants.check(self._ledger, self._buffers)
+
+    monkeypatch.setattr(Committer, "commit", checking)
 
 
 @pytest.fixture(scope="session")

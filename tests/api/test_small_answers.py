@@ -92,7 +92,8 @@ def test_an_empty_vcl_master_counts_as_none() -> None:
 
 def test_the_first_cause_of_a_loss_is_told_once() -> None:
     from master.planner import lost
-    from master.residency import Contents
+
+    from master.plan.residency import Contents
 
     once = lost(Contents(1, lost="node a is gone"))
     assert lost(Contents(2, lost=once)) == once == "bytes it needs were lost: node a is gone"

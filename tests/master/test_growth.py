@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from master import planner, residency
-from master.commands import Command
+from master.plan import commands, residency
+from master.plan.movement import bring
+from master.plan.plan import Draft
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from tests.master.work import lines
 from vcl.wire.messages import part
@@ -23,6 +24,8 @@ from vcl.wire.messages.session import (
     Release,
     Write,
 )
+
+pytestmark = pytest.mark.unchecked
 
 N = 400
 SIZE = 1 << 20
@@ -114,9 +117,9 @@ def test_a_buffer_that_a_device_holds_whole_costs_the_same_in_however_many_piece
         for n in range(pieces):
             r.say(Fill(1000 + n, 3, [], 10, 4 * n, 1, b"x"))
         r.say(Copy(9000, 3, [], 10, 11, 0, 0, SIZE))
-        buffer, command = r.session.buffers[10], Command(9001, None)
+        buffer, view = r.session.buffers[10], r.session._view
         assert len(buffer.contents) > pieces
-        return lines(lambda: r.session._planner.bring(command, buffer, 0, SIZE, place(1)))
+        return lines(lambda: bring(Draft(1), view, buffer, 0, SIZE, place(1)))
 
     assert cost(N) == cost(N // 2)
 
@@ -176,7 +179,7 @@ def test_a_buffer_in_many_pieces_is_gathered_by_who_cuts_it(devices: int) -> Non
     while r.session.advance(lambda: True):
         turns += 1
         most = max(most, len(r.session.ledger.live))
-    assert most <= 2 * planner.brought_max + 2 and turns < 20
+    assert most <= 2 * commands.brought_max + 2 and turns < 20
     r.run()
     assert set(r.ended().values()) == {0}
     assert len(r.session.buffers[10].contents) < 3 * residency.pieces_max
@@ -186,7 +189,7 @@ def test_a_buffer_in_many_pieces_is_gathered_by_who_cuts_it(devices: int) -> Non
 def test_a_read_of_many_pieces_brings_them_together_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planner, "brought_max", 4)
+    monkeypatch.setattr(commands, "brought_max", 4)
     r = rig()
     r.say(CreateQueue(5, 1, 2, 0))
     for event in range(1000, 1020):
@@ -195,7 +198,7 @@ def test_a_read_of_many_pieces_brings_them_together_first(
     r.clear()
     r.say(Read(2000, 3, [], 10, 0, 20))
     pulls = r.told(Pull)
-    assert len(pulls) <= planner.brought_max + 1 and sum(p.size for p in pulls) == 20
+    assert len(pulls) <= commands.brought_max + 1 and sum(p.size for p in pulls) == 20
     assert len(r.said(part.Receive)) > 5
     r.run()
     assert r.ended() == {2000: 0}

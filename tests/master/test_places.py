@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from master.places import Candidates, Place
-from master.residency import Buffer, Contents
+from master.plan.residency import Buffer, Contents
 from tests.master.rigs import place
 
 SIZE = 8

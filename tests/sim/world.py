@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master import planner, residency
+from master.plan import commands, residency
 from tests.sim import faults
 from tests.sim.client import ClientShell
 from tests.sim.heap import Heap, Violation
@@ -90,7 +90,7 @@ class World:
         with (
             patch.multiple(transfers, **eager),
             patch.multiple(
-                planner,
+                commands,
                 staging_bytes_max=self.staging_bytes_max,
                 brought_max=self._brought_max,
             ),

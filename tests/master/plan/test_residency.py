@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from master import residency
-from master.residency import SETTLED, UNTOUCHED, Buffer, Contents, readers_max
+from master.plan import residency
+from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents, readers_max
 from vcl.region import RegionMap
 
 SIZE = 12
@@ -271,9 +271,7 @@ class Versions:
                 if contents.version == 0 and contents.holders and not self.buffer._given[0]:
                     self.buffer.unsettle(low, high, self.new())
         else:
-            self.buffer._settle_at = 0
-            with patch.object(residency, "pieces_max", 0):
-                assert self.buffer.is_cut_up
+            self.buffer._settle()
 
     def bytes(self) -> list[Any]:
         """For each byte what a user of it would see, by whatever version."""

@@ -173,19 +173,21 @@ class Buffer:
 
     @property
     def is_cut_up(self) -> bool:
-        """Whether it is in more pieces than operations under way can account for."""
-        if len(self.contents) > self._settle_at:
-
-            def change(old: Contents) -> Contents:
-                under_way = old.version in self._given or old.staging is not None
-                if under_way or not old.holders or old.version == SETTLED:
-                    return old
-                # Zeros, too, once a device has them: they are between what was written.
-                return Contents(SETTLED, old.holders)
-
-            self.contents.update(0, self.size, change)  # changes nothing that is counted
-            self._settle_at = max(pieces_max, 2 * len(self.contents))
+        """Whether it is in very many pieces."""
         return len(self.contents) > pieces_max
+
+    def _settle(self) -> None:
+        """Once there are twice as many pieces as were left the last time, join what can be."""
+
+        def change(old: Contents) -> Contents:
+            under_way = old.version in self._given or old.staging is not None
+            if under_way or not old.holders or old.version == SETTLED:
+                return old
+            # Zeros, too, once a device has them: they are between what was written.
+            return Contents(SETTLED, old.holders)
+
+        self.contents.update(0, self.size, change)  # changes nothing that is counted
+        self._settle_at = max(pieces_max, 2 * len(self.contents))
 
     def unsettle(self, start: int, end: int, version: int) -> None:
         """Settled bytes of one piece are about to travel: they get a version of their own."""
@@ -193,6 +195,8 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
+        if len(self.contents) > self._settle_at:
+            self._settle()
         for low, high, old in self.contents.segments(start, end):
             self._count(old, low - high)
         self.contents.assign(start, end, new)

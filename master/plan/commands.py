@@ -1,0 +1,114 @@
+"""Plans of all commands but launches.
+
+Owns: where each of them runs, and what it reads and writes. Must not know: ids, versions, waits,
+messages, or the order of commands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from master.checks import regions
+from master.objects import Queue
+from master.places import PlanFailed
+from master.plan.movement import bring, gather, lost, sources
+from master.plan.plan import NOBODY, Draft, Kind, Makes, Plan, Region, Step
+from master.plan.residency import Buffer, Contents
+from master.plan.view import View
+from vcl.errors import OUT_OF_RESOURCES
+from vcl.wire.limits import staging_bytes_max
+from vcl.wire.messages import session
+
+brought_max = 128
+"""Pieces that are brought somewhere in one turn."""
+
+
+def written(view: View, message: Any) -> list[tuple[Buffer, int, int]]:
+    """The region that any command but a launch writes, if it writes one."""
+    if isinstance(message, (session.Copy, session.CopyRect)):
+        number, start, size = regions(message)[1]
+    elif isinstance(message, (session.Write, session.Fill)):
+        number, start, size = regions(message)[0]
+    else:
+        return []
+    return [(view.buffers[number], start, start + size)]
+
+
+def plan_write(draft: Draft, view: View, queue: Queue, m: session.Write) -> Plan:
+    """The client keeps the bytes, unless it has much already or the buffer is in many pieces.
+
+    It will soon have to wait, or a command will have many pieces to gather: so they are handed on
+    before somebody asks for them.
+    """
+    buffer, end = view.buffers[m.buffer], m.offset + m.size
+    region = Region(buffer.id, m.offset, end)
+    if buffer.is_cut_up or view.staged_bytes + m.size > staging_bytes_max // 2:
+        place = view.nearest(queue, [(buffer, 0, buffer.size)])
+        gather(draft, view, buffer, m.offset, end, place)
+        draft.carry(buffer, m.offset, end, None, place, shared=False)
+    return draft.plan(staged=region)
+
+
+def plan_read(draft: Draft, view: View, queue: Queue, m: session.Read) -> Plan:
+    """From one holder for neighbouring pieces: fewer and longer transfers."""
+    buffer, end = view.buffers[m.buffer], m.offset + m.size
+    pieces = list(buffer.contents.segments(m.offset, end))
+    for _, _, contents in pieces:
+        if contents.lost is not None:
+            raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
+    joined = _joined(pieces)
+    if sum(contents.staging is None for _, _, contents in joined) > brought_max:
+        place = view.nearest(queue, [(buffer, m.offset, end)])
+        bring(draft, view, buffer, m.offset, end, place)
+        draft.deliver(buffer, m.offset, end, place)
+        return draft.plan()
+    for start, stop, contents in joined:
+        found = [] if contents.staging is not None else sources(view, contents, contents.holders)
+        draft.deliver(buffer, start, stop, found[0] if found else None)
+    return draft.plan()
+
+
+def plan_copy(draft: Draft, view: View, queue: Queue, m: session.Copy | session.CopyRect) -> Plan:
+    """On the place that holds most of both regions. Of boxes the hulls are meant, whose gaps keep
+    their contents."""
+    (from_id, start, size), (to_id, first, to_size) = regions(m)
+    source, destination = view.buffers[from_id], view.buffers[to_id]
+    end, last = start + size, first + to_size
+    place = view.nearest(queue, [(source, start, end), (destination, first, last)])
+    bring(draft, view, source, start, end, place)
+    kind = Kind.COPY
+    if isinstance(m, session.CopyRect):
+        kind = Kind.COPY_BOX
+        bring(draft, view, destination, first, last, place)
+    gather(draft, view, destination, first, last, place)
+    reads, writes = Region(from_id, start, end), Region(to_id, first, last)
+    draft.add(
+        Step(kind, place, reads=(reads,), writes=(writes,), makes=Makes.VERSION, main=True)
+    )
+    return draft.plan()
+
+
+def plan_fill(draft: Draft, view: View, queue: Queue, m: session.Fill) -> Plan:
+    """On the place that holds most of the buffer."""
+    buffer, end = view.buffers[m.buffer], m.offset + m.size
+    place = view.nearest(queue, [(buffer, 0, buffer.size)])
+    gather(draft, view, buffer, m.offset, end, place)
+    writes = (Region(buffer.id, m.offset, end),)
+    draft.add(Step(Kind.FILL, place, writes=writes, makes=Makes.VERSION, main=True))
+    return draft.plan()
+
+
+def _joined(pieces: list[tuple[int, int, Contents]]) -> list[tuple[int, int, Contents]]:
+    """Join neighbouring pieces that one place or one staging copy can serve in one go."""
+    joined: list[tuple[int, int, Contents]] = []
+    for start, end, contents in pieces:
+        if joined:
+            before = joined[-1]
+            old = before[2]
+            common = old.holders & contents.holders
+            same_staging = old.staging == contents.staging
+            if same_staging and (common or old.holders == contents.holders == NOBODY):
+                joined[-1] = (before[0], end, Contents(old.version, common, old.staging))
+                continue
+        joined.append((start, end, contents))
+    return joined

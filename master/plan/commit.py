@@ -1,0 +1,324 @@
+"""The one place that carries a plan out: what it changes in the session, and what is said for it.
+
+Owns: ids of operations, transfers and versions as plans need them, waits, hazards, and the messages
+to executors and to the client. Must not know: why a plan is as it is, or what happens afterwards.
+
+Nothing here can fail half-way: a plan names only what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from typing import Any
+
+from master.builds import build_message
+from master.commands import Command
+from master.ledger import Gives, Ledger, Operation
+from master.objects import Program
+from master.places import Place
+from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
+from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
+from master.reports import LaunchRecord, PartRecord
+from vcl.ids import CLIENT
+from vcl.region import RegionMap
+from vcl.wire.messages import part, session
+
+
+def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
+    """The operations under way that a step has to wait for, by what it reads and writes."""
+    device = step.place.device
+    waits: set[int] = set()
+    for number, start, end in step.reads:
+        waits |= buffers[number].reading(device, start, end, live)
+    for number, start, end in step.writes:
+        waits |= buffers[number].writing(device, start, end, live)
+    return waits
+
+
+class _Doing:
+    """A plan on its way: what its parts have become so far."""
+
+    def __init__(self, plan: Plan, command: Command | None, merge: int) -> None:
+        self.plan = plan
+        self.command = command
+        self.message: Any = None if command is None else command.message
+        self.merge = merge
+        self.transfers: dict[int, int] = {}
+        """Ids, by index."""
+
+
+class Committer:
+    """Carries out the plans of one session."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        buffers: dict[int, Buffer],
+        programs: dict[int, Program],
+        places: Callable[[Sequence[int]], list[Place]],
+    ) -> None:
+        self._ledger = ledger
+        self._buffers = buffers
+        self._programs = programs
+        self._places = places
+        self._last_merge = 0
+
+    def commit(self, plan: Plan, command: Command | None) -> None:
+        """Carry a plan out. command: whose it is; None if nobody waits for it."""
+        if plan.regions:
+            self._last_merge += 1
+        doing = _Doing(plan, command, self._last_merge)
+        if plan.answer is not None:
+            assert command is not None
+            self._begin_record(plan, command)
+        if plan.staged is not None:
+            self._stage(plan.staged, doing.message)
+        for step in plan.steps:
+            self._do(step, doing)
+        for start, end, transfer in plan.deliveries:
+            self._deliver(start, end, transfer, doing)
+        if command is not None and command.record is not None:
+            command.record.bytes_moved = command.bytes_brought
+
+    # ---- steps
+
+    def _do(self, step: Step, doing: _Doing) -> None:
+        ledger, place = self._ledger, step.place
+        for region in step.writes or step.reads:
+            self._ensure_memory(self._buffers[region.buffer], place)
+        for region in step.reads if step.writes else ():
+            self._ensure_memory(self._buffers[region.buffer], place)
+        if step.piece is not None:
+            self._ensure_build(self._programs[doing.message.program], place)
+        live = ledger.live.keys()
+        waits = sorted(hazards(self._buffers, step, live))
+        operation = ledger.begin(
+            place.node, None if step.shared else doing.command, main=step.main, part=step.part
+        )
+        if step.sends is not None:
+            self._begin_sending(step, operation, doing)
+        for transfer in step.receives:
+            self._begin_receiving(transfer, operation, doing)
+        ledger.for_nodes[place.node].append(_SAY[step.kind](self, operation, waits, step, doing))
+        if step.piece is not None:
+            self._programs[doing.message.program].note_operation(operation.id, live)
+        if step.part is not None:
+            self._note_part(step, doing)
+        for region in step.reads:
+            buffer = self._buffers[region.buffer]
+            buffer.note_reader(place.device, region.start, region.end, operation.id, live)
+        for region in step.writes:
+            self._write(step, region, operation)
+
+    def _write(self, step: Step, region: Region, operation: Operation) -> None:
+        number, start, end = region
+        ledger, buffer, device = self._ledger, self._buffers[number], step.place.device
+        buffer.note_writer(device, start, end, operation.id, ledger.live.keys())
+        if step.makes is Makes.COPY:
+            (piece,) = buffer.contents.segments(start, end)
+            version = piece[2].version
+            if version == SETTLED:
+                version = ledger.new_version()
+                buffer.unsettle(start, end, version)
+            ledger.gives(operation, Gives(buffer, device, start, end, version))
+            buffer.add_holder(device, start, end)
+        elif step.makes is Makes.VERSION:
+            version = ledger.new_version()
+            ledger.gives(operation, Gives(buffer, device, start, end, version, makes=True))
+            buffer.supersede(start, end, Contents(version, frozenset((device,))))
+
+    def _ensure_memory(self, buffer: Buffer, place: Place) -> None:
+        """The device has memory for the buffer once its messages so far are handled."""
+        if place.device not in buffer.touched:
+            buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
+            buffer.nodes[place.device] = place.node
+            message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared)
+            self._ledger.for_nodes[place.node].append(message)
+
+    def _ensure_build(self, program: Program, place: Place) -> None:
+        """A node that came after the build, or lost its executor, builds by itself."""
+        if place.node not in program.nodes:
+            program.nodes.add(place.node)
+            places = self._places(program.context.devices)
+            devices = [p.device for p in places if p.node == place.node]
+            self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
+
+    # ---- transfers and the client
+
+    def _begin_sending(self, step: Step, operation: Operation, doing: _Doing) -> None:
+        assert step.sends is not None
+        number = doing.transfers[step.sends] = self._ledger.new_transfer()
+        self._ledger.transfers[number].sender_node = step.place.node
+        operation.transfer = number
+
+    def _begin_receiving(self, transfer: int, operation: Operation, doing: _Doing) -> None:
+        """From the client it is known only now, from others since they began to send."""
+        if doing.plan.transfers[transfer].source == CLIENT_END:
+            doing.transfers[transfer] = self._ledger.new_transfer()
+        number = doing.transfers[transfer]
+        record = self._ledger.transfers[number]
+        record.receiver, record.receiver_node = operation.id, operation.node
+        operation.receives.append(number)
+
+    def _source(self, transfer: int, doing: _Doing) -> int:
+        """The endpoint that a transfer comes from."""
+        step = doing.plan.transfers[transfer].source
+        if step == CLIENT_END:
+            return CLIENT
+        return self._ledger.endpoint(doing.plan.steps[step].place.node)
+
+    def _destination(self, transfer: int, doing: _Doing) -> int:
+        step = doing.plan.transfers[transfer].destination
+        if step == CLIENT_END:
+            return CLIENT
+        return self._ledger.endpoint(doing.plan.steps[step].place.node)
+
+    def _stage(self, region: Region, message: session.Write) -> None:
+        number, start, end = region
+        contents = Contents(self._ledger.new_version(), staging=(message.staging, start))
+        self._buffers[number].supersede(start, end, contents)
+        self._ledger.note_staging(message.staging, end - start)
+
+    def _deliver(self, start: int, end: int, transfer: int | None, doing: _Doing) -> None:
+        m: session.Read = doing.message
+        number = endpoint = staging = offset = 0
+        if transfer is not None:
+            number, endpoint = doing.transfers[transfer], self._source(transfer, doing)
+        else:
+            contents = next(self._buffers[m.buffer].contents.segments(start, end))[2]
+            if contents.staging is not None:
+                staging, offset = contents.staging[0], start - contents.staging[1]
+        self._ledger.for_client.append(
+            session.Pull(
+                m.event, start - m.offset, end - start, number, endpoint, staging, offset
+            )
+        )
+
+    # ---- reports
+
+    def _begin_record(self, plan: Plan, command: Command) -> None:
+        assert plan.answer is not None
+        message = command.message
+        merges = plan.answer.mode == "merge"
+        kernel = self._programs[message.program].kernels[message.kernel] if merges else None
+        command.record = LaunchRecord(
+            plan.answer.mode, plan.answer.reason, kernel=kernel, message=message if merges else None
+        )
+
+    def _note_part(self, step: Step, doing: _Doing) -> None:
+        assert doing.command is not None and step.piece is not None
+        place, piece = step.place, step.piece
+        doing.command.record.parts.append(
+            PartRecord(place.node_name, place.device_name, piece.global_offset, piece.global_size)
+        )
+
+    # ---- messages
+
+    def _zero(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        ((buffer, start, end),) = step.writes
+        device = step.place.device
+        return part.FillRegion(o.id, waits, device, buffer, start, end - start, b"\0")
+
+    def _fill(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        m: session.Fill = doing.message
+        device = step.place.device
+        return part.FillRegion(o.id, waits, device, m.buffer, m.offset, m.size, m.pattern)
+
+    def _copy(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        m: session.Copy = doing.message
+        return part.CopyRegion(
+            o.id, waits, step.place.device, m.source, m.source_offset, m.destination,
+            m.destination_offset, m.size,
+        )  # fmt: skip
+
+    def _copy_box(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        return part.CopyBox(o.id, waits, step.place.device, *doing.message[3:])
+
+    def _send(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        ((buffer, start, end),) = step.reads
+        assert step.sends is not None
+        return part.Send(
+            o.id, waits, step.place.device, buffer, start, end - start, o.transfer,
+            self._destination(step.sends, doing),
+        )  # fmt: skip
+
+    def _receive(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        ((buffer, start, end),) = step.writes
+        (number,), (transfer,) = o.receives, step.receives
+        source = self._source(transfer, doing)
+        if source == CLIENT:
+            contents = next(self._buffers[buffer].contents.segments(start, end))[2]
+            assert contents.staging is not None, contents
+            o.staging, base = contents.staging
+            endpoint = self._ledger.endpoint(step.place.node)
+            self._ledger.for_client.append(
+                session.Push(number, o.staging, start - base, end - start, endpoint)
+            )
+        if not step.shared and doing.command is not None:
+            doing.command.bytes_brought += end - start
+        return part.Receive(
+            o.id, waits, step.place.device, buffer, start, end - start, number, source
+        )
+
+    def _snapshot(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        regions = [list(region) for region in doing.plan.regions]
+        return part.Snapshot(o.id, waits, step.place.device, doing.merge, regions)
+
+    def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        m: session.Launch = doing.message
+        return part.Run(
+            o.id, waits, step.place.device, m.program, m.kernel, *_lists(step), m.arguments
+        )
+
+    def _send_changes(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        assert step.sends is not None
+        regions = [list(region) for region in doing.plan.regions]
+        return part.SendChanges(
+            o.id, waits, step.place.device, doing.merge, regions, o.transfer,
+            self._destination(step.sends, doing),
+        )  # fmt: skip
+
+    def _merge(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        m: session.Launch = doing.message
+        regions = [list(region) for region in doing.plan.regions]
+        transfers = [[doing.transfers[t], self._source(t, doing)] for t in step.receives]
+        return part.Merge(
+            o.id, waits, step.place.device, doing.merge, regions, transfers, m.program, m.kernel,
+            *_lists(step), m.arguments,
+        )  # fmt: skip
+
+    def _free(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
+        ((buffer, _, _),) = step.writes
+        return part.Free(o.id, waits, step.place.device, buffer)
+
+    def forget(self, program: Program) -> None:
+        """Nobody holds a program any more: its nodes forget it, once what uses it has ended."""
+        live = self._ledger.live
+        for node in sorted(program.nodes):
+            waits = [o for o in program.operations if o in live and live[o].node == node]
+            operation = self._ledger.begin(node, None)
+            message = part.ForgetProgram(operation.id, sorted(waits), program.id)
+            self._ledger.for_nodes[node].append(message)
+
+
+def _lists(step: Step) -> tuple[list[int], list[int], list[int] | None]:
+    """Global offset and size, and local size, as messages have them."""
+    assert step.piece is not None
+    local = None if step.piece.local_size is None else list(step.piece.local_size)
+    return list(step.piece.global_offset), list(step.piece.global_size), local
+
+
+# Not of each committer: bound methods would refer to it, and be a cycle.
+_SAY: dict[Kind, Callable[[Committer, Operation, list[int], Step, _Doing], Any]] = {
+    Kind.ZERO: Committer._zero,
+    Kind.FILL: Committer._fill,
+    Kind.COPY: Committer._copy,
+    Kind.COPY_BOX: Committer._copy_box,
+    Kind.SEND: Committer._send,
+    Kind.RECEIVE: Committer._receive,
+    Kind.SNAPSHOT: Committer._snapshot,
+    Kind.RUN: Committer._run,
+    Kind.SEND_CHANGES: Committer._send_changes,
+    Kind.MERGE: Committer._merge,
+    Kind.FREE: Committer._free,
+}

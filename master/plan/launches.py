@@ -1,0 +1,210 @@
+"""Plans of launches: whether to split, into which parts, and the steps of a merge.
+
+Owns: the answer for each launch (*merge* or *whole*, and why), and its parts. Must not know: ids,
+versions, waits, messages to executors, or the order of commands.
+
+Theory of operation of a merge. Every part's device gets the whole of each argument region and
+keeps a snapshot of what the kernel may write; the parts run with a global offset; each device
+but the *home* sends what changed against its snapshot to the home, which takes the changes in,
+or, finding that two parts changed one element differently, restores its snapshot and runs the
+launch whole. So the home holds the result whatever happens, and the plan of everything that
+follows doesn't wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from master.access.elements import element_bytes
+from master.objects import KernelFacts, Program, Queue
+from master.places import Candidates, Place
+from master.plan.movement import bring, gather
+from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Transfer
+from master.plan.residency import Buffer
+from master.plan.view import View
+from vcl.ndrange import NDRange, choose_local_size, split
+from vcl.wire.messages import session
+
+ADDRESS_CONSTANT = 0x119C
+
+
+@dataclass(slots=True)
+class Use:
+    """A buffer region that a launch may touch; the hull where an argument list has it twice."""
+
+    buffer: Buffer
+    start: int
+    end: int
+    may_write: bool
+    element: int
+
+    @property
+    def region(self) -> Region:
+        """What steps name."""
+        return Region(self.buffer.id, self.start, self.end)
+
+
+def uses_of(view: View, message: session.Launch) -> list[Use]:
+    """What the launch may touch, in the order of its arguments."""
+    program = view.programs[message.program]
+    facts = program.kernels[message.kernel]
+    uses: dict[int, Use] = {}
+    for index, argument in enumerate(message.arguments):
+        region = session.argument_region(argument)
+        if region is None:
+            continue
+        buffer_id, offset, size = region
+        address, type_name, const = facts.arguments[index]
+        # What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
+        may_write = address != ADDRESS_CONSTANT and not (const and program.keeps_const)
+        element = element_bytes(type_name)
+        use = uses.get(buffer_id)
+        if use is None:
+            buffer = view.buffers[buffer_id]
+            uses[buffer_id] = Use(buffer, offset, offset + size, may_write, element)
+        else:
+            use.start, use.end = min(use.start, offset), max(use.end, offset + size)
+            use.may_write |= may_write
+            use.element = max(use.element, element)
+    return list(uses.values())
+
+
+def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]]:
+    """The regions that a launch may write."""
+    return [(u.buffer, u.start, u.end) for u in uses_of(view, message) if u.may_write]
+
+
+def plan_launch(
+    draft: Draft, view: View, queue: Queue, message: session.Launch, uses: Sequence[Use]
+) -> Plan:
+    """Decide how a launch runs, and plan that."""
+    places = view.candidates(queue).alike
+    ndrange = NDRange(
+        tuple(message.global_offset),
+        tuple(message.global_size),
+        None if message.local_size is None else tuple(message.local_size),
+    )
+    program = view.programs[message.program]
+    kernel = program.kernels[message.kernel]
+    images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
+    why_whole = _why_whole(queue, places, program, kernel, ndrange, uses, images)
+    if why_whole is None:
+        ndrange = _with_local_size(ndrange, kernel, places)
+        pieces = split(ndrange, len(places))
+        if len(pieces) > 1:
+            answer = Answer(
+                "merge", "changed bytes of whole buffers are merged; trusted to be free of races"
+            )
+            return _plan_parts(draft, view, ndrange, pieces, uses, places[: len(pieces)], answer)
+        why_whole = "one work-group is all there is"
+    place = view.nearest(queue, [(u.buffer, u.start, u.end) for u in uses])
+    return _plan_whole(draft, view, ndrange, uses, place, Answer("whole", why_whole))
+
+
+def _with_local_size(ndrange: NDRange, kernel: KernelFacts, places: Sequence[Place]) -> NDRange:
+    """Chosen once for all parts, so that every part sees the same local size."""
+    if ndrange.local_size is not None:
+        return ndrange
+    limits = zip(*(p.item_sizes_max for p in places), strict=True)
+    local = choose_local_size(
+        ndrange.global_size,
+        min(kernel.group_items_max, *(p.group_items_max for p in places)),
+        [min(sizes) for sizes in limits],
+    )
+    return NDRange(ndrange.global_offset, ndrange.global_size, local)
+
+
+def _why_whole(
+    queue: Queue,
+    places: Sequence[Place],
+    program: Program,
+    kernel: KernelFacts,
+    ndrange: NDRange,
+    uses: Sequence[Use],
+    images: bool,
+) -> str | None:
+    """Why the launch can't be split, or None."""
+    assert program.verdict is not None
+    if not queue.context.split or queue.device:
+        return "the queue is on a single device"
+    if len(places) == 1:
+        return "the cluster has one device, or none that is like it"
+    if not program.verdict.may_split:
+        return program.verdict.reason
+    if kernel.conflicts is not None:
+        return kernel.conflicts
+    if images:
+        return "it uses images"
+    if any(u.buffer.shared for u in uses):
+        return "a buffer was made with USE_HOST_PTR, or is shared virtual memory"
+    if min(ndrange.global_size) == 0:
+        return "the NDRange is empty"
+    if ndrange.local_size is not None and any(
+        size % local
+        for size, local in zip(ndrange.global_size, ndrange.local_size, strict=True)
+    ):
+        return "the local size doesn't divide the global size"
+    return None
+
+
+def _plan_whole(
+    draft: Draft, view: View, ndrange: NDRange, uses: Sequence[Use], place: Place, answer: Answer
+) -> Plan:
+    for use in uses:
+        bring(draft, view, use.buffer, use.start, use.end, place)
+    for use in uses:
+        if use.may_write:
+            gather(draft, view, use.buffer, use.start, use.end, place)
+    reads, writes = _regions(uses)
+    draft.add(
+        Step(
+            Kind.RUN, place, reads, writes, Makes.VERSION, main=True, part=0, piece=ndrange
+        )
+    )
+    return draft.plan(answer=answer)
+
+
+def _plan_parts(
+    draft: Draft,
+    view: View,
+    ndrange: NDRange,
+    pieces: Sequence[NDRange],
+    uses: Sequence[Use],
+    places: list[Place],
+    answer: Answer,
+) -> Plan:
+    reads, writes = _regions(uses)
+    home = Candidates(places).nearest([(u.buffer, u.start, u.end) for u in uses])
+    for place in places:
+        for use in uses:
+            bring(draft, view, use.buffer, use.start, use.end, place)
+    for index, (piece, place) in enumerate(zip(pieces, places, strict=True)):
+        if writes:
+            draft.add(Step(Kind.SNAPSHOT, place, reads=writes))
+        draft.add(
+            Step(Kind.RUN, place, reads, writes, main=True, part=index, piece=piece)
+        )
+    if not writes:
+        return draft.plan(answer=answer)
+    others = [place for place in places if place is not home]
+    merge = len(draft.steps) + len(others)
+    received = []
+    for place in others:
+        transfer = len(draft.transfers)
+        received.append(transfer)
+        source = draft.add(Step(Kind.SEND_CHANGES, place, reads=writes, sends=transfer))
+        draft.transfers.append(Transfer(source, merge))
+    # The rerun after a conflict reads what the parts did.
+    step = Step(
+        Kind.MERGE, home, reads, writes, Makes.VERSION, receives=tuple(received), piece=ndrange
+    )
+    assert draft.add(step) == merge
+    regions = tuple((u.buffer.id, u.start, u.end - u.start, u.element) for u in uses if u.may_write)
+    return draft.plan(answer=answer, regions=regions)
+
+
+def _regions(uses: Sequence[Use]) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
+    """(only read, perhaps written)."""
+    reads = tuple(u.region for u in uses if not u.may_write)
+    return reads, tuple(u.region for u in uses if u.may_write)

@@ -1,0 +1,75 @@
+"""What has to travel before a command can run where it shall.
+
+Owns: `bring` and `gather`. Must not know: commands, or how bytes travel.
+"""
+
+from __future__ import annotations
+
+from master.places import Place, PlanFailed
+from master.plan.plan import Draft
+from master.plan.residency import Buffer, Contents
+from master.plan.view import View
+from vcl.errors import OUT_OF_RESOURCES
+
+LOST = "bytes it needs were lost: "
+
+
+def lost(contents: Contents) -> str:
+    """Why contents are lost; the first cause, however many commands it has passed through."""
+    assert contents.lost is not None
+    return LOST + contents.lost.removeprefix(LOST)
+
+
+def sources(view: View, contents: Contents, holders: frozenset[int]) -> list[Place]:
+    """Where bytes can come from; none if that is the client, or if they were never written.
+
+    Raises PlanFailed if they are nowhere else than where nothing may be sent from now.
+    """
+    places = view.places(sorted(holders)) if holders else []
+    if holders and not places and contents.staging is None:
+        raise PlanFailed(OUT_OF_RESOURCES, LOST + "no node that holds them can be reached")
+    return places
+
+
+def bring(
+    draft: Draft,
+    view: View,
+    buffer: Buffer,
+    start: int,
+    end: int,
+    to: Place,
+    shared: bool = False,
+) -> None:
+    """A device shall hold the current contents of a region.
+
+    shared: the command doesn't need them, so that bytes that were lost are left out. Raises
+    PlanFailed for bytes that it needs and that were lost, PlanPaused if there is no more room.
+    """
+    if buffer.held.get(to.device) == buffer.size:
+        return  # the usual case, told without looking at each piece
+    for low, high, contents, holders in draft.pieces(buffer, start, end):
+        if to.device in holders:
+            continue
+        if contents.lost is not None:
+            if not shared:
+                raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
+        elif contents.version == 0:
+            draft.zero(buffer, low, high, to, shared)
+        else:
+            # A holder on the same node is nearest; else the first, so that plans are repeatable.
+            found = sources(view, contents, holders)
+            source = min(found, key=lambda p: (p.node != to.node, p.device), default=None)
+            draft.carry(buffer, low, high, source, to, shared)
+
+
+def gather(
+    draft: Draft, view: View, buffer: Buffer, start: int, end: int, to: Place
+) -> None:
+    """Whoever cuts a buffer that is in very many pieces has the rest of it brought together first.
+
+    Else who needs the buffer whole would have to bring them all. start, end: what will be
+    overwritten. Raises PlanPaused.
+    """
+    if buffer.is_cut_up:
+        bring(draft, view, buffer, 0, start, to, shared=True)
+        bring(draft, view, buffer, end, buffer.size, to, shared=True)

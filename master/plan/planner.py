@@ -1,0 +1,53 @@
+"""From a command to its plan.
+
+Owns: `Planner`, which knows who plans what, and when a plan is used again. Must not know: how
+plans are carried out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from master.commands import Command
+from master.places import PlanPaused
+from master.plan import commands, launches
+from master.plan.plan import Draft, Plan
+from master.plan.residency import Buffer
+from master.plan.view import View
+from vcl.wire.messages import session
+
+_PLANS: dict[type, Any] = {
+    session.Write: commands.plan_write,
+    session.Read: commands.plan_read,
+    session.Copy: commands.plan_copy,
+    session.CopyRect: commands.plan_copy,
+    session.Fill: commands.plan_fill,
+}
+
+
+class Planner:
+    """Plans the commands of one session."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def plan(self, command: Command) -> Plan:
+        """The plan of a command; nothing changes. Raises PlanFailed."""
+        m = command.message
+        if isinstance(m, session.Marker):
+            return Plan(())
+        draft = Draft(commands.brought_max)
+        try:
+            if isinstance(m, session.Launch):
+                uses = launches.uses_of(self._view, m)
+                return launches.plan_launch(draft, self._view, command.queue, m, uses)
+            plan: Plan = _PLANS[type(m)](draft, self._view, command.queue, m)
+            return plan
+        except PlanPaused:
+            return draft.plan(complete=False)
+
+    def written(self, message: Any) -> list[tuple[Buffer, int, int]]:
+        """The regions that a command writes, or may write."""
+        if isinstance(message, session.Launch):
+            return launches.written(self._view, message)
+        return commands.written(self._view, message)
