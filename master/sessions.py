@@ -102,7 +102,7 @@ class Session:
 
     def places_changed(self) -> None:
         """A node came or went."""
-        self._view.places_changed()
+        self._planner.places_changed()
 
     # ---- from the client
 
@@ -111,8 +111,14 @@ class Session:
         self._inbox.put(CLIENT, messages)
 
     def _new(self, number: int) -> int:
-        known = (self.contexts, self.queues, self.buffers, self.programs, self.commands)
-        if number <= 0 or any(number in table for table in known):
+        if (
+            number <= 0
+            or number in self.commands
+            or number in self.buffers
+            or number in self.programs
+            or number in self.queues
+            or number in self.contexts
+        ):
             raise RemoteProtocolError(f"id {number} can't be given to a new object")
         return number
 
@@ -280,7 +286,7 @@ class Session:
             self.programs[number].released = True
             self._free_program(self.programs[number])
         elif self.queues.pop(number, None) is None and self.contexts.pop(number, None) is not None:
-            self._view.places_changed()  # what is kept for it
+            self._planner.places_changed()  # what is kept for it
 
     def _free_buffer(self, buffer: Buffer) -> None:
         if not buffer.released or buffer.users:

@@ -11,6 +11,7 @@ from master.commands import Command
 from master.plan import invariants
 from master.plan.commit import Committer
 from master.plan.plan import Plan
+from master.plan.planner import Planner
 from vcl.local import LocalCluster
 
 # How long an example takes says nothing on a busy machine; time is for benchmarks.
@@ -23,14 +24,20 @@ def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Every plan and every commit is checked, but where the test counts what they cost."""
     if request.node.get_closest_marker("unchecked") is not None:
         return
-    commit = Committer.commit
+    commit, plan = Committer.commit, Planner.plan
 
     def checking(self: Committer, plan: Plan, command: Command | None) -> None:
         invariants.check_plan(plan)
         commit(self, plan, command)
         invariants.check(self._ledger, self._buffers)
 
+    def compared(self: Planner, command: Command) -> Plan:
+        made = plan(self, command)
+        assert made == self.anew(command), "a plan that is used again is what a new one would be"
+        return made
+
     monkeypatch.setattr(Committer, "commit", checking)
+    monkeypatch.setattr(Planner, "plan", compared)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "master.checks": ("tests/master/test_sessions.py", "is what a session refuses"),
     "master.reports": ("tests/master/plan/test_launches.py", "is what launches write"),
     "master.plan.movement": ("tests/master/plan/test_commands.py", "is what commands bring"),
+    "master.plan.templates": ("tests/master/plan/test_planner.py", "is plans used again"),
+    "master.plan.uses": ("tests/master/plan/test_launches.py", "is what a launch may touch"),
     "master.plan.view": ("tests/master/plan/test_planner.py", "is what planning looks at"),
     "vcl.ids": ("tests/test_tidy.py", "is types, which mypy checks"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),

@@ -37,6 +37,8 @@ class RegionMap(Generic[V]):
         assert 0 <= start <= end <= self.size, (start, end, self.size)
         if start == end:
             return iter(())
+        if len(self._starts) == 1:
+            return iter(((start, end, self._values[0]),))
         low = bisect_right(self._starts, start) - 1
         high = bisect_left(self._starts, end)
         inner = self._starts[low + 1 : high]
@@ -46,6 +48,9 @@ class RegionMap(Generic[V]):
         """Give [start, end) one value."""
         assert 0 <= start <= end <= self.size, (start, end, self.size)
         if start == end:
+            return
+        if end - start == self.size:
+            self._starts, self._values = [0], [value]
             return
         low = self._cut(start)
         high = self._cut(end) if end < self.size else len(self._starts)
@@ -62,6 +67,9 @@ class RegionMap(Generic[V]):
         """Replace the value v of every segment in [start, end) by change(v)."""
         assert 0 <= start <= end <= self.size, (start, end, self.size)
         if start == end:
+            return
+        if end - start == self.size and len(self._starts) == 1:
+            self._values = [change(self._values[0])]
             return
         low = self._cut(start)
         high = self._cut(end) if end < self.size else len(self._starts)

@@ -84,10 +84,11 @@ class Committer:
 
     def _do(self, step: Step, doing: _Doing) -> None:
         ledger, place = self._ledger, step.place
-        for region in step.writes or step.reads:
-            self._ensure_memory(self._buffers[region.buffer], place)
-        for region in step.reads if step.writes else ():
-            self._ensure_memory(self._buffers[region.buffer], place)
+        for regions in (step.writes, step.reads):
+            for number, _, _ in regions:
+                buffer = self._buffers[number]
+                if place.device not in buffer.touched:
+                    self._make_memory(buffer, place)
         if step.piece is not None:
             self._ensure_build(self._programs[doing.message.program], place)
         live = ledger.live.keys()
@@ -127,13 +128,12 @@ class Committer:
             ledger.gives(operation, Gives(buffer, device, start, end, version, makes=True))
             buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
-    def _ensure_memory(self, buffer: Buffer, place: Place) -> None:
+    def _make_memory(self, buffer: Buffer, place: Place) -> None:
         """The device has memory for the buffer once its messages so far are handled."""
-        if place.device not in buffer.touched:
-            buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
-            buffer.nodes[place.device] = place.node
-            message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared)
-            self._ledger.for_nodes[place.node].append(message)
+        buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
+        buffer.nodes[place.device] = place.node
+        message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared)
+        self._ledger.for_nodes[place.node].append(message)
 
     def _ensure_build(self, program: Program, place: Place) -> None:
         """A node that came after the build, or lost its executor, builds by itself."""

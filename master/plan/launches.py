@@ -14,60 +14,16 @@ follows doesn't wait for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from master.access.elements import element_bytes
 from master.objects import KernelFacts, Program, Queue
 from master.places import Candidates, Place
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Transfer
 from master.plan.residency import Buffer
+from master.plan.uses import Use, uses_of
 from master.plan.view import View
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import session
-
-ADDRESS_CONSTANT = 0x119C
-
-
-@dataclass(slots=True)
-class Use:
-    """A buffer region that a launch may touch; the hull where an argument list has it twice."""
-
-    buffer: Buffer
-    start: int
-    end: int
-    may_write: bool
-    element: int
-
-    @property
-    def region(self) -> Region:
-        """What steps name."""
-        return Region(self.buffer.id, self.start, self.end)
-
-
-def uses_of(view: View, message: session.Launch) -> list[Use]:
-    """What the launch may touch, in the order of its arguments."""
-    program = view.programs[message.program]
-    facts = program.kernels[message.kernel]
-    uses: dict[int, Use] = {}
-    for index, argument in enumerate(message.arguments):
-        region = session.argument_region(argument)
-        if region is None:
-            continue
-        buffer_id, offset, size = region
-        address, type_name, const = facts.arguments[index]
-        # What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
-        may_write = address != ADDRESS_CONSTANT and not (const and program.keeps_const)
-        element = element_bytes(type_name)
-        use = uses.get(buffer_id)
-        if use is None:
-            buffer = view.buffers[buffer_id]
-            uses[buffer_id] = Use(buffer, offset, offset + size, may_write, element)
-        else:
-            use.start, use.end = min(use.start, offset), max(use.end, offset + size)
-            use.may_write |= may_write
-            use.element = max(use.element, element)
-    return list(uses.values())
 
 
 def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]]:
@@ -75,10 +31,9 @@ def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]
     return [(u.buffer, u.start, u.end) for u in uses_of(view, message) if u.may_write]
 
 
-def plan_launch(
-    draft: Draft, view: View, queue: Queue, message: session.Launch, uses: Sequence[Use]
-) -> Plan:
+def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch) -> Plan:
     """Decide how a launch runs, and plan that."""
+    uses = uses_of(view, message)
     places = view.candidates(queue).alike
     ndrange = NDRange(
         tuple(message.global_offset),

@@ -13,6 +13,8 @@ from master.places import PlanPaused
 from master.plan import commands, launches
 from master.plan.plan import Draft, Plan
 from master.plan.residency import Buffer
+from master.plan.templates import Templates, key_of
+from master.plan.uses import uses_of
 from master.plan.view import View
 from vcl.wire.messages import session
 
@@ -30,8 +32,28 @@ class Planner:
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self.templates = Templates()
+        """Plans of launches that may be repeated."""
+
+    def places_changed(self) -> None:
+        """The view's places aren't what they were."""
+        self._view.places_changed()
+        self.templates.clear()
 
     def plan(self, command: Command) -> Plan:
+        """The plan of a command, perhaps one that was made before. Raises PlanFailed."""
+        m = command.message
+        if type(m) is not session.Launch:
+            return self.anew(command)
+        program = self._view.programs[m.program]
+        key = key_of(command.queue, m)
+        plan = self.templates.find(key, program)
+        if plan is None:
+            plan = self.anew(command)
+            self.templates.keep(key, program, m.kernel, uses_of(self._view, m), plan)
+        return plan
+
+    def anew(self, command: Command) -> Plan:
         """The plan of a command; nothing changes. Raises PlanFailed."""
         m = command.message
         if isinstance(m, session.Marker):
@@ -39,8 +61,7 @@ class Planner:
         draft = Draft(commands.brought_max)
         try:
             if isinstance(m, session.Launch):
-                uses = launches.uses_of(self._view, m)
-                return launches.plan_launch(draft, self._view, command.queue, m, uses)
+                return launches.plan_launch(draft, self._view, command.queue, m)
             plan: Plan = _PLANS[type(m)](draft, self._view, command.queue, m)
             return plan
         except PlanPaused:

@@ -115,7 +115,8 @@ class Buffer:
         waits: set[int] = set()
         for _, _, touched in memory.segments(start, end):
             waits.add(touched.writer)
-            waits |= touched.readers
+            if touched.readers:
+                waits |= touched.readers
         return waits & live
 
     def note_reader(
@@ -195,6 +196,14 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
+        if end - start == self.size:
+            self.contents.assign(start, end, new)
+            self.held = dict.fromkeys(new.holders, self.size)
+            self._unneeded.extend(self._staged)
+            self._staged.clear()
+            if new.staging is not None:
+                self._staged[new.staging[0]] = self.size
+            return
         if len(self.contents) > self._settle_at:
             self._settle()
         for low, high, old in self.contents.segments(start, end):

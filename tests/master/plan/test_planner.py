@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from master.access.guard import Verdict
 from master.commands import Command
 from master.plan.plan import Kind, Plan
 from tests.hostile.mutations import picture
@@ -52,7 +54,7 @@ COMMANDS = {
 
 def plan(r: SessionRig, message: Any) -> Plan:
     queue = r.session.queues[message.queue]
-    return r.session._planner.plan(Command(message.event, message, queue=queue))
+    return r.session._planner.anew(Command(message.event, message, queue=queue))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -65,6 +67,46 @@ def test_planning_changes_nothing(name: str) -> None:
     first = plan(r, COMMANDS[name])
     assert picture(r.session) == before
     assert plan(r, COMMANDS[name]) == first
+
+
+def test_a_repeated_launch_is_planned_once() -> None:
+    r = rig(3)
+    templates = r.session._planner.templates
+    for event in range(40, 60):
+        arguments = [[1, 10, 0, SIZE], [1, 11, 0, SIZE]]
+        r.say(Launch(event, 2, [], 5, "k", [0], [1024], [4], arguments))
+    assert templates.used == 18, "all but the first, and the one that found its result at home"
+    r.say(Launch(60, 2, [], 5, "k", [0], [2048], [4], ARGUMENTS))
+    r.say(Launch(61, 2, [], 5, "k", [0], [1024], [8], ARGUMENTS))
+    r.say(Launch(62, 3, [], 5, "k", [0], [1024], [4], ARGUMENTS))
+    r.say(Launch(63, 2, [], 5, "k", [0], [1024], [4], [[1, 11, 0, SIZE], [1, 10, 0, SIZE]]))
+    assert templates.used == 18, "another geometry, queue or order of buffers"
+    r.run()
+
+
+CHANGES: dict[str, Callable[[SessionRig], object]] = {
+    "a write": lambda r: r.say(Write(50, 2, [], 10, 0, 8, 105)),
+    "a fill elsewhere": lambda r: r.say(CreateQueue(4, 1, 2, 0), Fill(50, 4, [], 10, 0, 8, b"x")),
+    "another place": lambda r: setattr(r, "places", [*r.places, place(9)]),
+    "a lost node": lambda r: r.lose(3),
+    "parts that contradicted each other": lambda r: setattr(
+        r.session.programs[5].kernels["k"], "conflicts", "they did"
+    ),
+    "a verdict": lambda r: setattr(r.session.programs[5], "verdict", Verdict(False, "why")),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_plan_depends_on_makes_it_anew(name: str) -> None:
+    r = rig(3)
+    launches = iter(range(40, 60))
+    for _ in range(4):
+        r.say(COMMANDS["split"]._replace(event=next(launches)))
+    r.run()
+    used = r.session._planner.templates.used
+    CHANGES[name](r)
+    r.say(COMMANDS["split"]._replace(event=next(launches)))
+    assert r.session._planner.templates.used == used
 
 
 @pytest.mark.parametrize("count", [2, 16, 128])

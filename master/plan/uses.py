@@ -1,0 +1,57 @@
+"""Which regions of which buffers a launch may touch.
+
+Owns: `Use` and `uses_of`. Must not know: places, or what is done about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from master.access.elements import element_bytes
+from master.plan.plan import Region
+from master.plan.residency import Buffer
+from master.plan.view import View
+from vcl.wire.messages import session
+
+ADDRESS_CONSTANT = 0x119C
+
+
+@dataclass(slots=True)
+class Use:
+    """A buffer region that a launch may touch; the hull where an argument list has it twice."""
+
+    buffer: Buffer
+    start: int
+    end: int
+    may_write: bool
+    element: int
+
+    @property
+    def region(self) -> Region:
+        """What steps name."""
+        return Region(self.buffer.id, self.start, self.end)
+
+
+def uses_of(view: View, message: session.Launch) -> list[Use]:
+    """What the launch may touch, in the order of its arguments."""
+    program = view.programs[message.program]
+    facts = program.kernels[message.kernel]
+    uses: dict[int, Use] = {}
+    for index, argument in enumerate(message.arguments):
+        region = session.argument_region(argument)
+        if region is None:
+            continue
+        buffer_id, offset, size = region
+        address, type_name, const = facts.arguments[index]
+        # What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
+        may_write = address != ADDRESS_CONSTANT and not (const and program.keeps_const)
+        element = element_bytes(type_name)
+        use = uses.get(buffer_id)
+        if use is None:
+            buffer = view.buffers[buffer_id]
+            uses[buffer_id] = Use(buffer, offset, offset + size, may_write, element)
+        else:
+            use.start, use.end = min(use.start, offset), max(use.end, offset + size)
+            use.may_write |= may_write
+            use.element = max(use.element, element)
+    return list(uses.values())
