@@ -51,7 +51,7 @@ _ALL = (
     nodes.unknown_operations,
     nodes.done_again_and_again,
     nodes.kernels_100_000,
-    nodes.kernels_1400,
+    nodes.kernels_950,
     nodes.long_failures,
     nodes.many_devices,
     nodes.coming_and_going,

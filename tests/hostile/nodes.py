@@ -94,7 +94,7 @@ async def kernels_100_000(attacker: Attacker) -> str:
     return await _built(attacker, 100_000)
 
 
-async def kernels_1400(attacker: Attacker) -> str:
+async def kernels_950(attacker: Attacker) -> str:
     """BuildDone with some 1,400 kernels: as many values as a message may have."""
     return await _built(attacker, (message_values_max - 100) // VALUES_OF_KERNEL)
 

@@ -19,7 +19,7 @@ message_bytes_max = 6 * 2**20
 trusted_message_bytes_max = 64 * 2**20
 """Longest message from the master."""
 
-message_values_max = 30_000
+message_values_max = 20_000
 """Arrays, and values in them, of one message to the master that came in pieces."""
 
 hello_bytes_max = 4096
