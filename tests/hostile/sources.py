@@ -40,7 +40,7 @@ async def many_parentheses(attacker: Attacker) -> str:
 
 
 async def many_files(attacker: Attacker) -> str:
-    """A program of nearly 4 MiB, most of it in 4096 files."""
+    """A program of nearly 4 MiB, most of it in as many files as there may be."""
     each = source_bytes_max // source_files_max - 100
     files = [["file", f"/include/{i}.h", b"\n" * each] for i in range(source_files_max)]
     return await _build(attacker, KERNEL, files)

@@ -117,7 +117,7 @@ staging_bytes_max = 2 * 2**30
 source_bytes_max = 4 * 2**20
 """Largest program: its sources and the files that they may include."""
 
-source_files_max = 4096
+source_files_max = 3072
 """Files, folders and links that may travel with one source."""
 
 source_folders_max = 1024

@@ -141,7 +141,8 @@ def test_pieces_that_do_not_fit(pieces: list[tuple[bytes, int]], text: str) -> N
 
 
 def test_a_message_in_pieces_has_so_many_values() -> None:
-    for message in [7, *([[0] * 1000] * (message_values_max // 1000))], [0] * (message_values_max + 1):
+    many = [[0] * 1000] * (message_values_max // 1000)
+    for message in [7, *many], [0] * (message_values_max + 1):
         with pytest.raises(RemoteProtocolError, match=r"^a message has more than 20000 values$"):
             frame.Pieces().take(frame.Piece(frame.pack_value(message), 0))
 
