@@ -158,3 +158,10 @@ def test_the_meter_counts_processes_that_we_started_and_that_ended_as_ours() -> 
     subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
     _, _, after_s = meter._read()
     assert after_s > before_s
+
+
+def test_a_dry_run_plans_for_places_that_do_not_exist() -> None:
+    done = run("benchmarks.planning", "--places", "2", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for kind in ("one device", "cluster, whole", "cluster, merge"):
+        assert done.stdout.count(kind) == 2
