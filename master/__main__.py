@@ -20,7 +20,7 @@ from master import garbage
 from master.loop_meter import LoopMeter
 from master.server import MasterServer
 from vcl.lifeline import watch_process
-from vcl.settings import DEFAULT_PORT, state_dir
+from vcl.settings import DEFAULT_PORT, Split, state_dir
 from vcl.tokens import forget_address, make_tokens, write_address
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -50,6 +50,13 @@ def run(
             "nothing is encrypted, tokens neither, unless it goes through a TLS proxy or a tunnel.",
         ),
     ] = False,
+    split: Annotated[
+        Split,
+        typer.Option(
+            help="Launches that may be split are where it `pays`, by what is known of the kernel, "
+            "or `always`."
+        ),
+    ] = Split.pays,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -74,7 +81,9 @@ def run(
         )
     meter = LoopMeter() if measure_loop else None
     with asyncio.Runner(loop_factory=meter.make_loop if meter else None) as runner:
-        serving = _serve(host, int(port_text), state or state_dir(), ready_json, parent_pid, meter)
+        serving = _serve(
+            host, int(port_text), state or state_dir(), split, ready_json, parent_pid, meter
+        )
         status = runner.run(serving)
     raise typer.Exit(status)
 
@@ -96,12 +105,17 @@ async def _serve(
     host: str,
     port: int,
     directory: Path,
+    split: Split,
     ready_json: bool,
     parent_pid: int | None,
     meter: LoopMeter | None,
 ) -> int:
     try:
-        server = MasterServer(*make_tokens(directory), on_quiet=garbage.collect)
+        server = MasterServer(
+            *make_tokens(directory),
+            on_quiet=garbage.collect,
+            split_always=split is Split.always,
+        )
     except OSError as error:
         typer.echo(f"vcl-master: can't keep its tokens in {directory}: {error}", err=True)
         return 1

@@ -64,9 +64,12 @@ class MasterCore:
     """`handle(input, now)` answers with effects, in order.
 
     token, agent_token: what clients and agents must present. software: this vcl's version.
+    split_always: whether launches that may be split are, though it doesn't pay.
     """
 
-    def __init__(self, token: str, agent_token: str, software: str) -> None:
+    def __init__(
+        self, token: str, agent_token: str, software: str, split_always: bool = True
+    ) -> None:
         self.nodes = Nodes()
         """The connected nodes."""
         self.sessions: dict[int, Live] = {}
@@ -74,6 +77,7 @@ class MasterCore:
         self._ended: dict[int, Session] = {}
         self._admission = Admission(token, agent_token)
         self._software = software
+        self._split_always = split_always
         self._connections: dict[int, Connected] = {}
         self._effects: list[Effect] = []
         self._last_session = 0
@@ -163,7 +167,12 @@ class MasterCore:
         number = self._last_session
         executors: dict[int, Executor] = {}
         # A session whose executor runs has no reason to leave a node out.
-        new = Session(number, lambda d: self.nodes.places(d, executors), self.nodes.why_none)
+        new = Session(
+            number,
+            lambda d: self.nodes.places(d, executors),
+            self.nodes.why_none,
+            self._split_always,
+        )
         self.sessions[number] = Live(new, opened.secret, opened.connection, None, executors)
         self._connections[opened.connection] = Connected("client", number)
         welcome = Welcome(

@@ -52,6 +52,14 @@ class KernelFacts:
     group_items_max: int
     conflicts: str | None = None
     """Why its launches aren't split any more: two parts contradicted each other once."""
+    item_ns: float | None = None
+    """Time of a work-item on one device, learned from its launches."""
+
+    def learn(self, items: int, ns: int) -> None:
+        """So many work-items took so long on one device."""
+        if items > 0 and ns > 0:
+            each = ns / items
+            self.item_ns = each if self.item_ns is None else (self.item_ns + each) / 2
 
 
 @dataclass(slots=True)

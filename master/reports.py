@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from master.ledger import Operation
@@ -36,14 +37,17 @@ class LaunchRecord:
     parts: list[PartRecord] = field(default_factory=list)
     bytes_moved: int = 0
     kernel: KernelFacts | None = None
-    """Of a launch in parts: learns if they contradict each other."""
+    """Learns how long it takes, and if parts contradict each other."""
     message: session.Launch | None = None
 
 
 def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
     """Put what an operation reported into its launch's record."""
     if operation.part is not None:
-        record.parts[operation.part].start, record.parts[operation.part].end = start, end
+        one = record.parts[operation.part]
+        one.start, one.end = start, end
+        if record.kernel is not None:
+            record.kernel.learn(prod(one.global_size), end - start)
     elif type(extra) is list:
         where = _argument(record, extra[1])
         record.mode = "whole"

@@ -117,12 +117,16 @@ class MasterServer:
     """Serves one cluster on one address."""
 
     def __init__(
-        self, token: str, agent_token: str, on_quiet: Callable[[], object] = lambda: None
+        self,
+        token: str,
+        agent_token: str,
+        on_quiet: Callable[[], object] = lambda: None,
+        split_always: bool = True,
     ) -> None:
         """on_quiet: called now and then when nobody waits for the loop."""
         self._on_quiet = on_quiet
         self._was_quiet = time.monotonic()
-        self._core = MasterCore(token, agent_token, VERSION)
+        self._core = MasterCore(token, agent_token, VERSION, split_always)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._links: dict[int, ControlLink] = {}
         self._connections: dict[int, Connection] = {}

@@ -73,6 +73,7 @@ class Session:
         number: int,
         places: Callable[[Sequence[int]], list[Place]],
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
+        split_always: bool = True,
     ) -> None:
         self.number = number
         """The session's id."""
@@ -95,7 +96,9 @@ class Session:
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
-        self._view = View(self.ledger, self.buffers, self.programs, places, why_none)
+        self._view = View(
+            self.ledger, self.buffers, self.programs, places, why_none, split_always
+        )
         self._planner = Planner(self._view)
         self._committer = Committer(self.ledger, self.buffers, self.programs, places)
         self._builds = Builds(self.ledger, places, why_none)

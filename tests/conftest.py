@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import hypothesis
@@ -17,6 +18,10 @@ from vcl.local import LocalCluster
 # How long an example takes says nothing on a busy machine; time is for benchmarks.
 hypothesis.settings.register_profile("vcl", deadline=None)
 hypothesis.settings.load_profile("vcl")
+
+
+# Tests are of small launches, and of what becomes of them in parts.
+os.environ["VCL_SPLIT"] = "always"
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from vcl import family
 from vcl.errors import ConnectionProblem
+from vcl.settings import Environment, Split
 from vcl.tokens import AGENTS, USERS, read_token_file
 from vcl.wire.limits import close_timeout_s
 
@@ -41,12 +42,17 @@ class LocalCluster:
     """A master and agents as processes on this host.
 
     nodes: agents. cores_per_node: processor cores that each is pinned to; None shares out all
-    of this host's. devices: as `vcl-agent --devices`. Use as a context manager, or call `start`
+    of this host's. devices: as `vcl-agent --devices`. split: as `vcl-master --split`, without it
+    VCL_SPLIT. Use as a context manager, or call `start`
     and `close`.
     """
 
     def __init__(
-        self, nodes: int = 2, cores_per_node: int | None = None, devices: str | None = None
+        self,
+        nodes: int = 2,
+        cores_per_node: int | None = None,
+        devices: str | None = None,
+        split: str | None = None,
     ) -> None:
         if nodes < 1 or (cores_per_node is not None and cores_per_node < 1):
             raise ValueError("a local cluster has at least one node, of at least one core")
@@ -59,6 +65,7 @@ class LocalCluster:
         self._count = nodes
         self._cores_per_node = cores_per_node
         self._devices = devices
+        self._split = Environment().split if split is None else Split(split)
         self._processes: list[subprocess.Popen[str]] = []
         self._state: tempfile.TemporaryDirectory[str] | None = None
         self._log_path: Path | None = None
@@ -83,6 +90,7 @@ class LocalCluster:
         folder = Path(self._state.name)
         try:
             arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
+            arguments += ["--split", self._split]
             ready = self._await_ready(self._popen("master", arguments), "vcl-master")
             self.url = ready["url"]
             self.token = read_token_file(folder / "state" / USERS)

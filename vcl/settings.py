@@ -6,6 +6,7 @@ know: connections, or what is in that directory (`vcl.tokens`).
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,9 +16,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 DEFAULT_PORT = 7470
 
 
+class Split(StrEnum):
+    """When launches that may be split are: where that pays, or always."""
+
+    pays = "pays"
+    always = "always"
+
+
 class Environment(BaseSettings):
-    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN and VCL_LOCAL_NODES as the process has them now; empty
-    is unset."""
+    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES and VCL_SPLIT as the process has them
+    now; empty is unset."""
 
     model_config = SettingsConfigDict(env_prefix="VCL_", env_ignore_empty=True)
 
@@ -25,6 +33,7 @@ class Environment(BaseSettings):
     token: str | None = None
     agent_token: str | None = None
     local_nodes: int = 2
+    split: Split = Split.pays
 
 
 def state_dir() -> Path:

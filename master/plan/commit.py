@@ -199,10 +199,11 @@ class Committer:
     def _begin_record(self, plan: Plan, command: Command) -> None:
         assert plan.answer is not None
         message = command.message
-        merges = plan.answer.mode == "merge"
-        kernel = self._programs[message.program].kernels[message.kernel] if merges else None
         command.record = LaunchRecord(
-            plan.answer.mode, plan.answer.reason, kernel=kernel, message=message if merges else None
+            plan.answer.mode,
+            plan.answer.reason,
+            kernel=self._programs[message.program].kernels[message.kernel],
+            message=message,
         )
 
     def _note_part(self, step: Step, doing: _Doing) -> None:

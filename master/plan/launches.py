@@ -22,6 +22,7 @@ from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Tra
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
+from master.plan.worth import TOO_SMALL, worth
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import session
 
@@ -44,6 +45,10 @@ def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch)
     kernel = program.kernels[message.kernel]
     images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
     why_whole = _why_whole(queue, places, program, kernel, ndrange, uses, images)
+    if why_whole is None and not (
+        view.split_always or worth(message.global_size, uses, len(places)).pays(kernel)
+    ):
+        why_whole = TOO_SMALL
     if why_whole is None:
         ndrange = _with_local_size(ndrange, kernel, places)
         pieces = split(ndrange, len(places))

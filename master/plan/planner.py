@@ -50,7 +50,8 @@ class Planner:
         plan = self.templates.find(key, program)
         if plan is None:
             plan = self.anew(command)
-            self.templates.keep(key, program, m.kernel, uses_of(self._view, m), plan)
+            count = len(self._view.candidates(command.queue).alike)
+            self.templates.keep(key, program, m, uses_of(self._view, m), count, plan)
         return plan
 
     def anew(self, command: Command) -> Plan:

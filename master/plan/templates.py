@@ -4,9 +4,10 @@ Owns: which launches are repetitions, and what must be as it was for their plan 
 Must not know: what is in a plan.
 
 A plan depends on the launch (kernel, geometry, regions; the values of other arguments aren't in
-it), on the verdict of its program, on which places there are, and on where the bytes of its
-regions are: in which pieces, on which devices, at the client, or nowhere yet. Versions don't
-matter: commit reads them. What depends on more than that isn't kept.
+it), on the verdict of its program, on whether parts pay by what is known of the kernel, on which
+places there are, and on where the bytes of its regions are: in which pieces, on which devices, at
+the client, or nowhere yet. Versions don't matter: commit reads them. What depends on more than that
+isn't kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from master.access.guard import Verdict
 from master.objects import KernelFacts, Program, Queue
 from master.plan.plan import Plan
 from master.plan.uses import Use
+from master.plan.worth import Worth, worth
 from vcl.wire.messages import session
 
 templates_max = 256
@@ -64,6 +66,8 @@ class Template(NamedTuple):
     kernel: KernelFacts
     verdict: Verdict | None
     conflicts: str | None
+    worth: Worth
+    pays: bool
     shape: Shape
     plan: Plan
 
@@ -88,6 +92,7 @@ class Templates:
             or program.kernels.get(found.kernel.name) is not found.kernel
             or program.verdict is not found.verdict
             or found.kernel.conflicts != found.conflicts
+            or found.worth.pays(found.kernel) != found.pays
             or shape_of(found.uses) != found.shape
         ):
             return None
@@ -96,13 +101,22 @@ class Templates:
         return found.plan
 
     def keep(
-        self, key: tuple[Any, ...], program: Program, name: str, uses: list[Use], plan: Plan
+        self,
+        key: tuple[Any, ...],
+        program: Program,
+        m: session.Launch,
+        uses: list[Use],
+        count: int,
+        plan: Plan,
     ) -> None:
-        """A launch was planned, and nothing has changed since. name: of the kernel."""
+        """A launch was planned, and nothing has changed since. count: places it may have."""
         shape = shape_of(uses)
         if shape is None or not plan.complete:
             return
-        kernel = program.kernels[name]
-        self._kept[key] = Template(uses, kernel, program.verdict, kernel.conflicts, shape, plan)
+        kernel = program.kernels[m.kernel]
+        gain = worth(m.global_size, uses, count)
+        self._kept[key] = Template(
+            uses, kernel, program.verdict, kernel.conflicts, gain, gain.pays(kernel), shape, plan
+        )
         if len(self._kept) > templates_max:
             self._kept.popitem(last=False)

@@ -18,7 +18,7 @@ class View:
     """The state of a session, for its planner.
 
     places: answers the usable places among device ids, in a stable order. why_none: why there is
-    none, for the user.
+    none, for the user. split_always: see the attribute.
     """
 
     def __init__(
@@ -28,12 +28,15 @@ class View:
         programs: dict[int, Program],
         places: Callable[[Sequence[int]], list[Place]],
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
+        split_always: bool = True,
     ) -> None:
         self.buffers = buffers
         """By id."""
         self.programs = programs
         """By id."""
         self.places = places
+        self.split_always = split_always
+        """Whether launches that may be split are, though it doesn't pay."""
         self._ledger = ledger
         self._why_none = why_none
         self._candidates: dict[int, Candidates] = {}

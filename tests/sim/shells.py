@@ -157,7 +157,7 @@ class MasterShell:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.core = MasterCore(TOKEN, TOKEN, "sim")
+        self.core = MasterCore(TOKEN, TOKEN, "sim", world.split_always)
         self._connections: dict[int, Connection] = {}
         self._numberings: dict[int, Numbering] = {}
         self._dishonest: set[int] = set()

@@ -65,6 +65,7 @@ class World:
             Generator(Random(f"program {seed} {i}"), rng.choice((8, 20, 45))).draw()
             for i in range(client_count)
         ]
+        self.split_always = rng.random() < 0.7
         self.master = MasterShell(self)
         self._incarnations = 0
 
