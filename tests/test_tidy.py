@@ -151,13 +151,13 @@ Rule = Callable[[Module], list[str]]
 @pytest.mark.parametrize(
     ("name", "bad", "good"),
     [
-        ("vcl.session", "import time", "import struct"),
-        ("vcl.session", "from os import path", "from ospath import path"),
-        ("vcl.session", "def f():\n    import socket", "def f():\n    import math"),
-        ("vcl.session", "import importlib\nimportlib.import_module('asyncio')", "import importlib"),
-        ("vcl.session", "from time import sleep", "if TYPE_CHECKING:\n    from time import sleep"),
-        ("vcl.session", "if not TYPE_CHECKING:\n    import os", "if 1:\n    import re"),
-        ("vcl.session", "if TYPE_CHECKING:\n    pass\nelse:\n    import os", "import json"),
+        ("vcl.numbering", "import time", "import struct"),
+        ("vcl.numbering", "from os import path", "from ospath import path"),
+        ("vcl.numbering", "def f():\n    import socket", "def f():\n    import math"),
+        ("vcl.numbering", "import importlib\nimportlib.import_module('os')", "import importlib"),
+        ("vcl.numbering", "from time import time", "if TYPE_CHECKING:\n    from time import time"),
+        ("vcl.numbering", "if not TYPE_CHECKING:\n    import os", "if 1:\n    import re"),
+        ("vcl.numbering", "if TYPE_CHECKING:\n    pass\nelse:\n    import os", "import json"),
         ("master.core", "import pyopencl", "import numpy"),
         ("master.server", "import pyopencl._cl", "import asyncio"),
         ("master.core", "import threading", "import vcl.wire.frame"),
@@ -169,23 +169,23 @@ Rule = Callable[[Module], list[str]]
         ("vcl.transport.websocket", "import picows", "from websockets.asyncio import client"),
         ("vcl.runtime", "import msgpack", "import vcl.wire.codec"),
         ("vcl.region", "from vcl.wire import codec", "from vcl import errors"),
-        ("vcl.wire.frame", "from .. import session", "from . import codec"),
-        ("vcl.wire.messages.part", "from ...session import x", "from ..codec import x"),
-        ("vcl.client_core", "import vcl.transport.memory", "import vcl.session"),
+        ("vcl.wire.frame", "from .. import numbering", "from . import codec"),
+        ("vcl.wire.messages.part", "from ...numbering import x", "from ..codec import x"),
+        ("vcl.client_core", "import vcl.transport.memory", "import vcl.numbering"),
         ("vcl.client_core", "import vcl", "import vcl.errors"),
         ("vcl.runtime", "import vcl.opencl.event", "import vcl.transport.memory"),
     ],
 )  # fmt: skip
 def test_the_import_rule_can_fail(name: str, bad: str, good: str) -> None:
-    known = {"vcl.errors", "vcl.session", "vcl.wire.codec", "master.core", "node_agent.core",
+    known = {"vcl.errors", "vcl.numbering", "vcl.wire.codec", "master.core", "node_agent.core",
              "node_agent.opencl_driver"}  # fmt: skip
     assert rules.import_complaints(Module(name, bad), known)
     assert not rules.import_complaints(Module(name, good), known)
 
 
 def test_relative_imports_are_resolved_from_a_package_too() -> None:
-    package = Module("vcl.wire", "from .codec import pack\nfrom ..session import x", True)
-    assert [name for _, name in rules.imports(package)] == ["vcl.wire.codec", "vcl.session"]
+    package = Module("vcl.wire", "from .codec import pack\nfrom ..numbering import x", True)
+    assert [name for _, name in rules.imports(package)] == ["vcl.wire.codec", "vcl.numbering"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 from vcl import transport
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
-from vcl.session import Numbering
+from vcl.numbering import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectFailed, Connection, ConnectionClosed
 from vcl.wire import codec, frame

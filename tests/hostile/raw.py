@@ -23,7 +23,7 @@ from tests.described import device
 from tests.processes import environment
 from vcl import transport
 from vcl.links import dial
-from vcl.session import Numbering
+from vcl.numbering import Numbering
 from vcl.transport import Connection, ConnectionClosed
 from vcl.wire import codec, frame
 from vcl.wire.messages import node, part, session

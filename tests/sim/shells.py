@@ -36,7 +36,7 @@ from tests.described import device
 from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
 from vcl.errors import RemoteProtocolError
-from vcl.session import Numbering
+from vcl.numbering import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import codec, frame
 from vcl.wire.frame import pack_value

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.frames import control
 from vcl.errors import RemoteProtocolError
-from vcl.session import Numbering
+from vcl.numbering import Numbering
 from vcl.wire.frame import pack_value, unpack_control
 from vcl.wire.limits import unacknowledged_batches_max
 
