@@ -1,18 +1,29 @@
 """What the master knows of its connections, and the sessions that they belong to.
 
-Owns: the records, and the tickets of executors. Must not know: what happens to any of them
-(`core`).
+Owns: the records, what each role may say, and the tickets of executors. Must not know: what
+happens to any of them (`core`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from master.objects import Executor
 from master.sessions import Session
+from vcl.wire.codec import Conversation
+from vcl.wire.messages import node as node_messages
+from vcl.wire.messages import part, session
 from vcl.wire.messages.handshake import Knock
+
+INCOMING: Mapping[str, Conversation] = {
+    "client": session.TO_MASTER,
+    "executor": part.FROM_EXECUTOR,
+    "agent": node_messages.FROM_AGENT,
+}
+"""What the peer says on a control connection, by its role; the others are bulk."""
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ from vcl.wire.limits import (
     sessions_max,
 )
 from vcl.wire.messages import node as node_messages
-from vcl.wire.messages import part, session
+from vcl.wire.messages import part
 from vcl.wire.messages.handshake import Hello, Refused, Role, Welcome, unpack_hello
 
 executor_ended_wait_s = 1.0
@@ -111,7 +111,8 @@ class MasterCore:
         elif isinstance(one, Opened):
             self._opened(one)
         elif isinstance(one, Broken):
-            self._broken(one.connection, one.text)
+            if one.connection in self._connections:  # else we closed it while this was on its way
+                self._broken(one.connection, one.text)
         elif isinstance(one, Closed):
             self._closed(one)
         elif isinstance(one, Judged):
@@ -268,19 +269,16 @@ class MasterCore:
         try:
             if connected.role == "client":
                 live = self.sessions[connected.session or 0]
-                live.session.from_client(session.TO_MASTER.unpack(received.messages))
+                live.session.from_client(received.messages)
                 self._flush(live)
             elif connected.role == "executor":
                 live = self.sessions[connected.session or 0]
                 assert connected.node is not None
-                live.session.from_executor(
-                    connected.node, part.FROM_EXECUTOR.unpack(received.messages)
-                )
+                live.session.from_executor(connected.node, received.messages)
                 self._flush(live)
-            elif connected.role == "agent":
-                self._from_agent(connected, node_messages.FROM_AGENT.unpack(received.messages))
             else:
-                raise RemoteProtocolError("control messages on a bulk connection")
+                assert connected.role == "agent", "a bulk connection has no messages"
+                self._from_agent(connected, received.messages)
         except RemoteProtocolError as error:
             self._broken(received.connection, str(error))
 

@@ -25,10 +25,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Control messages arrived on a connection, as arrays not yet checked."""
+    """Control messages arrived on a connection; they are of those that its role may say."""
 
     connection: int
-    messages: list[list[Any]]
+    messages: list[Any]
 
 
 @dataclass(frozen=True, slots=True)

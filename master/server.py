@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
     Answer,
@@ -36,7 +37,7 @@ from vcl.errors import RemoteProtocolError
 from vcl.links import ControlLink
 from vcl.release import VERSION
 from vcl.transport import Connection, ConnectionClosed, Server, Settings
-from vcl.wire import codec, frame
+from vcl.wire import frame
 from vcl.wire.frame import Bytes
 from vcl.wire.limits import (
     eager_frame_bytes,
@@ -48,14 +49,13 @@ from vcl.wire.limits import (
 )
 from vcl.wire.messages.handshake import (
     Refused,
+    Role,
     VersionMismatch,
     pack_answer,
     unpack_knock,
 )
 
 log = logging.getLogger("vcl-master")
-
-_NOTHING = codec.Conversation("checked by the core", {})
 
 
 Received_ = TypeVar("Received_")
@@ -128,6 +128,7 @@ class MasterServer:
         self._was_quiet = time.monotonic()
         self._core = MasterCore(token, agent_token, VERSION, split_always)
         self._judging = Judging(lambda judged: self._feed([judged]))
+        self._roles: dict[int, Role] = {}
         self._links: dict[int, ControlLink] = {}
         self._connections: dict[int, Connection] = {}
         self._bulk: dict[tuple[int, int], Connection] = {}
@@ -198,9 +199,7 @@ class MasterServer:
             connection.send_soon(pack_answer(refused))
             await connection.close(1002, str(error)[:100])
             return
-        self._connections[number] = connection
-        link = ControlLink(connection, _NOTHING, trusted=False)
-        self._links[number] = link
+        self._connections[number], self._roles[number] = connection, knock.role
         reason = "the connection was closed"
         try:
             self._feed([Opened(number, knock, connection.peer, secrets.token_hex(16))])
@@ -209,9 +208,9 @@ class MasterServer:
             if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:
-                turn = _Turn()
+                link, turn = self._links[number], _Turn()
                 while True:
-                    self._feed([Received(number, await turn.next(link.receive_arrays))])
+                    self._feed([Received(number, await turn.next(link.receive))])
                     await self._turns_of(number)
                     if knock.role == "client":
                         await self._room(self._core.session_of(number) or 0)
@@ -232,6 +231,7 @@ class MasterServer:
 
     def _forget(self, number: int) -> None:
         self._connections.pop(number, None)
+        self._roles.pop(number, None)
         self._links.pop(number, None)
         bound = self._bound.pop(number, None)
         if bound is not None:
@@ -323,8 +323,12 @@ class MasterServer:
             if isinstance(effect.answer, Refused):
                 log.warning("refused %s: %s", connection.peer, effect.answer.reason)
                 self._close(effect.connection, effect.answer.code)
-            else:  # before anything else is said to it
+            else:  # before anything else is said to it, or read from it
                 connection.unread_bytes_max = unread_trusted_bytes_max
+                role = self._roles[effect.connection]
+                if role in INCOMING:
+                    link = ControlLink(connection, INCOMING[role], trusted=False)
+                    self._links[effect.connection] = link
         elif isinstance(effect, Bind):
             key = (effect.session, effect.endpoint)
             self._bound[effect.connection] = key

@@ -94,20 +94,16 @@ class ControlLink:
         for data in self._numbering.pack(messages):
             self.connection.send_soon(data)
 
-    async def receive_arrays(self) -> list[list[Any]]:
-        """The next batch that isn't empty, not yet checked; raises as `receive`."""
+    async def receive(self) -> list[Any]:
+        """The next batch; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
         while True:
-            messages = self._numbering.unpack(await self.connection.recv())
+            arrays = self._numbering.unpack(await self.connection.recv())
             if self._numbering.wants_acknowledgement:
                 # If the peer has closed meanwhile, the next recv says so, after what it sent.
                 with contextlib.suppress(ConnectionClosed):
                     self.connection.send_soon(self._numbering.acknowledgement())
-            if messages:
-                return messages
-
-    async def receive(self) -> list[Any]:
-        """The next batch; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
-        return self._incoming.unpack(await self.receive_arrays())
+            if arrays:
+                return self._incoming.unpack(arrays)
 
 
 class BulkLink:

@@ -11,7 +11,6 @@ from typing import Any
 from master.commands import COMPLETE
 from master.connections import ticket
 from master.effects import Close, Log, Send
-from master.inputs import Received
 from tests.hostile.mutations import check_travels
 from tests.master.rigs import ADD, GLOBAL, PRIVATE, MasterRig, kernel
 from vcl.wire.messages import node, part, session
@@ -158,7 +157,7 @@ class World:
     def say(self, connection: int, array: list[Any]) -> None:
         """An array comes, and what follows is checked: it concerns the honest session in nothing,
         and can be done."""
-        self.check(self.rig.feed(Received(connection, [array])))
+        self.check(self.rig.say_arrays(connection, array))
 
     def check(self, effects: list[Any]) -> None:
         """What is asked of the shell can be done, and is nothing to the honest session."""

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from master.inputs import Received
 from tests.hostile.masters import (
     BUILDING,
     FROM_CLIENT,
@@ -88,7 +87,7 @@ def test_an_agent(place: int) -> None:
             if isinstance(message, node.ExecutorEnded) and array[2] == place:  # the start's number
                 gone = array[1]
             if gone == world.honest:  # of its own node an agent may say what it wants
-                world.rig.feed(Received(world.agents[place - 1], [array]))
+                world.rig.say_arrays(world.agents[place - 1], array)
             else:
                 world.say(world.agents[place - 1], array)
                 assert picture(world.rig.core.sessions[world.honest]) == before, array

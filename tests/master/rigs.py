@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.access.programs import judge_program
+from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import Answer, Close, Effect, GoOn, Judge, Send, Wake
-from master.inputs import Closed, Continue, Input, Judged, Opened, Received, Tick
+from master.inputs import Broken, Closed, Continue, Input, Judged, Opened, Received, Tick
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
@@ -171,6 +172,7 @@ class MasterRig:
         self.goes_on = True
         """Whether a session that has more to do has its next turn at once."""
         self._last = 0
+        self._roles: dict[int, str] = {}
 
     def feed(self, *inputs: Input) -> list[Effect]:
         """Feed inputs; answers the effects."""
@@ -186,6 +188,7 @@ class MasterRig:
     def open(self, role: str, token: str | None = None, **fields: Any) -> int:
         """A connection says Hello; answers its number. token: by default the right one."""
         self._last += 1
+        self._roles[self._last] = role
         if token is None:
             token = "agent-token" if role == "agent" else "token"
         hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
@@ -202,7 +205,15 @@ class MasterRig:
 
     def say(self, connection: int, *messages: Any) -> list[Effect]:
         """Messages arrive on a control connection."""
-        return self.feed(Received(connection, [list(codec.pack(m)) for m in messages]))
+        return self.say_arrays(connection, *(list(codec.pack(m)) for m in messages))
+
+    def say_arrays(self, connection: int, *arrays: list[Any]) -> list[Effect]:
+        """Messages as they travel arrive on a control connection, and may be malformed."""
+        try:
+            messages = INCOMING[self._roles[connection]].unpack(arrays)
+        except RemoteProtocolError as error:
+            return self.feed(Broken(connection, str(error)))
+        return self.feed(Received(connection, messages))
 
     def close(self, connection: int, reason: str = "gone") -> list[Effect]:
         """A connection is lost."""

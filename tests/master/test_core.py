@@ -9,7 +9,6 @@ import pytest
 from master import core
 from master.connections import ticket
 from master.effects import Bind, Close
-from master.inputs import Received
 from tests.described import device
 from tests.master.rigs import MasterRig
 from vcl.errors import DEVICE_NOT_AVAILABLE
@@ -203,7 +202,7 @@ def test_a_malformed_message_closes_that_session_only(messages: list[list[Any]])
     m.say(bad, fill(20))
     control, executor_bulk = m.join(m.asked(agent))
     m.say(good, fill(20))
-    m.feed(Received(bad, messages))
+    m.say_arrays(bad, *messages)
     assert set(m.closed()) == {bad, bulk, control, executor_bulk}
     assert m.sent(agent) == [node.StopExecutor(1)]
     assert list(m.core.sessions) == [2]
@@ -215,17 +214,17 @@ def test_a_malformed_message_closes_that_session_only(messages: list[list[Any]])
 def test_none_of_a_batch_with_a_malformed_message_is_carried_out() -> None:
     m = MasterRig()
     agent, client = m.agent("a"), begin(m)
-    m.feed(Received(client, [[14, 20, 2, [], 10, 0, 64, b"x"], [99]]))
+    m.say_arrays(client, [14, 20, 2, [], 10, 0, 64, b"x"], [99])
     assert list(m.closed()) == [client]
     assert m.sent(agent) == [], "no executor was asked for"
 
 
-def test_control_messages_on_a_bulk_connection() -> None:
+def test_what_was_on_its_way_when_a_connection_was_closed() -> None:
     m = MasterRig()
-    m.open("client")
-    bulk = m.open("client-bulk", "key1", session=1)
-    m.say(bulk, session.Release([1]))
-    assert "bulk" in m.closed()[bulk] and not m.core.sessions
+    m.agent("a")
+    client = begin(m)
+    assert m.say_arrays(client, [99]) and m.closed()
+    assert m.say_arrays(client, [99]) == []
 
 
 def test_a_malformed_message_of_an_executor_ends_the_executor_only() -> None:
@@ -233,7 +232,7 @@ def test_a_malformed_message_of_an_executor_ends_the_executor_only() -> None:
     agent, client = m.agent("a"), begin(m)
     m.say(client, fill(20))
     control, bulk = m.join(m.asked(agent))
-    m.feed(Received(control, [[40, 7]]))
+    m.say_arrays(control, [40, 7])
     assert set(m.closed()) == {control, bulk}
     assert m.sent(agent) == [node.StopExecutor(1)]
     assert [e[:2] for e in events(m, client)] == [[20, DEVICE_NOT_AVAILABLE]]
@@ -243,7 +242,7 @@ def test_a_malformed_message_of_an_executor_ends_the_executor_only() -> None:
 def test_a_malformed_message_of_an_agent_loses_the_node_only() -> None:
     m = MasterRig()
     agent, client = m.agent("a"), begin(m)
-    m.feed(Received(agent, [[1]]))
+    m.say_arrays(agent, [1])
     assert set(m.closed()) == {agent} and not m.core.nodes.by_id
     assert list(m.core.sessions) == [1]
     m.say(client, fill(20))

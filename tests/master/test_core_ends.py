@@ -11,7 +11,6 @@ from master.sessions import Session
 from tests.master.rigs import MasterRig
 from tests.master.test_core import begin, events, fill
 from vcl.errors import DEVICE_NOT_AVAILABLE
-from vcl.wire import codec
 from vcl.wire.limits import executor_start_timeout_s
 from vcl.wire.messages import node, part, session
 
@@ -109,7 +108,7 @@ def test_who_lied_and_then_hung_up_is_gone_at_once() -> None:
     control, bulk = m.join(m.asked(agent))
     m.feed(
         Closed(bulk, "the link broke"),
-        Received(control, [list(codec.pack(part.Done([[999, 0, 1, 2, None, None]])))]),
+        Received(control, [part.Done([[999, 0, 1, 2, None, None]])]),
     )
     ((event, status, _, _, text),) = events(m, client)
     assert (event, status) == (20, DEVICE_NOT_AVAILABLE)

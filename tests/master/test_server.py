@@ -261,6 +261,39 @@ async def test_who_sends_a_bad_frame_is_told_why(cluster: Cluster) -> None:
     assert "one is missing" in (await closed(connection)).reason
 
 
+async def test_what_an_executor_or_agent_says_is_checked_as_theirs(cluster: Cluster) -> None:
+    agent = await cluster.agent()
+    client, _, _ = await cluster.client()
+    client.send([fill(20)])
+    executor, _ = await cluster.executor(agent)
+    for link, who in ((executor, "executor"), (agent, "agent")):
+        link.send([session.Release([10])])
+        said = await closed(link.connection)
+        assert said.code == 1002 and said.reason.startswith(f"{who} to master: ")
+
+
+async def test_control_messages_on_a_bulk_connection(cluster: Cluster) -> None:
+    client, bulk, _ = await cluster.client()
+    ControlLink(bulk.connection, session.TO_CLIENT).send([session.Release([10])])
+    assert (await closed(bulk.connection)).code == 1002
+    await closed(client.connection)
+
+
+async def test_nothing_is_read_of_who_has_no_token(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(subject, "ControlLink", lambda *of, **_: made.append(of))
+    connection = await cluster.connect()
+    hello = Hello(software="9", role="client", token="wrong")
+    await connection.send(pack_hello(hello))
+    await connection.send(control_frame(1, 0, [[99]]))
+    answer = unpack_answer(await connection.recv())
+    assert isinstance(answer, Refused) and answer.code == "token"
+    await closed(connection)
+    assert not made
+
+
 async def test_an_end_of_the_session_reaches_everybody_in_it(cluster: Cluster) -> None:
     agent = await cluster.agent()
     client, bulk, _ = await cluster.client()

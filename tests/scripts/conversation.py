@@ -35,18 +35,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.access.programs import judge_program
-from master.connections import ticket
+from master.connections import INCOMING, ticket
 from master.core import MasterCore
 from master.effects import Answer, Bind, Close, Effect, Expect, Forget, Judge, Send, Wake
 from master.inputs import Closed, Due, Input, Judged, Opened, Received, Tick
 from tests.described import device
 from vcl.wire import codec
-from vcl.wire.messages import node, part, session
+from vcl.wire.messages import node, part
 from vcl.wire.messages.handshake import Hello, Welcome, pack_hello, unpack_knock
 
 MESSAGES = {
     cls.__name__: cls
-    for conversation in (session.TO_MASTER, part.FROM_EXECUTOR, node.FROM_AGENT)
+    for conversation in INCOMING.values()
     for cls in conversation.classes.values()
 }
 RULE = "----"
@@ -90,6 +90,7 @@ class Player:
         self._core = MasterCore("token", "agent-token", "1.0")
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self._roles: dict[int, str] = {}
         self._keys: dict[int, str] = {}
         self._now = 0.0
 
@@ -118,9 +119,9 @@ class Player:
         for index, line in enumerate(lines):
             first, _, rest = line.partition(" ")
             if first.endswith(":"):
-                batch.append(list(codec.pack(_message(rest))))
+                batch.append(_message(rest))
                 if index + 1 == len(lines) or not lines[index + 1].startswith(f"{first} "):
-                    yield Received(self._numbers[first[:-1]], batch)
+                    yield self._received(first[:-1], batch)
                     batch = []
             elif first == "open":
                 yield self._open(*rest.split())
@@ -134,11 +135,17 @@ class Player:
                 yield Due(*map(int, rest.split()))
             else:
                 done = part.Done(_operations(*rest.split(maxsplit=3)))
-                yield Received(self._numbers[first], [list(codec.pack(done))])
+                yield self._received(first, [done])
+
+    def _received(self, name: str, messages: list[Any]) -> Received:
+        number = self._numbers[name]
+        arrays = [list(codec.pack(m)) for m in messages]
+        return Received(number, INCOMING[self._roles[number]].unpack(arrays))
 
     def _open(self, name: str, role: str, *settings: str) -> Opened:
         number = len(self._names) + 1
         self._numbers[name], self._names[number] = number, name
+        self._roles[number] = role
         fields = dict(setting.split("=", 1) for setting in settings)
         found: dict[str, Any] = {"token": "token", "name": "", "session": None}
         if role == "agent":

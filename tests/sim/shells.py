@@ -10,10 +10,12 @@ Long because it holds the three shells, which share their links.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from master.access.programs import judge_program
+from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
     Answer,
@@ -186,7 +188,9 @@ class MasterShell:
     def _hello(self, number: int, data: bytes) -> None:
         knock = unpack_knock(data)
         connection = self._connections[number]
-        deliver = self._relay if knock.role.endswith("bulk") else self._control
+        deliver: Callable[[int, bytes], None] = self._relay
+        if conversation := INCOMING.get(knock.role):
+            deliver = partial(self._control, conversation)
         connection.up.deliver = lambda data: self._guarded(deliver, number, data)
         self._feed(Opened(number, knock, "peer", f"secret {number}"))
 
@@ -196,13 +200,13 @@ class MasterShell:
         except RemoteProtocolError as error:
             self._feed(Broken(number, str(error)))
 
-    def _control(self, number: int, data: bytes) -> None:
+    def _control(self, conversation: codec.Conversation, number: int, data: bytes) -> None:
         numbering = self._numberings[number]
-        messages = numbering.unpack(data)
+        arrays = numbering.unpack(data)
         if numbering.wants_acknowledgement:
             self._connections[number].down.send(numbering.acknowledgement())
-        if messages:
-            self._feed(Received(number, messages))
+        if arrays:
+            self._feed(Received(number, conversation.unpack(arrays)))
 
     def _relay(self, number: int, data: bytes) -> None:
         session, endpoint = self._bound[number]
