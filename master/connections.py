@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from master.objects import Executor
 from master.sessions import Session
+from vcl.numbering import Numbering
 from vcl.wire.codec import Conversation
 from vcl.wire.messages import node as node_messages
 from vcl.wire.messages import part, session
@@ -41,7 +42,8 @@ class Live:
 
     asked: when each executor was asked for, in seconds. starts: executors asked for so far.
     backlog: nodes for whose executors there is more than one portion of messages. going_on: the
-    shell was told that the session has more to do than one turn's work.
+    shell was told that the session has more to do than one turn's work. numbering: of the
+    control connection, which it may outlive.
     """
 
     session: Session
@@ -53,6 +55,7 @@ class Live:
     starts: int = 0
     backlog: set[int] = field(default_factory=set)
     going_on: bool = False
+    numbering: Numbering = field(default_factory=Numbering)
 
     def expected(self, knock: Knock) -> tuple[int | None, str]:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""

@@ -174,7 +174,8 @@ class MasterCore:
             self.nodes.why_none,
             self._split_always,
         )
-        self.sessions[number] = Live(new, opened.secret, opened.connection, None, executors)
+        live = Live(new, opened.secret, opened.connection, None, executors)
+        self.sessions[number] = live
         self._connections[opened.connection] = Connected("client", number)
         welcome = Welcome(
             software=self._software,
@@ -182,7 +183,7 @@ class MasterCore:
             key=opened.secret,
             devices=self.nodes.remote_devices(),
         )
-        self._effects.append(Answer(opened.connection, welcome))
+        self._effects.append(Answer(opened.connection, welcome, live.numbering))
         self._effects.append(Log(f"session {number} from {opened.peer}"))
 
     def _open_agent(self, opened: Opened, hello: Hello) -> None:
@@ -206,9 +207,8 @@ class MasterCore:
         node = self.nodes.add(hello, opened.connection, self._now)
         self._places_changed()
         self._connections[opened.connection] = Connected("agent", node=node.id)
-        self._effects.append(
-            Answer(opened.connection, Welcome(software=self._software, node=node.id))
-        )
+        welcome = Welcome(software=self._software, node=node.id)
+        self._effects.append(Answer(opened.connection, welcome, node.numbering))
         self._effects.append(
             Log(
                 f"node {plain(node.name)} from {opened.peer} with "
@@ -226,27 +226,29 @@ class MasterCore:
         if live is None or not expected or not same(knock.token, expected):
             self._refuse(opened, "session", "there is no such session, or the ticket isn't for it")
             return
-        taken = live.bulk if node is None else getattr(live.executors[node], _slot(knock.role))
+        executor = None if node is None else live.executors[node]
+        taken = live.bulk if executor is None else getattr(executor, _slot(knock.role))
         if taken is not None:
             self._refuse(opened, "session", "this end of the session is connected already")
             return
         self._connections[opened.connection] = Connected(knock.role, knock.session, node)
-        self._effects.append(Answer(opened.connection, Welcome(software=self._software)))
+        numbering = executor.numbering if executor and knock.role == "executor" else None
+        welcome = Welcome(software=self._software)
+        self._effects.append(Answer(opened.connection, welcome, numbering))
         assert knock.session is not None
-        if node is None:
+        if executor is None:
             live.bulk = opened.connection
             self._effects.append(Bind(opened.connection, knock.session, CLIENT))
         else:
-            executor = live.executors[node]
             setattr(executor, _slot(knock.role), opened.connection)
             if knock.role == "executor-bulk":
                 self._effects.append(Bind(opened.connection, knock.session, executor.endpoint))
             if executor.ready:
-                live.asked.pop(node, None)
-                if self.nodes.by_id[node].quarantine.started():
+                live.asked.pop(executor.node, None)
+                if self.nodes.by_id[executor.node].quarantine.started():
                     self._effects.append(Log(f"node {executor.node_name} is let in again"))
                     self._places_changed()
-                live.backlog.add(node)
+                live.backlog.add(executor.node)
                 self._flush(live)
 
     # ---- messages

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from master.inputs import Due
+from vcl.numbering import Numbering
 from vcl.wire.messages.handshake import Refused, Welcome
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer a Hello; after Refused the connection is closed."""
+    """Answer a Hello; after Refused the connection is closed.
+
+    numbering: of the end that a welcome control connection is; it lives as long as the end.
+    """
 
     connection: int
     answer: Welcome | Refused
+    numbering: Numbering | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from master.places import NONE_CONNECTED, Place
 from master.quarantine import Quarantine
+from vcl.numbering import Numbering
 from vcl.text import plain
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
 
@@ -23,7 +24,7 @@ class Node:
     """One incarnation of an agent.
 
     heard: when it last said something, in seconds. devices: index in the agent's inventory by
-    number. left_out: what is wrong with the others.
+    number. left_out: what is wrong with the others. numbering: of its connection.
     """
 
     id: int
@@ -35,6 +36,7 @@ class Node:
     devices: dict[int, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    numbering: Numbering = field(default_factory=Numbering)
 
 
 _COUNTS = ("MAX_WORK_GROUP_SIZE", "MAX_COMPUTE_UNITS", "MAX_MEM_ALLOC_SIZE", "GLOBAL_MEM_SIZE")

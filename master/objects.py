@@ -12,6 +12,7 @@ from typing import Any
 
 from master.access.guard import Verdict
 from master.commands import Command
+from vcl.numbering import Numbering
 
 
 @dataclass(slots=True)
@@ -120,7 +121,8 @@ class Executor:
 
     start: tells it from those that were started before it. control, bulk: connection ids once
     they are up. queued: messages until it is ready. endpoint: the number of its bulk. broke: why
-    a connection of it is gone, while its agent is given time to say more.
+    a connection of it is gone, while its agent is given time to say more. numbering: of its control
+    connection, which it may outlive.
     """
 
     node: int
@@ -131,6 +133,7 @@ class Executor:
     queued: list[Any] = field(default_factory=list)
     endpoint: int = 0
     broke: str | None = None
+    numbering: Numbering = field(default_factory=Numbering)
 
     @property
     def ready(self) -> bool:

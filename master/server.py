@@ -325,9 +325,9 @@ class MasterServer:
                 self._close(effect.connection, effect.answer.code)
             else:  # before anything else is said to it, or read from it
                 connection.unread_bytes_max = unread_trusted_bytes_max
-                role = self._roles[effect.connection]
-                if role in INCOMING:
-                    link = ControlLink(connection, INCOMING[role], trusted=False)
+                if effect.numbering is not None:
+                    incoming = INCOMING[self._roles[effect.connection]]
+                    link = ControlLink(connection, incoming, effect.numbering)
                     self._links[effect.connection] = link
         elif isinstance(effect, Bind):
             key = (effect.session, effect.endpoint)

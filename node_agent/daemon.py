@@ -26,6 +26,7 @@ from node_agent.processes import Executors
 from node_agent.redial import delay_s
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
+from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.tokens import AGENTS, find_token
 from vcl.transport import ConnectionClosed
@@ -97,7 +98,8 @@ class Agent:
 
     async def _register(self) -> None:
         connection, _ = await dial(self._options.url, self._hello)
-        self._link = ControlLink(connection, node.TO_AGENT)
+        # Anew each time: to the master, an agent that dials anew is another node.
+        self._link = ControlLink(connection, node.TO_AGENT, Numbering(trusted=True))
 
     async def _inventory(self) -> list[DeviceDescription]:
         """What a child process finds: a broken driver may crash at the mere enumeration."""

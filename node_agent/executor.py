@@ -28,6 +28,7 @@ from node_agent.opencl_driver import Driver, load_pyopencl
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
 from vcl.links import BulkLink, ControlLink, dial
+from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
@@ -59,6 +60,7 @@ class Executor:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._core = ExecutorCore()
+        self._numbering = Numbering(trusted=True)
         self._loop = asyncio.get_running_loop()
         # A bug here must end the session with an error, not leave it waiting for ever.
         self._loop.set_exception_handler(_end_process)
@@ -79,7 +81,7 @@ class Executor:
         bulk, _ = await dial(a.url, hello)
         self._bulk = BulkLink(bulk, a.node, lambda t: self._feed([Streamed(t)]))
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
-        self._control = ControlLink(control, part.TO_EXECUTOR)
+        self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
         tell_agent()
         readers = [
             self._loop.create_task(self._read_control()),

@@ -71,14 +71,15 @@ async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
 class ControlLink:
     """A control connection: batches of messages out, checked messages in.
 
-    incoming: the conversation that the peer may speak. trusted: the peer is the master.
+    incoming: the conversation that the peer may speak. numbering: of this end, which may outlive
+    the connection: its owner keeps it.
     """
 
     def __init__(
-        self, connection: Connection, incoming: codec.Conversation, trusted: bool = True
+        self, connection: Connection, incoming: codec.Conversation, numbering: Numbering
     ) -> None:
         self.connection = connection
-        self._numbering = Numbering(trusted)
+        self._numbering = numbering
         self._encoder = frame.Encoder()
         self._incoming = incoming
 

@@ -45,6 +45,7 @@ from vcl.errors import (
 )
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
+from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
@@ -128,7 +129,8 @@ class Runtime:
         control, welcome = await dial(
             self.url, Hello(software=VERSION, role="client", token=token)
         )
-        self._control = ControlLink(control, session.TO_CLIENT)
+        self._numbering = Numbering(trusted=True)
+        self._control = ControlLink(control, session.TO_CLIENT, self._numbering)
         self.devices = welcome.devices
         bulk, _ = await dial(
             self.url,

@@ -20,6 +20,7 @@ from tests.frames import control as control_frame
 from tests.master.rigs import GLOBAL, kernel
 from vcl import transport
 from vcl.links import BulkLink, ControlLink, dial
+from vcl.numbering import Numbering
 from vcl.transfers import GrantCredit
 from vcl.transport import Connection, ConnectionClosed, memory
 from vcl.wire import frame
@@ -61,12 +62,12 @@ class Cluster:
         connection, _ = await self.dial(
             "agent", AGENT_TOKEN, name=name, incarnation=name, devices=[device()]
         )
-        return ControlLink(connection, node.TO_AGENT)
+        return ControlLink(connection, node.TO_AGENT, Numbering(trusted=True))
 
     async def client(self) -> tuple[ControlLink, BulkLink, Welcome]:
         connection, welcome = await self.dial("client")
         bulk, _ = await self.dial("client-bulk", welcome.key, session=welcome.session)
-        link = ControlLink(connection, session.TO_CLIENT)
+        link = ControlLink(connection, session.TO_CLIENT, Numbering(trusted=True))
         link.send([session.CreateContext(1, [1], True), session.CreateQueue(2, 1, 0, 0),
                    session.CreateBuffer(10, 1, 64, 1)])  # fmt: skip
         return link, BulkLink(bulk, 0, lambda transfer: None), welcome
@@ -80,7 +81,7 @@ class Cluster:
         bulk, _ = await self.dial("executor-bulk", **fields)
         control, _ = await self.dial("executor", **fields)
         link = BulkLink(bulk, start.node, lambda transfer: None)
-        return ControlLink(control, part.TO_EXECUTOR), link
+        return ControlLink(control, part.TO_EXECUTOR, Numbering(trusted=True)), link
 
 
 @pytest.fixture
@@ -274,7 +275,8 @@ async def test_what_an_executor_or_agent_says_is_checked_as_theirs(cluster: Clus
 
 async def test_control_messages_on_a_bulk_connection(cluster: Cluster) -> None:
     client, bulk, _ = await cluster.client()
-    ControlLink(bulk.connection, session.TO_CLIENT).send([session.Release([10])])
+    link = ControlLink(bulk.connection, session.TO_CLIENT, Numbering())
+    link.send([session.Release([10])])
     assert (await closed(bulk.connection)).code == 1002
     await closed(client.connection)
 

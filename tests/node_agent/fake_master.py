@@ -12,6 +12,7 @@ from typing import Any
 from vcl import transport
 from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink, ControlLink
+from vcl.numbering import Numbering
 from vcl.transport import Connection, ConnectionClosed
 from vcl.wire.messages import node, part
 from vcl.wire.messages.handshake import (
@@ -63,7 +64,7 @@ class FakeMaster:
         await connection.send(pack_answer(Welcome(software="9", node=1)))
         link: Any
         if hello.role in CONVERSATIONS:
-            link = ControlLink(connection, CONVERSATIONS[hello.role])
+            link = ControlLink(connection, CONVERSATIONS[hello.role], Numbering())
         else:
             link = BulkLink(connection, 0, lambda transfer: None)
         self._queue(hello.role).put_nowait((hello, link))

@@ -179,7 +179,6 @@ class MasterShell:
         self._last += 1
         number = self._last
         self._connections[number] = connection
-        self._numberings[number] = Numbering()
         if not honest:
             self._dishonest.add(number)
         connection.up.deliver = lambda data: self._hello(number, data)
@@ -263,6 +262,8 @@ class MasterShell:
                 connection.down.send(pack_answer(effect.answer))
                 if isinstance(effect.answer, Refused):
                     self._close(effect.connection, effect.answer.reason)
+                elif effect.numbering is not None:
+                    self._numberings[effect.connection] = effect.numbering
             elif isinstance(effect, Bind):
                 self._bound[effect.connection] = (effect.session, effect.endpoint)
                 key = (effect.session, effect.endpoint)

@@ -12,6 +12,7 @@ from master.server import MasterServer
 from tests.frames import control
 from vcl import links, transport
 from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.numbering import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import Connection, ConnectionClosed, memory
 from vcl.wire import frame
@@ -209,8 +210,8 @@ async def test_the_masters_word_on_an_unknown_session(role: str) -> None:
 
 async def test_batches_arrive_in_order_and_are_acknowledged() -> None:
     left, right = memory.pair()
-    sender = links.ControlLink(left, session.TO_CLIENT)
-    receiver = links.ControlLink(right, session.TO_MASTER)
+    sender = links.ControlLink(left, session.TO_CLIENT, Numbering())
+    receiver = links.ControlLink(right, session.TO_MASTER, Numbering())
     batches = [[session.Release([n])] for n in range(unacknowledged_batches_max + 1)]
     for batch in batches:
         sender.send(batch)
@@ -240,8 +241,38 @@ async def test_a_bad_control_frame(data: bytes, text: str) -> None:
     left, right = memory.pair()
     await left.send(data)
     with pytest.raises(RemoteProtocolError, match=text):
-        await links.ControlLink(right, session.TO_MASTER).receive()
+        await links.ControlLink(right, session.TO_MASTER, Numbering()).receive()
     await left.close()
+
+
+async def test_a_second_link_goes_on_where_the_first_was_lost() -> None:
+    ours, theirs = Numbering(), Numbering()
+    left, right = memory.pair()
+    client = links.ControlLink(left, session.TO_CLIENT, ours)
+    master = links.ControlLink(right, session.TO_MASTER, theirs)
+    client.send([session.Release([1])])
+    assert await master.receive() == [session.Release([1])]
+    client.send([session.Release([2])])
+    master.send([session.DropStaging([1])])
+    master.send([session.DropStaging([2])])
+    left.cut()
+    with pytest.raises(ConnectionClosed):
+        await master.receive()
+    left, right = memory.pair()
+    client = links.ControlLink(left, session.TO_CLIENT, ours)
+    master = links.ControlLink(right, session.TO_MASTER, theirs)
+    for end, peer, connection in ((ours, theirs, left), (theirs, ours, right)):
+        for data in end.resume(peer.received):
+            connection.send_soon(data)
+    client.send([session.Release([3])])
+    master.send([session.DropStaging([3])])
+    for n in (2, 3):
+        assert await master.receive() == [session.Release([n])]
+    for n in (1, 2, 3):
+        assert await client.receive() == [session.DropStaging([n])]
+    await left.close()
+    with pytest.raises(ConnectionClosed):
+        await master.receive()
 
 
 async def test_streams_go_in_chunks_and_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
