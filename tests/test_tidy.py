@@ -31,7 +31,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "master.plan.templates": ("tests/master/plan/test_planner.py", "is plans used again"),
     "master.plan.uses": ("tests/master/plan/test_launches.py", "is what a launch may touch"),
     "master.plan.view": ("tests/master/plan/test_planner.py", "is what planning looks at"),
-    "vcl.ids": ("tests/test_tidy.py", "is types, which mypy checks"),
+    "vcl.ids": ("tests/test_tidy.py", "is one constant"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
     "vcl.wire.limits": ("tests/test_tidy.py", "is constants, whose names are checked here"),
     "vcl.wire.messages.*": ("tests/vcl/wire/messages/test_golden.py", "has one set of tests"),
