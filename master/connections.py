@@ -40,7 +40,7 @@ class Connected:
 class Live:
     """A session with its connections.
 
-    asked: when each executor was asked for, in seconds. starts: executors asked for so far.
+    starts: executors asked for so far.
     backlog: nodes for whose executors there is more than one portion of messages. going_on: the
     shell was told that the session has more to do than one turn's work. numbering: of the
     control connection, which it may outlive.
@@ -51,7 +51,6 @@ class Live:
     control: int
     bulk: int | None = None
     executors: dict[int, Executor] = field(default_factory=dict)
-    asked: dict[int, float] = field(default_factory=dict)
     starts: int = 0
     backlog: set[int] = field(default_factory=set)
     going_on: bool = False

@@ -29,7 +29,7 @@ from master.effects import (
 )
 from master.inputs import Broken, Closed, Continue, Due, Input, Judged, Opened, Received, Tick
 from master.nodes import Node, Nodes
-from master.objects import Executor
+from master.objects import Executor, Step
 from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
@@ -241,10 +241,10 @@ class MasterCore:
             self._effects.append(Bind(opened.connection, knock.session, CLIENT))
         else:
             setattr(executor, _slot(knock.role), opened.connection)
+            executor.take(Step.CONNECTED)
             if knock.role == "executor-bulk":
                 self._effects.append(Bind(opened.connection, knock.session, executor.endpoint))
             if executor.ready:
-                live.asked.pop(executor.node, None)
                 if self.nodes.by_id[executor.node].quarantine.started():
                     self._effects.append(Log(f"node {executor.node_name} is let in again"))
                     self._places_changed()
@@ -365,7 +365,7 @@ class MasterCore:
 
     def _send_queued(self, live: Live, executor: Executor) -> None:
         """What waited for an executor to start may be much: it goes in portions, too."""
-        if executor.queued and executor.ready and executor.broke is None:
+        if executor.queued and executor.ready:
             assert executor.control is not None
             most = batch_count_max
             for index, message in enumerate(executor.queued[:most]):
@@ -380,10 +380,9 @@ class MasterCore:
     def _ask_for_executor(self, live: Live, node: Node) -> Executor:
         live.starts += 1
         endpoint = live.session.ledger.endpoint(node.id)
-        executor = Executor(node.id, node.name, live.starts, endpoint=endpoint)
+        executor = Executor(node.id, node.name, live.starts, self._now, endpoint=endpoint)
         live.executors[node.id] = executor
         live.session.places_changed()
-        live.asked[node.id] = self._now
         number = live.session.number
         start = node_messages.StartExecutor(
             number,
@@ -409,7 +408,7 @@ class MasterCore:
         del self._connections[closed.connection]
         if executor.broke is None:
             executor.broke = closed.reason
-            live.asked.pop(executor.node, None)
+            executor.take(Step.DISCONNECTED)
             due = Due(live.session.number, executor.node, executor.start)
             self._effects.append(Wake(executor_ended_wait_s, due))
 
@@ -478,11 +477,12 @@ class MasterCore:
             return
         executor = live.executors.pop(node)
         live.session.places_changed()
-        live.asked.pop(node, None)
+        was_ready = executor.was_ready
+        executor.take(Step.LOST)
         self._drop(executor.control, reason)
         self._drop(executor.bulk, reason)
         agent = self.nodes.by_id.get(node)
-        if agent is not None and not executor.ready and not refused:
+        if agent is not None and not was_ready and not refused:
             news = self.nodes.start_failed(agent, reason, self._now)
             if news is not None:
                 self._effects.append(Log(news))
@@ -521,11 +521,10 @@ class MasterCore:
                 self._effects.append(Close(node.connection, "no heartbeat"))
                 self._gone(node.connection, f"no heartbeat for {heartbeat_timeout_s:g} s")
         for live in list(self.sessions.values()):
-            for number, asked in list(live.asked.items()):
-                if self._now - asked > executor_start_timeout_s:
-                    self._executor_lost(
-                        live, number, f"it didn't start within {executor_start_timeout_s:g} s"
-                    )
+            for executor in list(live.executors.values()):
+                if executor.starts and self._now - executor.asked > executor_start_timeout_s:
+                    why = f"it didn't start within {executor_start_timeout_s:g} s"
+                    self._executor_lost(live, executor.node, why)
 
 
 def _slot(role: Role) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from master.access.guard import Verdict
@@ -115,27 +116,80 @@ class Building:
     kernels: list[list[Any]] = field(default_factory=list)
 
 
+class Life(Enum):
+    """Where an executor is in its life; its value is for people."""
+
+    ASKED = "asked for"
+    STARTING = "starting"
+    READY = "ready"
+    BROKE_STARTING = "broke while starting"
+    BROKE = "broke"
+    LOST = "lost"
+
+
+class Step(Enum):
+    """What changes the life of an executor; its value is for people."""
+
+    CONNECTED = "one of its connections is up"
+    DISCONNECTED = "one of its connections is gone"
+    LOST = "it is given up"
+
+
+LIVES = {
+    (Life.ASKED, Step.CONNECTED): Life.STARTING,
+    (Life.STARTING, Step.CONNECTED): Life.READY,
+    (Life.STARTING, Step.DISCONNECTED): Life.BROKE_STARTING,
+    (Life.READY, Step.DISCONNECTED): Life.BROKE,
+    (Life.ASKED, Step.LOST): Life.LOST,
+    (Life.STARTING, Step.LOST): Life.LOST,
+    (Life.READY, Step.LOST): Life.LOST,
+    (Life.BROKE_STARTING, Step.LOST): Life.LOST,
+    (Life.BROKE, Step.LOST): Life.LOST,
+}
+"""All that may happen to an executor."""
+
+
 @dataclass(slots=True)
 class Executor:
     """The executor of this session on one node.
 
-    start: tells it from those that were started before it. control, bulk: connection ids once
-    they are up. queued: messages until it is ready. endpoint: the number of its bulk. broke: why
-    a connection of it is gone, while its agent is given time to say more. numbering: of its control
-    connection, which it may outlive.
+    start: tells it from those that were started before it. asked: when, in seconds.
+    control, bulk: connection ids once they are up. queued: messages until it is ready. endpoint:
+    the number of its bulk. broke: why a connection of it is gone, while its agent is given time to
+    say more. numbering: of its control connection, which it may outlive.
     """
 
     node: int
     node_name: str
     start: int
+    asked: float
     control: int | None = None
     bulk: int | None = None
     queued: list[Any] = field(default_factory=list)
     endpoint: int = 0
     broke: str | None = None
     numbering: Numbering = field(default_factory=Numbering)
+    life: Life = Life.ASKED
+
+    def take(self, step: Step) -> None:
+        """What happened to it."""
+        after = LIVES.get((self.life, step))
+        assert after is not None, (
+            f"executor {self.start} on {self.node_name}, {self.life.value}: {step.value}"
+        )
+        self.life = after
 
     @property
     def ready(self) -> bool:
         """Both connections are up."""
-        return self.control is not None and self.bulk is not None
+        return self.life is Life.READY
+
+    @property
+    def starts(self) -> bool:
+        """It is still waited for."""
+        return self.life in (Life.ASKED, Life.STARTING)
+
+    @property
+    def was_ready(self) -> bool:
+        """Both connections were up at some time; of one that isn't lost yet."""
+        return self.life in (Life.READY, Life.BROKE)

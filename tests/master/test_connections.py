@@ -16,4 +16,3 @@ def test_a_ticket_is_for_one_start_of_one_node_of_one_session() -> None:
 def test_no_two_sessions_share_a_container() -> None:
     first, second = (Live(Session(n, lambda devices: []), "key", 1) for n in (1, 2))
     assert first.executors is not second.executors
-    assert first.asked is not second.asked

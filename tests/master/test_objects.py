@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from master.objects import Building, Context, Executor, Program, Queue
+from master.objects import LIVES, Building, Context, Executor, Life, Program, Queue, Step
 
 
 def test_an_executor_is_ready_with_both_connections() -> None:
-    executor = Executor(1, "a", 1)
-    assert not executor.ready
-    executor.control = 3
-    assert not executor.ready
-    executor.bulk = 4
-    assert executor.ready
+    executor = Executor(1, "a", 1, 0.0)
+    assert executor.starts and not executor.ready
+    executor.take(Step.CONNECTED)
+    assert executor.starts and not executor.ready
+    executor.take(Step.CONNECTED)
+    assert executor.ready and executor.was_ready and not executor.starts
+    executor.take(Step.DISCONNECTED)
+    assert executor.was_ready and not executor.ready
+    executor.take(Step.LOST)
+
+
+def test_one_that_breaks_while_it_starts_was_never_ready() -> None:
+    executor = Executor(1, "a", 1, 0.0)
+    executor.take(Step.CONNECTED)
+    executor.take(Step.DISCONNECTED)
+    assert not executor.was_ready and not executor.starts
+
+
+@pytest.mark.parametrize("life", Life)
+@pytest.mark.parametrize("step", Step)
+def test_what_can_not_happen_to_an_executor_is_a_mistake(life: Life, step: Step) -> None:
+    executor = Executor(1, "a", 7, 0.0, life=life)
+    if (life, step) in LIVES:
+        executor.take(step)
+        return
+    with pytest.raises(AssertionError, match=f"executor 7 on a, {life.value}: {step.value}"):
+        executor.take(step)
+    assert executor.life is life
 
 
 def test_no_two_records_share_a_container() -> None:
