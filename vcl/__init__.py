@@ -68,6 +68,29 @@ family.begin()
 sys.meta_path.append(_Submodules())
 
 
+_kept: dict[str, Any] = globals().get("_kept", {})  # a reload leaves the names here
+"""What was found in pyopencl, and is in this module since, as a search takes long."""
+
+
+class _Watched(ModuleType):
+    """pyopencl, of which nothing is kept that a program has replaced there, as by a mock."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        _forget(list(_kept) if name == "__spec__" else [name])  # which a reload begins with
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _forget([name])
+
+
+def _forget(names: list[str]) -> None:
+    for name in names:
+        kept = _kept.pop(name, _kept)
+        if globals().get(name, _kept) is kept is not _kept:
+            del globals()[name]
+
+
 def __getattr__(name: str) -> Any:
     if name in _OWN:
         return getattr(importlib.import_module(_OWN[name]), name)
@@ -76,7 +99,13 @@ def __getattr__(name: str) -> Any:
     # `from vcl import links` asks here before it looks for a submodule.
     if importlib.machinery.PathFinder.find_spec(f"vcl.{name}", __path__) is not None:
         return importlib.import_module(f"vcl.{name}")
-    return getattr(swap.load_pyopencl(), name)
+    pyopencl = swap.load_pyopencl()
+    found = getattr(pyopencl, name)
+    if type(pyopencl) is ModuleType:
+        pyopencl.__class__ = _Watched
+    if type(pyopencl) is _Watched:
+        globals()[name] = _kept[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

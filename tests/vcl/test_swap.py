@@ -55,6 +55,43 @@ print("Program" in dir(vcl) and "connect" in dir(vcl))
     assert run(code) == "True vcl\nTrue True\nTrue\n"
 
 
+def test_a_name_is_kept_until_pyopencl_s_is_replaced() -> None:
+    code = """
+import importlib, sys
+import vcl, pyopencl
+before = vcl.Buffer, vcl.enqueue_copy
+print("Buffer" in vars(vcl))
+pyopencl.Buffer = 5
+print(vcl.Buffer)
+vcl.Buffer = 6
+pyopencl.Buffer = 7
+print(vcl.Buffer, pyopencl.Buffer)
+del vcl.Buffer
+print(vcl.Buffer)
+del pyopencl.Buffer
+print(hasattr(vcl, "Buffer"))
+pyopencl.Buffer = before[0]
+importlib.reload(pyopencl)
+print(vcl.enqueue_copy is pyopencl.enqueue_copy is not before[1], vcl.Buffer is before[0])
+from vcl import links
+print(vcl.links is links is sys.modules["vcl.links"])
+print(importlib.reload(vcl) is vcl, vcl.Buffer is pyopencl.Buffer)
+pyopencl.Buffer = 8
+print(vcl.Buffer)
+"""
+    assert run(code).splitlines() == [
+        "True",
+        "5",
+        "6 7",
+        "7",
+        "False",
+        "True True",
+        "True",
+        "True True",
+        "8",
+    ]
+
+
 @pytest.mark.parametrize("first", ["vcl", "pyopencl"])
 def test_a_submodule_exists_once_under_both_names(first: str) -> None:
     code = f"""
