@@ -190,6 +190,74 @@ def test_a_batch_is_carried_out_in_order(rig: Rig) -> None:
     assert all(a.end <= b.end for a, b in itertools.pairwise(ends))
 
 
+# Arguments, which aren't set again where they are the same
+
+
+def test_each_launch_has_its_own_arguments(rig: Rig) -> None:
+    first, second = rig.buffer([1] * COUNT), rig.buffer([1] * COUNT)
+    for buffer, factor in ((first, 2), (first, 2), (second, 2), (second, 5), (first, 5)):
+        assert rig.run("scale", whole(buffer), scalar(factor)).status == 0
+    half = [session.ARGUMENT_BUFFER, first, SIZE // 2, SIZE // 2]
+    assert rig.run("scale", half, scalar(5), size=COUNT // 2).status == 0
+    assert rig.read(first) == [20] * 32 + [100] * 32
+    assert rig.read(second) == [10] * COUNT
+
+
+def test_a_buffer_that_is_freed_and_allocated_again_is_another(rig: Rig) -> None:
+    buffer, stays = rig.buffer([1] * COUNT), rig.buffer([1] * COUNT)
+    for factor in (3, 3):
+        assert rig.run("scale", whole(buffer), scalar(factor)).status == 0
+    assert rig.do(part.Free, buffer).status == 0
+    assert rig.run("scale", whole(buffer), scalar(3)).status == MEM_OBJECT_ALLOCATION_FAILURE
+    rig.host.start(part.Allocate(1, buffer, SIZE))
+    rig.write(buffer, np.full(COUNT, 2, np.int32).tobytes())
+    for _ in range(2):
+        assert rig.run("scale", whole(buffer), scalar(3)).status == 0
+    assert rig.run("scale", whole(stays), scalar(3)).status == 0
+    assert (set(rig.read(buffer)), set(rig.read(stays))) == ({18}, {3})
+
+
+def test_local_memory_of_another_size(rig: Rig) -> None:
+    source, destination = rig.buffer(range(COUNT)), rig.buffer([0] * COUNT)
+    for items in (4, 16, 16, 64):
+        local = [session.ARGUMENT_LOCAL, 4 * items]
+        ended = rig.run("sums", whole(source), whole(destination), local, local=[items])
+        assert ended.status == 0
+        sums = np.arange(COUNT).reshape(-1, items).sum(axis=1)
+        assert rig.read(destination) == np.repeat(sums, items).tolist()
+
+
+class Refusing:
+    """A kernel that notes what is set, and takes no argument of value b"no"."""
+
+    def __init__(self) -> None:
+        self.set: list[Any] = []
+
+    def set_arg(self, index: int, value: Any) -> None:
+        if value == b"no":
+            raise ValueError
+        self.set.append((index, value))
+
+
+def test_nothing_is_taken_for_known_after_a_failure() -> None:
+    kernel = Refusing()
+    kept = opencl_driver._Kernel(kernel)
+
+    def give(*arguments: Any, frees: int = 0, images: Any = ()) -> list[int]:
+        changed = kept.changed(list(arguments), frees)
+        kept.set_bytes([field for entry in changed for field in entry])
+        kept.keep(list(arguments), images)
+        return [index for index, _ in changed]
+
+    assert [give(b"a", b"b"), give(b"a", b"b"), give(b"a", b"c")] == [[0, 1], [], [1]]
+    with pytest.raises(ValueError):
+        give(b"d", b"no")
+    assert give(b"a", b"c") == [0, 1]
+    assert [give(b"a", b"c", frees=1), give(b"a", b"c", frees=1)] == [[0, 1], []]
+    assert [give(b"a", b"c", frees=1, images=[1]) for _ in range(2)] == [[], [1]]
+    assert [give(b"a", frees=1), give(b"a", b"c", frees=1)] == [[], [1]]
+
+
 # Merges
 
 
