@@ -69,14 +69,25 @@ class ReadState:
     """A read's destination, how many of its bytes are missing, and why some will never come.
 
     asked: which of them the master has said the origin of. transfers: those under way that bring
-    some.
+    some. copying: copies into the destination that aren't finished.
     """
 
     destination: Destination
     missing: int
     asked: RegionMap[bool]
+    copying: int = 0
     transfers: set[int] = field(default_factory=set)
     lost: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Bytes of a read that are here: `destination[where] = data`."""
+
+    event: int
+    destination: Destination
+    where: slice
+    data: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +128,7 @@ class ClientCore:
         self._stagings: dict[int, Bytes] = {}
         self._reads: dict[int, ReadState] = {}
         self._pulls: dict[int, _Pull] = {}
+        self._copies: list[Copy] = []
         self._ended: list[int] = []  # not yet answered, as when a later message was refused
         self._to_end: deque[int] = deque()  # told, behind a read whose bytes are on their way
         self._outgoing = Outgoing()
@@ -309,7 +321,8 @@ class ClientCore:
     def from_master(self, messages: Sequence[Any], now: int = 0) -> list[Effect]:
         """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
 
-        Whoever is woken by an answer finds all ended that ended in this batch.
+        Whoever is woken by an answer finds all ended that ended in this batch. `take_copies` has
+        what is to be copied then.
         """
         effects: list[Effect] = []
         answers: list[Effect] = []
@@ -376,8 +389,8 @@ class ClientCore:
             state = self.events[event]
             assert state.told is not None
             read = self._reads.get(event)
-            if read is not None and state.told >= 0 and read.missing:
-                if read.lost is None:
+            if read is not None and state.told >= 0 and (read.missing or read.copying):
+                if read.lost is None or not read.missing:
                     return
                 state.told, state.failure = OUT_OF_RESOURCES, read.lost
             self._to_end.popleft()
@@ -415,12 +428,8 @@ class ClientCore:
             self._pulls[m.transfer] = _Pull(m.event, m.offset)
             read.transfers.add(m.transfer)
             return self._deliver(self._incoming.grant(m.transfer), ended)
-        where = slice(m.offset, end)
-        if m.staging:
-            read.destination[where] = self._staged(m.staging, m.source_offset, m.size)
-        else:
-            read.destination[where] = bytes(m.size)
-        self._arrived(m.event, m.size, ended)
+        staged = m.staging and self._staged(m.staging, m.source_offset, m.size)
+        self._arrived(m.event, m.offset, staged or bytes(m.size), ended)
         return []
 
     def _staged(self, staging: int, offset: int, size: int) -> memoryview:
@@ -440,11 +449,32 @@ class ClientCore:
                 read.lost = m.message
         self._end_told(ended)
 
-    def _arrived(self, event: int, size: int, ended: list[int]) -> None:
+    def _arrived(self, event: int, offset: int, data: Bytes, ended: list[int]) -> None:
         read = self._reads[event]
-        read.missing -= size
-        if read.missing == 0:
+        read.missing -= len(data)
+        if data:
+            read.copying += 1
+            where = slice(offset, offset + len(data))
+            self._copies.append(Copy(event, read.destination, where, data))
+        elif not read.missing:
             self._end_told(ended)
+
+    def take_copies(self) -> list[Copy]:
+        """What must be copied now, after which `copied` is told. Nothing is taken in meanwhile.
+
+        So no read ends, of which something is copied, and the copying needs no lock.
+        """
+        copies, self._copies = self._copies, []
+        return [copy for copy in copies if copy.event in self._reads]  # others failed since
+
+    def copied(self, copies: Sequence[Copy]) -> list[Effect]:
+        """These copies, of `take_copies`, are finished."""
+        for copy in copies:
+            self._reads[copy.event].copying -= 1
+        ended = self._ended
+        self._end_told(ended)
+        self._ended = []
+        return [Ended(ended)] if ended else []
 
     def _deliver(self, deliveries: Sequence[Any], ended: list[int]) -> list[Effect]:
         effects: list[Effect] = []
@@ -459,13 +489,14 @@ class ClientCore:
                     self._reads[pull.event].transfers.discard(one.transfer)
             if not one.data:
                 continue  # the flag that it is complete came by itself, perhaps after the event
-            start = pull.offset + one.offset
-            self._reads[pull.event].destination[start : start + len(one.data)] = one.data
-            self._arrived(pull.event, len(one.data), ended)
+            self._arrived(pull.event, pull.offset + one.offset, one.data, ended)
         return effects
 
     def from_endpoint(self, frame: BulkFrame) -> list[Effect]:
-        """Take a bulk frame in; raises RemoteProtocolError if it isn't what may come."""
+        """Take a bulk frame in; raises RemoteProtocolError if it isn't what may come.
+
+        `take_copies` has what is to be copied then.
+        """
         if frame.destination != CLIENT:
             raise RemoteProtocolError(f"bulk frame for endpoint {frame.destination} came here")
         if frame.kind == CREDIT:
@@ -484,6 +515,7 @@ class ClientCore:
         """The session is over: everything that isn't complete fails."""
         ended = self._ended
         self._to_end.clear()
+        self._copies.clear()
         for event, state in list(self.events.items()):
             if state.status > COMPLETE:
                 state.failure = text

@@ -150,12 +150,9 @@ class Runtime:
             messages = await self._control.receive()
             with self.lock:
                 text = self.core.printed(messages)
-                if not text:
-                    self._carry_out(self.core.from_master(messages, time.time_ns()))
             if text:
                 await self._print(text)
-                with self.lock:
-                    self._carry_out(self.core.from_master(messages, time.time_ns()))
+            self._take_in(self.core.from_master, messages, time.time_ns())
 
     async def _print(self, text: str) -> None:
         """Write what kernels printed, without the lock and beside the loop.
@@ -179,9 +176,25 @@ class Runtime:
 
     async def _read_bulk(self) -> None:
         while True:
-            frame = await self._bulk.receive()
+            self._take_in(self.core.from_endpoint, await self._bulk.receive())
+
+    def _take_in(self, take: Callable[..., list[Effect]], *arguments: Any) -> None:
+        """On the loop's thread, which alone ends reads: so it copies without the lock."""
+        with self.lock:
+            effects = take(*arguments)
+            copies = self.core.take_copies()
+            if not copies:
+                self._carry_out(effects)
+                return
+        try:
+            for copy in copies:
+                copy.destination[copy.where] = copy.data
+        except BaseException:
             with self.lock:
-                self._carry_out(self.core.from_endpoint(frame))
+                self._carry_out(effects)
+            raise
+        with self.lock:
+            self._carry_out([*effects, *self.core.copied(copies)])
 
     def _ended(self, readers: asyncio.Future[Any]) -> None:
         if readers.cancelled():

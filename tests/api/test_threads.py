@@ -12,9 +12,11 @@ import pytest
 
 import vcl as cl
 from tests.processes import run_program
+from vcl.opencl.enqueue import read_into
 
 MF = cl.mem_flags
 THREADS = 4
+held_timeout_s = 10.0
 
 
 @pytest.fixture
@@ -100,3 +102,42 @@ def test_the_first_use_in_several_threads() -> None:
         VCL_LOCAL_NODES="1",
     )
     assert (done.stdout, done.stderr) == ("4 1\n", "")
+
+
+class Held:
+    """Memory for a read, into which nothing gets until `go` is set."""
+
+    def __init__(self, size: int) -> None:
+        self.memory = bytearray(size)
+        self.reached, self.go = threading.Event(), threading.Event()
+        self.in_time = True
+
+    def __len__(self) -> int:
+        return len(self.memory)
+
+    def __setitem__(self, where: slice, data: Any) -> None:
+        self.reached.set()
+        self.in_time = self.go.wait(held_timeout_s) and self.in_time
+        self.memory[where] = data
+
+
+@pytest.mark.parametrize("source", ["node", "own write", "nowhere"])
+def test_a_thread_enqueues_while_bytes_of_a_read_are_copied(queue: Any, source: str) -> None:
+    buffer, other = (cl.Buffer(queue.context, MF.READ_WRITE, 4096) for _ in range(2))
+    if source == "node":
+        cl.enqueue_fill_buffer(queue, buffer, np.uint8(7), 0, 4096)
+    elif source == "own write":
+        cl.enqueue_copy(queue, buffer, np.full(4096, 7, np.uint8))
+    queue.finish()
+    held = Held(4096)
+    read = read_into(queue, buffer, 0, held, [], held, False, "read", "READ_BUFFER")
+    queue.flush()
+    assert held.reached.wait(held_timeout_s)
+    fill = cl.enqueue_fill_buffer(queue, other, np.uint8(1), 0, 4096)
+    assert read.command_execution_status == cl.command_execution_status.SUBMITTED
+    assert not any(held.memory)
+    held.go.set()
+    fill.wait()
+    read.wait()
+    assert held.in_time, "enqueuing waited for the copy"
+    assert held.memory == bytes([0 if source == "nowhere" else 7]) * 4096

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.copying import CopyingCore
 from tests.hostile.mutations import is_well_formed, mutated
-from vcl.client_core import Answered, ClientCore, Ended
+from vcl.client_core import Answered, Ended
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
@@ -62,7 +63,7 @@ class Rig:
     """A core with two reads, three staging copies and another command under way."""
 
     def __init__(self) -> None:
-        self.core = core = ClientCore(2**20)
+        self.core = core = CopyingCore(2**20)
         self.memory = {READ: bytearray(24), LONG_READ: bytearray(32)}
         self.ended: list[int] = []
         for event, size in ((READ, 8), (LONG_READ, 16)):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.copying import CopyingCore
 from tests.sim.heap import Violation
 from tests.sim.kernels import source_of
 from tests.sim.program import Program
 from tests.sim.reference import judge_reads
 from tests.sim.shells import TOKEN, Bulk, Dialled
-from vcl.client_core import COMPLETE, Answered, ClientCore, Ended, EventState
+from vcl.client_core import COMPLETE, Answered, Ended, EventState
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
@@ -32,7 +33,7 @@ class ClientShell:
         self._world = world
         self.number = number
         self.program = program
-        self.core = ClientCore(world.staging_bytes_max)
+        self.core = CopyingCore(world.staging_bytes_max)
         self.dead: str | None = None
         """Why the session is over, or None."""
         self.finished = False

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.copying import CopyingCore
 from vcl import client_core
 from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended
 from vcl.errors import RemoteProtocolError
@@ -26,7 +27,7 @@ QUEUE, BUFFER, NODE = 100, 101, 3
 
 @pytest.fixture
 def core() -> ClientCore:
-    return ClientCore(staging_bytes_max=2**20)
+    return CopyingCore(staging_bytes_max=2**20)
 
 
 def chunk(transfer: int, data: bytes, offset: int = 0, last: bool = True) -> BulkFrame:
@@ -277,7 +278,7 @@ def cuts(draw: st.DrawFn) -> list[tuple[int, int, str]]:
 def test_a_read_in_any_pieces_and_order(
     pulls: list[tuple[int, int, str]], data: st.DataObject
 ) -> None:
-    core = ClientCore(2**20)
+    core = CopyingCore(2**20)
     content = bytes(range(65, 85))
     staging = core.stage(content)
     event, destination = begin_read(core, 20)
@@ -349,6 +350,32 @@ def test_what_no_honest_master_says(core: ClientCore, messages: list[Any], text:
     assert core.begin(QUEUE, 5) == 3
     with pytest.raises(RemoteProtocolError, match=text):
         core.from_master(messages)
+
+
+def test_a_read_ends_once_it_is_copied() -> None:
+    plain = ClientCore(2**20)
+    (event, memory), staging = begin_read(plain, 6), plain.stage(b"abc")
+    pulls = [session.Pull(event, 0, 3, 0, 0, staging, 0), session.Pull(event, 3, 3, 1, NODE, 0, 0)]
+    plain.from_master([*pulls, done(event), session.DropStaging([staging])])
+    [first] = plain.take_copies()
+    assert (first.event, first.where, bytes(first.data)) == (event, slice(0, 3), b"abc")
+    assert plain.copied([first]) == []
+    assert plain.from_endpoint(chunk(1, b"def")) == []
+    [second] = plain.take_copies()
+    assert (second.where, second.data, memory) == (slice(3, 6), b"def", b"?" * 6)
+    assert plain.copied([second]) == [Ended([event])] and is_clean(plain)
+
+
+def test_nothing_is_copied_for_a_read_that_failed_meanwhile() -> None:
+    core = ClientCore(2**20)
+    event, _ = begin_read(core, 6)
+    zeros = session.Pull(event, 0, 3, 0, 0, 0, 0)
+    assert core.from_master([zeros, done(event, -5, "lost")]) == [Ended([event])]
+    assert core.take_copies() == [] and is_clean(core)
+    event, _ = begin_read(core, 6)
+    core.from_master([session.Pull(event, 0, 3, 0, 0, 0, 0)])
+    core.abandon(-2, "the session is over")
+    assert core.take_copies() == []
 
 
 def test_the_end_of_a_transfer_may_come_after_that_of_its_read(core: ClientCore) -> None:
