@@ -20,6 +20,7 @@ from vcl.wire.limits import waits_max
 from vcl.wire.messages import session
 
 _INFO = CLASSES["event_info"]
+_KINDS = CLASSES["command_type"]
 _PROFILING = CLASSES["profiling_info"]
 _STATUS_NAMES = {value: name for name, value in STATUS.items()}
 
@@ -42,12 +43,11 @@ class Event(Handle):
     _set: int | None = None  # a user event's status that the program set
 
     def __init__(self, queue: CommandQueue | None, context: Context, event: int, kind: str) -> None:
-        super().__init__()
         self._queue = queue
         self._context = context
         self._runtime = context._runtime
         self._id = event
-        self._kind = CLASSES["command_type"][kind]
+        self._kind = _KINDS[kind]
 
     def __del__(self) -> None:
         # Cheaper than a finalizer, and every command makes an event.

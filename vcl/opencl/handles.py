@@ -20,9 +20,15 @@ class Handle:
 
     _invalid = "INVALID_VALUE"
 
-    def __init__(self) -> None:
-        self._handle = next(_next)
-        _objects[self._handle] = self
+    @property
+    def _handle(self) -> int:
+        """Given when it's asked for: every command makes an event, and few are."""
+        number: int | None = self.__dict__.get("_number")
+        if number is None:
+            # Threads that ask at once find the same.
+            number = self.__dict__.setdefault("_number", next(_next))
+            _objects[number] = self
+        return number
 
     @property
     def int_ptr(self) -> int:
@@ -38,10 +44,10 @@ class Handle:
         return found
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Handle) and self._handle == other._handle
+        return self is other or (isinstance(other, Handle) and self._handle == other._handle)
 
     def __ne__(self, other: object) -> bool:
-        return not self == other
+        return self is not other and not self == other
 
     def __hash__(self) -> int:
         return self._handle
