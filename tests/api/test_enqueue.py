@@ -358,3 +358,19 @@ def test_an_event_of_a_blocking_write_is_released_once(ctx: Any) -> None:
     queue.finish()
     cl.enqueue_marker(queue).wait()
     assert not ctx._written
+
+
+def test_sizes_are_checked_whatever_fitted_in_the_launch_before(
+    ctx: Any, queue: Any, affine: Any
+) -> None:
+    buffer = cl.Buffer(ctx, MF.READ_WRITE, 64)
+    affine.set_args(buffer, np.int32(1), np.int32(1))
+    for extent, local, fits in (
+        ((16,), (4,), True), ((16,), (3,), False), ((16,), (4,), True), ((14,), (4,), False),
+        ((14,), None, True), ((16,), (4,), True),
+    ):  # fmt: skip
+        if fits:
+            cl.enqueue_nd_range_kernel(queue, affine, extent, local).wait()
+        else:
+            with pytest.raises(cl.LogicError, match="INVALID_WORK_GROUP_SIZE"):
+                cl.enqueue_nd_range_kernel(queue, affine, extent, local)

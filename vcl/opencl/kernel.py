@@ -52,6 +52,8 @@ class Kernel(Handle):
         # Per argument: None if unset, else (wire form, what must be kept alive).
         self._arguments: list[Any] = [_UNSET] * len(facts.arguments)
         self._kept: list[Any] = [None] * len(facts.arguments)
+        # The device, global and local size that were found to fit last.
+        self._fitted: Any = None
         self.set_arg_types_default()
 
     def set_arg_types_default(self) -> None:
@@ -294,10 +296,11 @@ class Kernel(Handle):
 
     def _launch_arguments(self, routine: str) -> list[Any]:
         """The arguments as they travel; raises if one isn't set or was released."""
-        for index, argument in enumerate(self._arguments):
-            if argument is _UNSET:
-                fail(routine, "INVALID_KERNEL_ARGS", self._describe(index, "no value"))
-        return list(self._arguments)
+        arguments = list(self._arguments)
+        if _UNSET in arguments:
+            got = self._describe(arguments.index(_UNSET), "no value")
+            fail(routine, "INVALID_KERNEL_ARGS", got)
+        return arguments
 
 
 _UNSET = object()

@@ -54,13 +54,15 @@ def enqueue_nd_range_kernel(
     if not 1 <= len(extent) <= 3:
         text = f"{len(extent)} dimensions; one to three are allowed"
         fail(routine, "INVALID_WORK_DIMENSION", text)
-    offset = offset or [0] * len(extent)
     if max(extent) >= 1 << 63:
         fail(routine, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(extent)} is too large")
-    if any(o + s >= 1 << 64 for o, s in zip(offset, extent, strict=True)):
+    if offset and any(o + s >= 1 << 64 for o, s in zip(offset, extent, strict=True)):
         fail(routine, "INVALID_GLOBAL_OFFSET", "global offset and size exceed what size_t counts")
-    if 0 not in extent:
+    offset = offset or [0] * len(extent)
+    shape = queue._device, extent, local
+    if kernel._fitted != shape and 0 not in extent:
         _check_groups(queue, kernel, extent, local, routine)
+        kernel._fitted = shape
     arguments = kernel._launch_arguments(routine)
     if 0 in extent:
         # Allowed since OpenCL 2.1: a launch of no work-items, which ends when it might begin.

@@ -97,7 +97,8 @@ def _takes_queue(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def entry(queue: Any, *args: Any, **kwargs: Any) -> Any:
-        context.expect(queue, context.CommandQueue, "queue")
+        if type(queue) is not context.CommandQueue:
+            context.expect(queue, context.CommandQueue, "queue")
         return function(queue, *args, **kwargs)
 
     return entry
