@@ -99,7 +99,8 @@ class Builds:
         """The guard's verdict; dropped if the build has failed meanwhile."""
         building = self.under_way.get(request)
         if building is not None:
-            building.program.verdict, building.program.keeps_const = judgement
+            program = building.program
+            program.verdict, program.keeps_const, program.kernel_reasons = judgement
             self._finish_if_complete(building)
 
     def _join(self, building: Building, message: part.BuildDone) -> None:

@@ -228,8 +228,8 @@ async def _exchange(process: Process, asked: bytes) -> Judgement:
                 raise _PastLimit(_why_ended(await process.wait())) from None
     except TimeoutError:
         raise _PastLimit(f"reading the program took longer than {guard_wait_s_max:g} s") from None
-    may_split, reason, keeps_const = answer
-    return Judgement(Verdict(may_split, reason), keeps_const)
+    may_split, reason, *rest = answer
+    return Judgement(Verdict(may_split, reason), *rest)
 
 
 def _why_ended(status: int) -> str:

@@ -6,7 +6,7 @@ ordered (`commands`) or planned (`planner`); buffers are in `residency`.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -67,6 +67,7 @@ class KernelFacts:
 @dataclass(slots=True)
 class Program:
     """step, units, link_options: how it is made. verdict: of the guard on all its units.
+    kernel_reasons: as `Judgement.kernels` has them.
 
     keeps_const: whether what its kernels declare const stays unwritten.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
@@ -80,6 +81,7 @@ class Program:
     link_options: str
     source_bytes: int = 0
     verdict: Verdict | None = None
+    kernel_reasons: Mapping[str, str] = field(default_factory=dict)
     keeps_const: bool = False
     kernels: dict[str, KernelFacts] = field(default_factory=dict)
     nodes: set[int] = field(default_factory=set)
@@ -87,6 +89,13 @@ class Program:
     users: int = 0
     released: bool = False
     _trim_at: int = 256
+
+    def why_whole(self, kernel: str) -> str | None:
+        """What the guard has against running this kernel in parts."""
+        assert self.verdict is not None
+        if self.verdict.may_split:
+            return None
+        return self.kernel_reasons.get(kernel, self.verdict.reason) or None
 
     def note_operation(self, operation: int, live: Set[int]) -> None:
         """An operation uses it. live: those that aren't done.

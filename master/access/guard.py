@@ -1,9 +1,10 @@
 """A guard by tokens: may the kernels of one OpenCL C program be launched in parts (*merge*)?
 
-Owns the verdict for a whole program from its source and build options. Must not know devices,
-launches or buffers. Under *merge* each part runs with a global offset against whole buffers and
-the changed bytes are merged; so a program may split unless it can tell a part from the launch, or
-its work-groups can meet by other means than a data race. What isn't understood is refused.
+Owns the verdict for a whole program from its source and build options, and finding its faults. Must
+not know devices, launches or buffers, or which kernels go free of a fault (`functions`). Under
+*merge* each part runs with a global offset against whole buffers and the changed bytes are merged;
+so a program may split unless it can tell a part from the launch, or its work-groups can meet by
+other means than a data race. What isn't understood is refused.
 
 Tokens are raw: nothing is expanded and every #if branch counts, so whatever the device's own
 preprocessor does, each identifier that the compiler gets is one seen here. The ways around:
@@ -30,6 +31,10 @@ Builtins that no list here knows (vendors') are refused where they are called, a
 object-like macro or in parentheses. What stays open is an unknown builtin with a harmless name
 whose call is assembled by several macros, or whose name the source defines as well.
 
+A refused name or an unknown call in the code is a fault of the function in which it stands
+(`functions` says when that is known), unless it means more than this function: then, and wherever
+else a rule refuses, it's a fault of the whole program.
+
 Long because the rules stand or fall together.
 
 The caller answers for: joining source strings exactly as the driver does, judging every program
@@ -45,6 +50,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from master.access.files import Files
+from master.access.functions import Parts, Token
 
 
 @dataclass(frozen=True)
@@ -55,23 +61,46 @@ class Verdict:
     reason: str
 
 
+class Examined(NamedTuple):
+    """A verdict, and what `functions` needs to tell kernels apart: None if nothing can."""
+
+    verdict: Verdict
+    parts: Parts | None
+
+
 def judge(source: str | None, options: str, files: Files | None = None) -> Verdict:
     """Judge all kernels of one program; raises nothing. `source` None: binaries, IL, built-ins.
 
     files: that came with it.
     """
+    return examine(source, options, files).verdict
+
+
+def examine(source: str | None, options: str, files: Files | None = None) -> Examined:
+    """The same as `judge`, with what was read."""
     names = _Names()
+    reading = _Reading(names, files or Files())
     try:
         if source is None:
             raise _Refused("no source to read", "a binary, intermediate language or built-in")
         _read_options(options, names)
-        _Reading(names, files or Files()).read_all(source)
+        reading.read_all(source)
         for tokens, uncallable in names.runs:
-            _check_run(tokens, uncallable, names)
+            _check_run(tokens, uncallable, names, tokens is reading.code)
     except _Refused as refused:
-        return Verdict(False, str(refused))
-    return Verdict(True, "nothing in the program tells a part from the whole launch")
+        return Examined(Verdict(False, names.first_fault or str(refused)), None)
+    reason = names.first_fault or "nothing in the program tells a part from the whole launch"
+    return Examined(
+        Verdict(not names.first_fault, reason),
+        Parts(reading.code, reading.marks, names.macros, names.faults),
+    )
 
+
+faults_max = 1000
+"""Faults of single functions; with more, kernels aren't told apart."""
+
+apart_tokens_max = 2**16
+"""Of code in which kernels are told apart: past it, reading ends at the first fault."""
 
 identifier_chars_max = 1000
 """A longer name isn't read: what rules cost may grow faster than the name."""
@@ -82,7 +111,8 @@ class _Refused(Exception):
         super().__init__(f"{where}: {why}")
 
 
-# Searched for in every identifier; {} is the identifier.
+# Searched for in every identifier; {} is the identifier. First those that one function may have
+# while others go without; the rest means more than the function in which it stands.
 _REFUSED_NAMES = (
     (
         "get_(?:global_size|num_groups|group_id|global_offset|global_linear_id)",
@@ -93,15 +123,20 @@ _REFUSED_NAMES = (
     ("^volatile$", "{} memory may be watched by other work-groups"),
     ("sub_group", "{} depends on the device's sub-groups"),
     ("printf", "{} output would lose its order"),
-    ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
-    ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),
     # (?>...): one "image" is enough, and looking on from each of many takes quadratic time.
     ("^(?>\\w*?image)\\w*_t$|(?:read|write|get)_image|sampler_t$", "{}: images are not split yet"),
+    ("^goto$", "{} is not followed"),
+    ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
+    ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),
     ("intptr_t$|ptrdiff_t$", "{} can hold an address, which differs between devices"),
     ("^(?:to_global|to_local|to_private|get_fence|generic)$", "{} hides an address space"),
-    ("^(?:goto|asm|extern|nosvm)$", "{} is not followed"),
+    ("^(?:asm|extern|nosvm)$", "{} is not followed"),
 )
+_OF_A_FUNCTION = 8
+"""How many of these may be the fault of one function."""
+
 _REFUSED_NAME = re.compile("|".join(f"({pattern})" for pattern, _ in _REFUSED_NAMES))
+_OF_ALL = re.compile("|".join(pattern for pattern, _ in _REFUSED_NAMES[_OF_A_FUNCTION:]))
 _RESERVED = re.compile("__|_[A-Z]")
 
 _ATTRIBUTE = (
@@ -152,15 +187,7 @@ _HARMLESS_OPTION = re.compile(
 )
 
 
-class _Token(NamedTuple):
-    kind: str  # identifier, number, literal or mark
-    text: str
-    where: str  # "line 12" or "build options"
-    offset: int
-    starts_line: bool
-
-
-_NO_TOKEN = _Token("none", "", "", 0, False)
+_NO_TOKEN = Token("none", "", "", 0, False)
 
 
 @dataclass
@@ -170,11 +197,27 @@ class _Names:
 
     functions_and_types: set[str] = field(default_factory=set)
     function_macros: set[str] = field(default_factory=set)
+    macros: dict[str, list[list[Token]]] = field(default_factory=dict)
+    """All bodies of each."""
     object_macros: dict[str, set[str]] = field(default_factory=dict)
     """With what may stand before a "(" that follows one: the last names of its bodies."""
-    runs: list[tuple[list[_Token], set[str]]] = field(default_factory=list)
+    runs: list[tuple[list[Token], set[str]]] = field(default_factory=list)
     callable: set[str] = field(default_factory=set)
     """What was found to be known, with all that it may be expanded to, where all can be called."""
+    not_callable: set[str] = field(default_factory=set)
+    checked: dict[str, tuple[str, bool] | None] = field(default_factory=dict)
+    """What the rules are against: why, and whether it may be the fault of one function."""
+    first_fault: str = ""
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    """In functions, perhaps: (index in the code, reason)."""
+
+    def note_fault(self, where: str, why: str) -> str:
+        """A fault that doesn't end the reading."""
+        reason = f"{where}: {why}"
+        self.first_fault = self.first_fault or reason
+        if len(self.faults) >= faults_max:
+            raise _Refused(where, why)
+        return reason
 
 
 _OPENING, _CLOSING = frozenset("({["), frozenset(")}]")
@@ -228,10 +271,9 @@ class _Text:
         return bisect_right(self._loose, start) < bisect_right(self._loose, end)
 
 
-def _lex(source: str, where: str | None = None, file: str = "") -> Iterator[_Token]:
+def _lex(source: str, where: str | None = None, file: str = "") -> Iterator[Token]:
     text = _Text(source, where, file)
     offset, token_end, starts_line = 0, 0, True
-    checked: set[str] = set()
     while offset < len(text.text):
         match = _LEXEME.match(text.text, offset)
         if match is None:
@@ -251,25 +293,51 @@ def _lex(source: str, where: str | None = None, file: str = "") -> Iterator[_Tok
         if kind == "literal" and start and re.match(r"\w", text.text[start - 1]):
             raise _Refused(text.where(start), f"the literal {found:.40} has a prefix")
         if kind != "comment":
-            token = _Token(kind, found, text.where(start), start, starts_line)
+            token = Token(kind, found, text.where(start), start, starts_line)
             starts_line, token_end = False, offset
-            if kind == "identifier" and found not in checked:
-                _check_name(token)
-                checked.add(found)
             yield token
 
 
-def _check_name(token: _Token) -> None:
-    """Refuse an identifier that a rule is against."""
+def _lex_strictly(source: str, where: str, names: _Names) -> list[Token]:
+    """All tokens; no name is refused for one function only."""
+    tokens = []
+    for token in _lex(source, where):
+        _check_name(token, names, False)
+        tokens.append(token)
+    return tokens
+
+
+def _check_name(token: Token, names: _Names, in_code: bool) -> str:
+    """Refuse an identifier that a rule is against, or say why a function can't have it.
+
+    in_code: functions may be what it is in.
+    """
     name = token.text
-    if len(name) > identifier_chars_max:
-        why = f"the name {name:.40}... is longer than {identifier_chars_max} characters"
+    if token.kind != "identifier":
+        return ""
+    if name not in names.checked:
+        names.checked[name] = _why_refused(name)
+    found = names.checked[name]
+    if found is None:
+        return ""
+    why, of_a_function = found
+    if not (in_code and of_a_function):
         raise _Refused(token.where, why)
+    return names.note_fault(token.where, why)
+
+
+def _why_refused(name: str) -> tuple[str, bool] | None:
+    """As `_Names.checked` has it."""
+    if len(name) > identifier_chars_max:
+        return f"the name {name:.40}... is longer than {identifier_chars_max} characters", False
+    reserved = _RESERVED.match(name) and not _KNOWN_RESERVED.fullmatch(name)
     if match := _REFUSED_NAME.search(name):
         assert match.lastindex
-        raise _Refused(token.where, _REFUSED_NAMES[match.lastindex - 1][1].format(name))
-    if _RESERVED.match(name) and not _KNOWN_RESERVED.fullmatch(name):
-        raise _Refused(token.where, f"{name} is a compiler's own name, and not a known one")
+        why = _REFUSED_NAMES[match.lastindex - 1][1].format(name)
+        return why, not reserved and not _OF_ALL.search(name)
+    if reserved:
+        return f"{name} is a compiler's own name, and not a known one", False
+    return None
 
 
 def _read_options(options: str, names: _Names) -> None:
@@ -298,8 +366,11 @@ def _read_definition(value: str, where: str, names: _Names) -> None:
     comment = re.search(r"/[/*]|\*/", f"{body} {unquoted}")
     if comment or not re.fullmatch(r"[A-Za-z_]\w*(?:\([\w ,.]*\))?", name):
         raise _Refused(where, f"-D {value} is not read")
-    list(_lex(unquoted, where))
-    _read_define(list(_lex(f"{name} {body}", where)), names)
+    # What a driver reads that ignores quotes is one more body.
+    names.macros.setdefault(name.partition("(")[0], []).append(
+        _lex_strictly(unquoted, where, names)
+    )
+    _read_define(_lex_strictly(f"{name} {body}", where, names), names)
 
 
 class _Reading:
@@ -308,7 +379,9 @@ class _Reading:
     def __init__(self, names: _Names, files: Files) -> None:
         self._names = names
         self._files = files
-        self._code: list[_Token] = []
+        self.code: list[Token] = []
+        self.marks: list[tuple[int, str]] = []
+        """As `Parts` has them."""
         self._depth = 0
         """Of brackets of any kind around what is read."""
         self._closed: dict[str, bool] = {}
@@ -320,12 +393,13 @@ class _Reading:
     def read_all(self, source: str) -> None:
         """Add to the names what the program defines, and its code as a run."""
         self._read(source, "", None)
-        self._names.runs.append((self._code, set()))
-        _find_definitions(self._code, self._names)
+        self._names.runs.append((self.code, set()))
+        _find_definitions(self.code, self._names)
 
     def _read(self, text: str, file: str, folder: str | None) -> None:
-        directive: list[_Token] = []
+        directive: list[Token] = []
         for token in _lex(text, file=file):
+            fault = _check_name(token, self._names, token.starts_line or not directive)
             if token.starts_line:
                 self._end_directive(directive, folder)
                 directive = []
@@ -334,27 +408,37 @@ class _Reading:
             elif token.text == "#":
                 raise _Refused(token.where, "# outside a directive")
             else:
-                self._code.append(token)
+                if fault:
+                    self._names.faults.append((len(self.code), fault))
+                self.code.append(token)
+                if self._names.first_fault and len(self.code) > apart_tokens_max:
+                    raise _Refused(token.where, "too much code to tell kernels apart")
                 if token.kind == "mark":
                     self._depth += (token.text in _OPENING) - (token.text in _CLOSING)
         self._end_directive(directive, folder)
 
-    def _end_directive(self, tokens: list[_Token], folder: str | None) -> None:
+    def _end_directive(self, tokens: list[Token], folder: str | None) -> None:
         texts = [token.text for token in tokens[1:3]]
         if texts[:1] == ["include"]:
             self._include(tokens, folder)
         elif not (self._within and texts == ["pragma", "once"] and len(tokens) == 3):
             _read_directive(tokens, self._names)
+            if mark := _CONDITIONALS.get(texts[0] if texts else ""):
+                self.marks.append((len(self.code), mark))
 
-    def _include(self, tokens: list[_Token], folder: str | None) -> None:
+    def _include(self, tokens: list[Token], folder: str | None) -> None:
         where, name = tokens[0].where, _included_name(tokens[2:])
         beside = folder if tokens[2:] and tokens[2].kind == "literal" else None
         found = self._files.find(name, beside) if name else None
         if not found:
             text = " ".join(token.text for token in tokens[1:])
             raise _Refused(where, f"#{text:.60} is not read")
-        path, folder = found
-        previous = self._code[-1] if self._code else _NO_TOKEN
+        self.marks.append((len(self.code), "include"))
+        self._include_found(name, where, *found)
+        self.marks.append((len(self.code), "end"))
+
+    def _include_found(self, name: str, where: str, path: str, folder: str) -> None:
+        previous = self.code[-1] if self.code else _NO_TOKEN
         if previous.text not in ("", ";", "}", "{", ","):
             raise _Refused(where, f"what {name:.60} has may go on with what stands before it")
         if path in self._within:
@@ -368,10 +452,10 @@ class _Reading:
         if len(self._within) >= _NESTED_MAX or self._again > _AGAIN_MAX:
             raise _Refused(where, f"{name:.60} is included too often")
         self._within.append(path)
-        start, depth = len(self._code), self._depth
+        start, depth = len(self.code), self._depth
         self._read(text, f"{path}, ", folder)
         self._within.pop()
-        own = self._code[start:]
+        own = self.code[start:]
         balance = accumulate((t.text in _OPENING) - (t.text in _CLOSING) for t in own)
         closed = self._depth == depth and min(balance, default=0) >= 0
         self._closed[path] = closed and (not own or own[-1].text in (";", "}"))
@@ -379,7 +463,14 @@ class _Reading:
             raise _Refused(where, f"{name:.60} includes itself, and its end is open")
 
 
-def _included_name(tokens: list[_Token]) -> str:
+_CONDITIONALS = {
+    **dict.fromkeys(("if", "ifdef", "ifndef"), "if"),
+    **dict.fromkeys(("elif", "else"), "branch"),
+    "endif": "endif",
+}
+
+
+def _included_name(tokens: list[Token]) -> str:
     """What #include says literally, or ""."""
     texts = [token.text for token in tokens]
     if len(tokens) == 1 and tokens[0].kind == "literal":
@@ -391,7 +482,7 @@ def _included_name(tokens: list[_Token]) -> str:
     return "".join(texts[1:-1]) if bracketed and adjacent else ""
 
 
-def _read_directive(tokens: list[_Token], names: _Names) -> None:
+def _read_directive(tokens: list[Token], names: _Names) -> None:
     text = " ".join(token.text for token in tokens[1:])
     if text.startswith("define "):
         _read_define(tokens[2:], names)
@@ -399,7 +490,7 @@ def _read_directive(tokens: list[_Token], names: _Names) -> None:
         raise _Refused(tokens[0].where, f"#{text:.60} is not read")
 
 
-def _read_define(tokens: list[_Token], names: _Names) -> None:
+def _read_define(tokens: list[Token], names: _Names) -> None:
     if not tokens or tokens[0].kind != "identifier":
         return  # malformed: no compiler gets past it
     name, *body = tokens
@@ -409,15 +500,17 @@ def _read_define(tokens: list[_Token], names: _Names) -> None:
     if not body or body[0].text != "(" or body[0].offset != name.offset + len(name.text):
         names.object_macros.setdefault(name.text, set()).add(_last_name(body))
         names.runs.append((body, set()))
+        names.macros.setdefault(name.text, []).append(body)
         return
     end = next((i for i, token in enumerate(body) if token.text == ")"), len(body))
     names.function_macros.add(name.text)
     # Within its own body a macro isn't expanded: there its name would be a function's.
     uncallable = {name.text, *(token.text for token in body[1:end])}
     names.runs.append((body[end + 1 :], uncallable))
+    names.macros.setdefault(name.text, []).append(body[end + 1 :])
 
 
-def _find_definitions(code: list[_Token], names: _Names) -> None:
+def _find_definitions(code: list[Token], names: _Names) -> None:
     """Add the functions that have a body, and the types named by typedef."""
     for end, start in _pairs(code).items():
         if start and end + 1 < len(code) and code[end + 1].text == "{":
@@ -434,7 +527,7 @@ def _find_definitions(code: list[_Token], names: _Names) -> None:
             last = token.text
 
 
-def _pairs(tokens: list[_Token]) -> dict[int, int]:
+def _pairs(tokens: list[Token]) -> dict[int, int]:
     """Index of each ")" -> index of its "("."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
@@ -446,10 +539,14 @@ def _pairs(tokens: list[_Token]) -> dict[int, int]:
     return pairs
 
 
-def _check_run(tokens: list[_Token], uncallable: set[str], names: _Names) -> None:
+def _check_run(
+    tokens: list[Token], uncallable: set[str], names: _Names, in_code: bool
+) -> None:
+    """in_code: functions may be what these are in."""
     pairs = _pairs(tokens)
     previous, operand = _NO_TOKEN, True
     for i, token in enumerate(tokens):
+        callee = _NO_TOKEN
         if token.text == "__attribute__":
             listed = " ".join(other.text for other in tokens[i + 1 : i + 40])
             if not _ATTRIBUTES.match(listed):
@@ -459,18 +556,21 @@ def _check_run(tokens: list[_Token], uncallable: set[str], names: _Names) -> Non
         elif previous.text == "^" and (token.text == "{" or not operand):
             raise _Refused(token.where, "^ begins a block, and blocks are not followed")
         elif token.text == "(" and previous.kind == "identifier":
-            _check_callable(previous, uncallable, names)
+            callee = previous
         elif token.text == "(" and previous.text == ")":
             callee = _callee_within(tokens, pairs.get(i - 1, 0), i - 1, names)
-            if callee.text != "*":
-                _check_callable(callee, uncallable, names)
+        if callee.text not in ("", "*") and not _is_callable(callee, uncallable, names):
+            why = f"{callee.text}() is neither defined here nor known"
+            if not in_code or len(tokens) > apart_tokens_max:
+                raise _Refused(callee.where, why)
+            names.faults.append((i, names.note_fault(callee.where, why)))
         if token.text == "^":
             operand = previous.kind not in ("mark", "none") or previous.text in (")", "]")
             operand = operand and previous.text != "return"
         previous = token
 
 
-def _callee_within(tokens: list[_Token], start: int, end: int, names: _Names) -> _Token:
+def _callee_within(tokens: list[Token], start: int, end: int, names: _Names) -> Token:
     """Of "( ... ) (" the token that may be a callee: the last one, or the keyword before."""
     before = tokens[start - 1] if start else _NO_TOKEN
     if before.text in names.function_macros:
@@ -482,25 +582,32 @@ def _callee_within(tokens: list[_Token], start: int, end: int, names: _Names) ->
     return tokens[end]
 
 
-def _check_callable(token: _Token, uncallable: set[str], names: _Names) -> None:
-    """Refuse `token` before "(" unless it, and all that it may be expanded to, is known."""
-    # Shared where nothing is uncallable: what was seen before was found to be known, or else
-    # nothing would be read any more.
-    seen: set[str] = set() if uncallable else names.callable
+def _is_callable(token: Token, uncallable: set[str], names: _Names) -> bool:
+    """Whether `token` before "(", and all that it may be expanded to, is known."""
+    if token.text in names.not_callable:
+        return False
+    # Shared where nothing is uncallable.
+    known = set() if uncallable else names.callable
+    seen: set[str] = set()
     todo = [token.text]
     while todo:
         name = todo.pop()
-        if name in seen:
+        if name in seen or name in known:
             continue
         seen.add(name)
         bodies = names.object_macros.get(name, set())
         todo += bodies
         own = bodies or name in names.functions_and_types or name in names.function_macros
         if name in uncallable or not (own or _CALLABLE.fullmatch(name)):
-            raise _Refused(token.where, f"{token.text}() is neither defined here nor known")
+            if not uncallable:
+                names.not_callable.add(token.text)
+            return False
+    if not uncallable:
+        known |= seen
+    return True
 
 
-def _last_name(body: list[_Token]) -> str:
+def _last_name(body: list[Token]) -> str:
     """What stands before a "(" that follows the macro: "name" of `... name` and `(... name)`."""
     texts = [token.text for token in body]
     if len(texts) > 2 and texts[0] == "(" and texts[-1] == ")":

@@ -5,9 +5,9 @@ asks. A source may be written to take any time or memory that the guard gives it
 nobody else anything.
 
 A frame is its length in four bytes, little-endian, and a msgpack value: the units of a program one
-way, [may split, reason, keeps const] the other. Past its time for one program the process ends by
-SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a processor, so a
-verdict doesn't depend on how busy the host is.
+way, [may split, reason, keeps const, reasons by kernel] the other. Past its time for one program
+the process ends by SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a
+processor, so a verdict doesn't depend on how busy the host is.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def main() -> None:
         while head := asked.read(LENGTH.size):
             # The kernel ends the process, also inside of one long regular expression.
             signal.setitimer(signal.ITIMER_PROF, time_s)
-            verdict, keeps_const = judge_program(unpack_value(asked.read(*LENGTH.unpack(head))))
-            answer = pack_value([verdict.may_split, verdict.reason, keeps_const])
+            verdict, *rest = judge_program(unpack_value(asked.read(*LENGTH.unpack(head))))
+            answer = pack_value([verdict.may_split, verdict.reason, *rest])
             signal.setitimer(signal.ITIMER_PROF, 0)
             answers.write(LENGTH.pack(len(answer)) + answer)
             answers.flush()

@@ -103,9 +103,10 @@ def test_the_guard_is_asked_and_waited_for() -> None:
     assert not rig.ledger.for_client and not rig.program.kernels
     rig.builds.judged(8, Judgement(WHOLE, False))
     assert not rig.ledger.for_client
-    rig.builds.judged(9, Judgement(WHOLE, True))
+    rig.builds.judged(9, Judgement(WHOLE, True, {"k": ""}))
     assert rig.built.status == 0 and set(rig.program.kernels) == {"k"}
     assert rig.program.verdict is WHOLE and rig.program.keeps_const
+    assert rig.program.kernel_reasons == {"k": ""}
     rig.builds.judged(9, Judgement(WHOLE, True))
     assert not rig.builds.under_way
 

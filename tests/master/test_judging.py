@@ -76,6 +76,9 @@ async def test_a_program_is_read_by_the_process_that_is_ready(rig: Rig) -> None:
     assert (await rig.judge(ADD + "int x = get_group_id(0);")).verdict.reason == (
         "line 1: get_group_id() would answer differently in a part"
     )
+    mixed = await rig.judge(ADD + "kernel void f() { x: goto x; }")
+    reason = "line 1: goto is not followed"
+    assert mixed == Judgement(Verdict(False, reason), True, {"add": "", "f": reason})
     assert rig.judging._idle == [process]
     await rig.judging.close()
     assert process.returncode is not None

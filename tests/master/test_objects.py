@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from master.access.guard import Verdict
 from master.objects import LIVES, Building, Context, Executor, Life, Program, Queue, Step
 
 
@@ -38,6 +39,16 @@ def test_what_can_not_happen_to_an_executor_is_a_mistake(life: Life, step: Step)
     assert executor.life is life
 
 
+def test_a_kernel_that_the_guard_does_not_name_is_judged_as_the_program() -> None:
+    program = Program(1, Context(1, [1], True), 1, [], "", verdict=Verdict(True, "good"))
+    program.kernel_reasons = {"bad": "line 1", "good": ""}
+    assert program.why_whole("bad") is program.why_whole("other") is None
+    program.verdict = Verdict(False, "line 0")
+    assert program.why_whole("bad") == "line 1"
+    assert program.why_whole("good") is None
+    assert program.why_whole("other") == "line 0"
+
+
 def test_no_two_records_share_a_container() -> None:
     context = Context(1, [1], True)
     queues = [Queue(n, context, 0, True) for n in (1, 2)]
@@ -45,6 +56,7 @@ def test_no_two_records_share_a_container() -> None:
     buildings = [Building(program, 1, set()) for program in programs]
     assert queues[0].recent is not queues[1].recent
     assert programs[0].nodes is not programs[1].nodes
+    assert programs[0].kernel_reasons is not programs[1].kernel_reasons
     assert programs[0].operations is not programs[1].operations
     assert buildings[0].logs is not buildings[1].logs
 

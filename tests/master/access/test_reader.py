@@ -37,10 +37,12 @@ def run(
 
 
 def test_it_answers_each_and_ends_with_its_input() -> None:
-    status, (good, bad) = run(ADD, "printf")
+    status, (good, bad, mixed) = run(ADD, "printf", ADD + "kernel void f() { printf(0); }")
     assert status == 0
-    assert good[0] is True and good[2] is True
-    assert bad == [False, "line 1: printf output would lose its order", True]
+    assert good[0] is True and good[2:] == [True, {}]
+    reason = "line 1: printf output would lose its order"
+    assert bad == [False, reason, True, {}]
+    assert mixed == [False, reason, True, {"add": "", "f": reason}]
 
 
 @pytest.mark.parametrize(
