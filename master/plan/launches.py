@@ -85,13 +85,12 @@ def _why_whole(
     images: bool,
 ) -> str | None:
     """Why the launch can't be split, or None."""
-    assert program.verdict is not None
     if not queue.context.split or queue.device:
         return "the queue is on a single device"
     if len(places) == 1:
         return "the cluster has one device, or none that is like it"
-    if not program.verdict.may_split:
-        return program.verdict.reason
+    if (why := program.why_whole(kernel.name)) is not None:
+        return why
     if kernel.conflicts is not None:
         return kernel.conflicts
     if images:

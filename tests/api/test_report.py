@@ -275,6 +275,34 @@ def test_what_may_not_be_split_runs_whole(cluster_ctx: Any, reason: str) -> None
     np.testing.assert_array_equal(found, np.broadcast_to(expected[reason], 256))
 
 
+@pytest.mark.parametrize(
+    ("statement", "sum_of"),
+    [("atomic_add(a, 1);", 256), ('if (a[0] == 5) printf("x"); a[0] = 256;', 256)],
+    ids=["atomic", "printf"],
+)
+def test_a_neighbour_of_what_may_not_be_split(
+    cluster_ctx: Any, statement: str, sum_of: int
+) -> None:
+    queue = cl.CommandQueue(cluster_ctx)
+    source = "__kernel void count(__global int *a)\n{ " + statement + " }\n"
+    source += "int next(int x) { return x + 1; }\n__kernel void innocent(__global int *a)\n"
+    source += "{ int i = get_global_id(0); a[i] = next(a[i]); }\n"
+    program = cl.Program(cluster_ctx, source).build()
+    (buffer,) = buffers(cluster_ctx, np.arange(256, dtype=np.int32))
+    split = cl.launch_report(cl.Kernel(program, "innocent")(queue, (256,), (8,), buffer))
+    assert split.mode == "merge"
+    check_parts(split, (256,))
+    found = np.empty(256, np.int32)
+    cl.enqueue_copy(queue, found, buffer)
+    np.testing.assert_array_equal(found, np.arange(1, 257))
+    (total,) = buffers(cluster_ctx, np.zeros(1, np.int32))
+    whole = cl.launch_report(cl.Kernel(program, "count")(queue, (256,), (8,), total))
+    assert whole.mode == "whole" and whole.reason.startswith("line 2: ")
+    assert len(whole.parts) == 1
+    cl.enqueue_copy(queue, found[:1], total)
+    assert found[0] == sum_of
+
+
 def test_a_single_device_runs_whole_and_says_so(both: Any) -> None:
     ctx, queue, program = both["remote"]
     (buffer,) = buffers(ctx, np.zeros(256, np.uint8))

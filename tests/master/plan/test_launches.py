@@ -226,6 +226,17 @@ def test_why_a_launch_runs_whole(
     assert found["mode"] == "whole" and reason in found["reason"]
 
 
+def test_each_kernel_is_judged_for_itself() -> None:
+    neighbour = "kernel void scale(global int *x, int y) { x[get_global_id(0)] *= y; }\n"
+    r = rig(source="kernel void k(global int *x) { atomic_inc(x); }\n" + neighbour)
+    r.say(launch(22, whole(10), whole(11)), launch(23, whole(10), [0, bytes(4)], name="scale"))
+    r.run()
+    found = report(r, 22)
+    assert found["mode"] == "whole" and "atomic" in found["reason"]
+    r.clear()
+    assert report(r, 23)["mode"] == "merge"
+
+
 def test_a_whole_launch_runs_next_to_its_bytes() -> None:
     r = rig(source=ATOMIC)
     r.say(CreateQueue(4, 1, 2, 0), Fill(20, 4, [], 10, 0, SIZE, b"x"))
