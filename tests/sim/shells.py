@@ -39,6 +39,7 @@ from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
 from vcl.errors import RemoteProtocolError
 from vcl.numbering import Numbering
+from vcl.transfer_states import In
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import codec, frame
 from vcl.wire.frame import pack_value
@@ -454,9 +455,10 @@ class ExecutorShell:
         marks = self._world.marks
         for one in inputs:
             if isinstance(one, FromEndpoint) and one.frame.kind == frame.CHUNK:
-                if one.frame.transfer in self.core._incoming._unannounced:
+                state = self.core._incoming.states().get(one.frame.transfer, In.NONE)
+                if state is In.NONE or state is In.EARLY:
                     marks["chunk before its Receive"] += 1
-                if one.frame.transfer in self.core._incoming._cancelled:
+                if state is In.CANCELLED:
                     marks["chunk dropped"] += 1
                 if not one.frame.last:
                     marks["transfer in chunks"] += 1

@@ -24,6 +24,7 @@ from tests.sim.heap import Heap, Violation
 from tests.sim.program import Generator
 from tests.sim.shells import AgentShell, ExecutorShell, MasterShell
 from vcl import transfers
+from vcl.transfer_states import In, Out
 from vcl.wire.limits import heartbeat_interval_s, staging_bytes_max
 
 FAULTY = 1_000_000
@@ -168,7 +169,8 @@ class World:
             if not executor.dead:
                 name = f"executor {executor.agent.name}/{executor.session}"
                 core = executor.core
-                for endpoint in {e for e, _ in core._outgoing._eager.values()} - endpoints:
+                records = core._outgoing._records.values()
+                for endpoint in {r.endpoint for r in records if r.state is Out.EAGER} - endpoints:
                     # Executors aren't told of the end of others: this much stays until theirs.
                     core._outgoing.forget(endpoint)
                 left[name] = {
@@ -203,10 +205,11 @@ def _left_in(thing: Any, names: str) -> dict[str, Any]:
 
 
 def _transfers_left(outgoing: Any, incoming: Any) -> dict[str, Any]:
-    left = {
-        **_left_in(outgoing, "_announced _waiting _credited _unannounced _eager"),
-        **_left_in(incoming, "_expected _unannounced"),
-    }
+    left: dict[str, Any] = {}
+    for end in (outgoing, incoming):
+        for number, state in end.states().items():
+            if state not in (Out.CANCELLED, In.CANCELLED):
+                left[f"transfer {number}"] = state.value
     for side in (outgoing._eager_bytes, incoming._early_bytes):
         if any(side.values()):
             left["bytes"] = side

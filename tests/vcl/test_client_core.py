@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.copying import CopyingCore
+from tests.vcl.test_transfers import is_empty
 from vcl import client_core
 from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended
 from vcl.errors import RemoteProtocolError
@@ -49,14 +50,7 @@ def begin_read(core: ClientCore, size: int) -> tuple[int, bytearray]:
 def is_clean(core: ClientCore) -> bool:
     """Nothing is kept of what has ended."""
     kept = (core._reads, core._pulls, core._stagings, core._outbox, core.staged_bytes)
-    ends = (core._incoming, core._outgoing)
-    state = [(name, value) for end in ends for name, value in vars(end).items()]
-    left = [
-        any(value.values()) if name.endswith("_bytes") else value
-        for name, value in state
-        if name != "_cancelled"  # ids whose rest may still come
-    ]
-    return not any(kept) and not any(left)
+    return not any(kept) and is_empty(core._incoming) and is_empty(core._outgoing)
 
 
 # Batches

@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vcl.errors import RemoteProtocolError
-from vcl.transfers import Deliver, GrantCredit, Incoming, Outgoing, Stream
+from vcl.transfers import (
+    Deliver,
+    GrantCredit,
+    In,
+    Incoming,
+    Out,
+    Outgoing,
+    Stream,
+)
 
 EAGER, EAGER_FRAME, EAGER_TOTAL = 8, 2, 24
 SENDER, RECEIVER = 5, 9
@@ -38,10 +46,13 @@ def is_empty(end: Outgoing | Incoming) -> bool:
 
     Of cancelled ones the id may be kept: the peer may still send for them.
     """
+    cancelled = (In.CANCELLED, Out.CANCELLED)
+    if any(state not in cancelled for state in end.states().values()):
+        return False
     return not any(
-        any(kept.values()) if name.endswith("_bytes") else kept
+        any(kept.values()) if type(kept) is dict else kept
         for name, kept in vars(end).items()
-        if name != "_cancelled"
+        if name not in ("_records", "_cancelled")
     )
 
 
@@ -393,7 +404,7 @@ def test_credit_for_what_nobody_announced_is_bounded() -> None:
     outgoing = Outgoing()
     outgoing.expect(1)
     with patch("vcl.transfers.transfers_unannounced_max", 3):
-        for transfer in (1, 2, 2, 3, 4):
+        for transfer in (1, 2, 3, 4):
             outgoing.credit(transfer)
         outgoing.expect(2)
         outgoing.credit(5)
@@ -409,15 +420,15 @@ def test_of_cancelled_transfers_the_last_are_remembered() -> None:
             incoming.expect(transfer, SENDER, 4)
             assert incoming.cancel(transfer)
             outgoing.cancel(transfer)
-    assert [t for t in (1, 2, 3) if t in incoming._cancelled] == [2, 3]
-    assert [t for t in (1, 2, 3) if t in outgoing._cancelled] == [2, 3]
+    assert incoming.states() == {2: In.CANCELLED, 3: In.CANCELLED}
+    assert outgoing.states() == {2: Out.CANCELLED, 3: Out.CANCELLED}
 
 
 def test_a_transfer_is_announced_once() -> None:
     incoming, outgoing = expecting(), Outgoing()
     outgoing.expect(1)
     for announce in (lambda: incoming.expect(1, SENDER, 4), lambda: outgoing.expect(1)):
-        with pytest.raises(RemoteProtocolError, match="under way already"):
+        with pytest.raises(RemoteProtocolError, match=r"is (offered|granted) already"):
             announce()
 
 
@@ -447,3 +458,17 @@ def test_an_endpoint_that_is_gone_leaves_nothing_at_a_receiver() -> None:
     incoming.grant(3)
     assert incoming.chunk(other, 3, 0, b"abcd", True) == [Deliver(3, 0, b"abcd", True)]
     assert is_empty(incoming)
+
+
+def test_what_can_not_happen_is_told_with_the_story() -> None:
+    outgoing, incoming = Outgoing(), Incoming()
+    outgoing.expect(7)
+    outgoing.credit(7)
+    text = "transfer 7 is granted already, and it got credit: the master announced it, then it got"
+    with pytest.raises(RemoteProtocolError, match=text):
+        outgoing.credit(7)
+    incoming.expect(8, SENDER, 4)
+    incoming.grant(8)
+    incoming.chunk(SENDER, 8, 0, b"ab", False)
+    with pytest.raises(RemoteProtocolError, match="8 is streaming already, and the master announ"):
+        incoming.expect(8, SENDER, 4)
