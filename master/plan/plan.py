@@ -11,7 +11,7 @@ same kernel on the same regions, so that such a launch can use it again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import Any, NamedTuple
 
 from master.places import Place, PlanPaused
@@ -25,7 +25,7 @@ CLIENT_END = -1
 """In place of a step's index: the client's end of a transfer."""
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a step does: an operation of an executor each."""
 
     ZERO = auto()
