@@ -60,9 +60,6 @@ log = logging.getLogger("vcl-master")
 
 Received_ = TypeVar("Received_")
 
-waited_s = 0.0002
-"""Who waited this long for something to come has let the others go before."""
-
 turn_s_max = 0.005
 """How long the loop works for one session in one go, while others wait: then it is their turn."""
 
@@ -96,21 +93,30 @@ class _Turn:
 
     def __init__(self) -> None:
         self._end = time.monotonic() + turn_s_max
+        self._waited = False
 
     async def next(self, receive: Callable[[], Awaitable[Received_]]) -> Received_:
         """What is received next; the others have a turn first, if this one has lasted long enough.
 
         While it waits for something to come they have theirs anyway.
         """
-        before = time.monotonic()
-        if before > self._end:
+        if time.monotonic() > self._end:
             await asyncio.sleep(0)
             self._end = time.monotonic() + turn_s_max
-        received = await receive()
-        now = time.monotonic()
-        if now - before > waited_s:
-            self._end = now + turn_s_max
+        self._waited = False
+        # Runs if the loop gets round to others before something has come. How long it takes says
+        # nothing of that: what has come has to be read, too.
+        passing = asyncio.get_running_loop().call_soon(self._others_passed)
+        try:
+            received = await receive()
+        finally:
+            passing.cancel()
+        if self._waited:
+            self._end = time.monotonic() + turn_s_max
         return received
+
+    def _others_passed(self) -> None:
+        self._waited = True
 
 
 class MasterServer:

@@ -416,7 +416,8 @@ class Session:
             buffer.supersede(start, end, Contents(version, lost=command.failure))
 
     def _drop_stagings(self, buffer: Buffer) -> None:
-        if self.buffers.get(buffer.id) is buffer:  # else all of them were dropped with it
+        # Of a buffer that was freed all of them were dropped with it.
+        if buffer.has_unneeded and self.buffers.get(buffer.id) is buffer:
             self.ledger.drop_stagings(buffer.unneeded_stagings())
 
     def _tell_completed(self) -> None:

@@ -218,6 +218,8 @@ class Buffer:
 
     def confirm_holder(self, device: int, start: int, end: int, version: int) -> None:
         """A device holds that version now: the client's copy of it is needed no longer."""
+        if not self._staged:
+            return
 
         def change(old: Contents) -> Contents:
             if old.version == version and device in old.holders and old.staging is not None:
@@ -254,6 +256,11 @@ class Buffer:
     def stagings(self) -> list[int]:
         """Staging copies that some range is in."""
         return sorted(self._staged)
+
+    @property
+    def has_unneeded(self) -> bool:
+        """Whether there are such."""
+        return bool(self._unneeded)
 
     def unneeded_stagings(self) -> list[int]:
         """Staging copies that no range is in any more; they're forgotten here."""

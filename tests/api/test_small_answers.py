@@ -92,7 +92,6 @@ def test_an_empty_vcl_master_counts_as_none() -> None:
 
 def test_the_first_cause_of_a_loss_is_told_once() -> None:
     from master.plan.movement import lost
-
     from master.plan.residency import Contents
 
     once = lost(Contents(1, lost="node a is gone"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -245,26 +245,24 @@ async def test_a_reader_of_bulk_frames_gives_way(
     await watched.end(client, bulk)
 
 
-@pytest.mark.parametrize(("waits_s", "way"), [(0.0, True), (1.0, False)])
-async def test_who_waited_has_a_new_turn(
-    monkeypatch: pytest.MonkeyPatch, waits_s: float, way: bool
-) -> None:
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_waited_has_a_new_turn(monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
     clock, passed = Clock(), list[str]()
     monkeypatch.setattr(subject, "time", clock)
     turn = subject._Turn()
 
-    def receive(after_s: float) -> Callable[[], Any]:
-        async def received() -> None:
-            clock.now += after_s
-        return received
+    async def read() -> None:
+        clock.now += subject.turn_s_max + 1.0  # however long that takes
 
-    await turn.next(receive(subject.waited_s / 2))
-    clock.now += subject.turn_s_max - subject.waited_s  # all but over
-    await turn.next(receive(waits_s or subject.waited_s))
+    async def wait_and_read() -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await read()
+
+    await turn.next(wait_and_read if waits else read)
     asyncio.get_running_loop().call_soon(passed.append, OTHERS)
-    clock.now += subject.waited_s
-    await turn.next(receive(0.0))
-    assert bool(passed) == way
+    await turn.next(read)
+    assert bool(passed) != waits
 
 
 # Quiet
