@@ -45,7 +45,7 @@ class DryRun:
             session.CreateContext(1, devices, True),
             session.CreateQueue(2, 1, 0, 0),
             session.CreateQueue(3, 1, 1, 0),
-            session.CreateBuffer(10, 1, BYTES, 1),
+            session.CreateBuffer(10, 1, BYTES),
             session.BuildProgram(5, 1, 5, session.BUILD, [["", "", [], []]], ""),
         )
         self.session.judged(5, Judgement(Verdict(True, ""), True))

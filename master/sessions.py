@@ -163,7 +163,7 @@ class Session:
         self._find(self.contexts, m.context, "context")
         if m.size <= 0:
             raise RemoteProtocolError(f"buffer of {m.size} bytes")
-        self.buffers[self._new_object(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.flags)
+        self.buffers[self._new_object(m.buffer)] = Buffer(m.buffer, m.context, m.size, m.shared)
 
     def _build_program(self, m: session.BuildProgram) -> None:
         context = self._find(self.contexts, m.context, "context")

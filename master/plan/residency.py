@@ -29,8 +29,6 @@ SETTLED = 1
 """The version of what no operation under way gives: whole regions share it, and so are one piece.
 Real versions are greater."""
 
-MEM_USE_HOST_PTR = 1 << 3
-
 
 class Contents(NamedTuple):
     """The current version of a range.
@@ -64,14 +62,14 @@ UNTOUCHED = Touched()
 class Buffer:
     """One root memory object; sub-buffers are regions of it."""
 
-    def __init__(self, buffer: int, context: int, size: int, flags: int) -> None:
+    def __init__(self, buffer: int, context: int, size: int, shared: bool = False) -> None:
         self.id = buffer
         """The client's id."""
         self.context = context
         """Id of its context."""
         self.size = size
         """Bytes."""
-        self.shared = bool(flags & MEM_USE_HOST_PTR)
+        self.shared = shared
         """Shared virtual memory, or made with USE_HOST_PTR: the host may hold on to it."""
         self.contents: RegionMap[Contents] = RegionMap(size, Contents(0))
         """Versions and holders by range."""

@@ -99,7 +99,7 @@ async def many_segments(attacker: Attacker) -> str:
     cuts = [packed(session.Fill(FIRST + i, QUEUE, [], BUFFER, 3 * i, 1, b"x"))
             for i in range(20_000)]  # fmt: skip
     other, after = FIRST + 50_000, FIRST + 50_001
-    whole: list[bytes] = [packed(session.CreateBuffer(other, CONTEXT, 2**16, 1))]
+    whole: list[bytes] = [packed(session.CreateBuffer(other, CONTEXT, 2**16))]
     for i in range(10):
         whole.append(packed(session.Copy(after + 2 * i, QUEUE, [], BUFFER, other, 0, 0, 2**16)))
         whole.append(packed(session.Read(after + 2 * i + 1, QUEUE, [], other, 0, 2**16)))
@@ -113,7 +113,7 @@ async def many_objects(attacker: Attacker) -> str:
     each = objects_max // 3 - 1  # of each kind it has one already
     made = [packed(session.CreateContext(FIRST + i, [], False)) for i in range(each)]
     made += [packed(session.CreateQueue(FIRST + each + i, CONTEXT, 0, 0)) for i in range(each)]
-    made += [packed(session.CreateBuffer(FIRST + 2 * each + i, CONTEXT, 64, 1))
+    made += [packed(session.CreateBuffer(FIRST + 2 * each + i, CONTEXT, 64))
              for i in range(each)]  # fmt: skip
     return await _carry_out(attacking, made, FIRST + 3 * each)
 

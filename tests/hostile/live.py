@@ -27,7 +27,7 @@ SAID: dict[str, list[Any]] = {
     "client": [
         session.CreateContext(30, [1, 2], True),
         session.CreateQueue(31, 1, 0, 1),
-        session.CreateBuffer(32, 1, 4096, 1),
+        session.CreateBuffer(32, 1, 4096),
         session.BuildProgram(33, 1, 33, 0, [[ADD, "", [], []]], ""),
         session.CreateUserEvent(34, 1),
         session.SetUserEvent(20, 0),
@@ -119,7 +119,7 @@ class Attack:
         messages = [
             session.CreateContext(1, devices, True),
             session.CreateQueue(2, 1, 0, 0),
-            session.CreateBuffer(10, 1, 64, 1),
+            session.CreateBuffer(10, 1, 64),
             session.CreateUserEvent(20, 1),
             session.Fill(21, 2, [], 10, 0, 64, b"x"),
         ]

@@ -23,8 +23,8 @@ MADE: list[Any] = [
     session.CreateContext(SPLIT, [1, 2], True),
     session.CreateQueue(IN_ORDER, SPLIT, 0, 0),
     session.CreateQueue(OUT_OF_ORDER, SPLIT, 1, 1),
-    session.CreateBuffer(ONE, SPLIT, 1024, 1),
-    session.CreateBuffer(OTHER, SPLIT, 1024, 1),
+    session.CreateBuffer(ONE, SPLIT, 1024),
+    session.CreateBuffer(OTHER, SPLIT, 1024),
     session.CreateUserEvent(USER, SPLIT),
     session.BuildProgram(PROGRAM, SPLIT, PROGRAM, session.BUILD, UNITS, ""),
 ]
@@ -45,7 +45,7 @@ ENDING = [41, 42, 43, 44, 45, 46, 47]
 FROM_CLIENT: list[Any] = [
     session.CreateContext(60, [1, 2], True),
     session.CreateQueue(60, SPLIT, 1, 1),
-    session.CreateBuffer(60, SPLIT, 4096, 1),
+    session.CreateBuffer(60, SPLIT, 4096),
     session.BuildProgram(60, SPLIT, 60, session.BUILD, UNITS, "-cl-mad-enable"),
     session.CreateUserEvent(60, SPLIT),
     session.SetUserEvent(USER, -5),

@@ -233,7 +233,7 @@ class Attacker:
         await opened.send(
             session.CreateContext(CONTEXT, [number], False),
             session.CreateQueue(QUEUE, CONTEXT, number, properties),
-            session.CreateBuffer(BUFFER, CONTEXT, 2**16, 1),
+            session.CreateBuffer(BUFFER, CONTEXT, 2**16),
         )
         return opened
 

@@ -24,7 +24,7 @@ def begin(m: MasterRig, devices: tuple[int, ...] = (1,)) -> int:
         client,
         session.CreateContext(1, list(devices), True),
         session.CreateQueue(2, 1, 0, 0),
-        session.CreateBuffer(10, 1, 64, 1),
+        session.CreateBuffer(10, 1, 64),
     )
     return client
 
@@ -298,7 +298,7 @@ def test_a_node_is_lost_with_both_ends_of_a_transfer() -> None:
     agent = m.agent("a", devices=2)
     client = begin(m, (1, 2))
     m.say(client, session.CreateQueue(3, 1, 1, 0), session.CreateQueue(4, 1, 2, 0))
-    m.say(client, session.CreateBuffer(11, 1, 64, 1))
+    m.say(client, session.CreateBuffer(11, 1, 64))
     m.say(client, session.Fill(20, 3, [], 10, 0, 64, b"x"),
           session.Copy(21, 4, [20], 10, 11, 0, 0, 64))  # fmt: skip
     m.join(m.asked(agent))
@@ -311,7 +311,7 @@ def test_an_executor_is_lost_with_both_ends_of_a_transfer() -> None:
     agent = m.agent("a", devices=2)
     client = begin(m, (1, 2))
     m.say(client, session.CreateQueue(3, 1, 1, 0), session.CreateQueue(4, 1, 2, 0))
-    m.say(client, session.CreateBuffer(11, 1, 64, 1))
+    m.say(client, session.CreateBuffer(11, 1, 64))
     m.say(client, session.Fill(20, 3, [], 10, 0, 64, b"x"),
           session.Copy(21, 4, [20], 10, 11, 0, 0, 64))  # fmt: skip
     control, _ = m.join(m.asked(agent))

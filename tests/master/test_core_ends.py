@@ -128,7 +128,7 @@ def test_a_session_with_several_executors_late_ends_at_the_first_loss(
         m.say(
             client,
             session.CreateQueue(queue, 1, number, 0),
-            session.CreateBuffer(buffer, 1, 64, 1),
+            session.CreateBuffer(buffer, 1, 64),
             session.Fill(20 + number, queue, [], buffer, 0, 64, b"x"),
         )
     monkeypatch.setattr(Session, "_lose", lambda *_: (1 / 0 for _ in [None]))

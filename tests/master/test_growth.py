@@ -36,7 +36,7 @@ def rig(devices: int = 2) -> SessionRig:
     """Queue 2 is the cluster's, 3 device 1's, 4 an out-of-order one of the cluster."""
     made = SessionRig(*(place(d) for d in range(1, devices + 1)))
     made.say(CreateQueue(3, 1, 1, 0), CreateQueue(4, 1, 0, OUT_OF_ORDER))
-    made.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    made.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     made.build(12, kernel("add", (GLOBAL, "float*")))
     return made
 
@@ -69,7 +69,7 @@ def barrier_after_launch(r: SessionRig, event: int) -> None:
 def create_and_release(r: SessionRig, event: int) -> None:
     """Of a buffer that was written, while all before are still waited for."""
     number = 10_000_000 + event
-    r.say(CreateBuffer(number, 1, 64, 1), Write(event, 3, [], number, 0, 64, 1_000_000 + event))
+    r.say(CreateBuffer(number, 1, 64), Write(event, 3, [], number, 0, 64, 1_000_000 + event))
     r.say(Release([number]))
 
 

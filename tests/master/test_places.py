@@ -20,7 +20,7 @@ def test_the_nearest_holds_most_and_is_the_first_of_equals(
     candidates = Candidates([place(d) for d in order])
     regions = []
     for number, devices in enumerate(held):
-        buffer = Buffer(10 + number, 1, SIZE, 0)
+        buffer = Buffer(10 + number, 1, SIZE)
         buffer.supersede(0, SIZE, Contents(1, devices))
         regions.append((buffer, 0, SIZE - number))
     most = {d: sum((SIZE - i) * (d in devices) for i, devices in enumerate(held)) for d in order}

@@ -16,7 +16,7 @@ LONGEST = b"x" * printed_message_bytes_max
 def rig() -> tuple[SessionRig, int]:
     """A session with a launch, of event 20, under way on the first of two nodes; its operation."""
     made = SessionRig(place(1), place(2))
-    made.say(session.CreateQueue(3, 1, 1, 0), session.CreateBuffer(10, 1, SIZE, 1))
+    made.say(session.CreateQueue(3, 1, 1, 0), session.CreateBuffer(10, 1, SIZE))
     made.build(5, kernel("k", (GLOBAL, "int*")))
     made.say(session.Launch(20, 3, [], 5, "k", [0], [64], [4], [[1, 10, 0, SIZE]]))
     (run,) = made.said(part.Run)
@@ -70,7 +70,7 @@ def test_an_executor_that_breaks_the_rules_loses_its_session_only() -> None:
         client,
         session.CreateContext(1, [device], False),
         session.CreateQueue(2, 1, device, 0),
-        session.CreateBuffer(3, 1, 16, 1),
+        session.CreateBuffer(3, 1, 16),
         session.Fill(4, 2, [], 3, 0, 16, b"x"),
     )
     control, _ = r.join(r.asked(agent))

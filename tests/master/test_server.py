@@ -69,7 +69,7 @@ class Cluster:
         bulk, _ = await self.dial("client-bulk", welcome.key, session=welcome.session)
         link = ControlLink(connection, session.TO_CLIENT, Numbering(trusted=True))
         link.send([session.CreateContext(1, [1], True), session.CreateQueue(2, 1, 0, 0),
-                   session.CreateBuffer(10, 1, 64, 1)])  # fmt: skip
+                   session.CreateBuffer(10, 1, 64)])  # fmt: skip
         return link, BulkLink(bulk, 0, lambda transfer: None), welcome
 
     async def executor(self, agent: ControlLink) -> tuple[ControlLink, BulkLink]:

@@ -36,7 +36,7 @@ def rig(devices: int = 2, properties: int = 0) -> SessionRig:
     """Queue 2 is the cluster's, queue 2 + d that of device d; buffers 10 and 11; program 5."""
     made = SessionRig(*(place(d) for d in range(1, devices + 1)), properties=properties)
     made.say(*(CreateQueue(2 + d, 1, d, 0) for d in range(1, devices + 1)))
-    made.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    made.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     made.build(5, kernel("k", (GLOBAL, "int*")))
     return made
 
@@ -61,9 +61,9 @@ def launch(event: int, waits: tuple[int, ...] = (), queue: int = 2) -> Launch:
         CreateQueue(2, 1, 0, 0),
         CreateQueue(90, 9, 0, 0),
         CreateQueue(90, 1, 9, 0),
-        CreateBuffer(10, 1, 4, 1),
-        CreateBuffer(90, 9, 4, 1),
-        CreateBuffer(90, 1, 0, 1),
+        CreateBuffer(10, 1, 4),
+        CreateBuffer(90, 9, 4),
+        CreateBuffer(90, 1, 0),
         BuildProgram(5, 1, 90, BUILD, [["", "", [], []]], ""),
         BuildProgram(90, 9, 90, BUILD, [["", "", [], []]], ""),
         BuildProgram(90, 1, 90, BUILD, [], ""),
@@ -406,7 +406,7 @@ def test_a_session_has_so_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "objects_max", 10)
     r = rig()
     with pytest.raises(RemoteProtocolError, match="at most 10 objects"):
-        r.say(*(CreateBuffer(100 + n, 1, 64, 1) for n in range(7)))
+        r.say(*(CreateBuffer(100 + n, 1, 64) for n in range(7)))
 
 
 def test_a_session_has_so_many_commands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -473,7 +473,7 @@ def test_what_is_released_but_used_and_contexts_do_not_count(
     r = rig()
     r.say(CreateUserEvent(50, 1))
     for n in range(20):
-        r.say(CreateBuffer(100 + n, 1, 64, 1), Fill(200 + n, 3, [50], 100 + n, 0, 64, b"x"))
+        r.say(CreateBuffer(100 + n, 1, 64), Fill(200 + n, 3, [50], 100 + n, 0, 64, b"x"))
         r.say(Release([100 + n]), CreateContext(300 + n, [1], False), Release([300 + n]))
     r.say(SetUserEvent(50, 0))
     r.run()
@@ -482,7 +482,7 @@ def test_what_is_released_but_used_and_contexts_do_not_count(
 
 def test_the_loss_of_an_executor_takes_turns_and_goes_before_all_else() -> None:
     r = rig()
-    r.say(*(CreateBuffer(100 + n, 1, 64, 1) for n in range(30)))
+    r.say(*(CreateBuffer(100 + n, 1, 64) for n in range(30)))
     r.say(*(Fill(200 + n, 3, [], 100 + n, 0, 64, b"x") for n in range(30)))
     done = r.said(part.FillRegion, 1)[0]
     r.session.from_client([Fill(300, 3, [], 100, 0, 64, b"x"), Marker(301, 3, [], True)])

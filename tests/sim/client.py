@@ -86,9 +86,9 @@ class ClientShell:
             properties = 0 if queue.in_order else 1
             core.say(session.CreateQueue(number, self._context, device, properties))
             self._queues.append(number)
-        for index, (size, flags) in program.buffers.items():
+        for index, (size, shared) in program.buffers.items():
             self._buffers[index] = core.new_id()
-            core.say(session.CreateBuffer(self._buffers[index], self._context, size, flags))
+            core.say(session.CreateBuffer(self._buffers[index], self._context, size, shared))
         for names in program.programs:
             number = core.new_id()
             self._programs.append(number)

@@ -15,7 +15,6 @@ from typing import Any
 from tests.sim.kernels import KERNELS, WHOLE
 from tests.sim.reference import Command, Memory, Region, apply
 
-READ_WRITE, READ_ONLY = 1, 4
 CLUSTER = 0
 
 
@@ -35,7 +34,7 @@ class Program:
     """steps: (what, argument...) in the order in which the host carries them out."""
 
     queues: list[Queue]
-    buffers: dict[int, tuple[int, int]]
+    buffers: dict[int, tuple[int, bool]]
     programs: list[list[str]]
     commands: list[Command]
     steps: list[tuple[Any, ...]]
@@ -53,10 +52,10 @@ class Generator:
             for _ in range(rng.randint(1, 4))
         ]
         self._queues[0].device = CLUSTER
-        self._buffers: dict[int, tuple[int, int]] = {}
+        self._buffers: dict[int, tuple[int, bool]] = {}
         for number in range(rng.randint(2, 5)):
-            flags = READ_ONLY if rng.random() < 0.15 else READ_WRITE
-            self._buffers[number] = (8 * rng.randint(3, 60), flags)
+            shared = rng.random() < 0.05
+            self._buffers[number] = (8 * rng.randint(3, 60), shared)
         plain = [name for name in KERNELS if name not in WHOLE]
         self._programs = [plain, [*sorted(WHOLE), "scale"]]
         self._usable = set(self._buffers)

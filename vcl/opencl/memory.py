@@ -187,8 +187,8 @@ class Buffer(MemoryObject):
             self._hostbuf = hostbuf
             self._host = None if data.readonly else data[: self._size]
         # A shadow of shared memory counts as the host's: launches that use it aren't split.
-        said = self._flags | FLAGS["USE_HOST_PTR"] if _shadow else self._flags
-        self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, said))
+        shared = _shadow or bool(flags & FLAGS["USE_HOST_PTR"])
+        self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, shared))
         self._root: _Root | None = _Root(self._runtime, self._root_id)
         if data is not None:
             self._fill_from(data[: self._size])

@@ -28,7 +28,7 @@ def rig(devices: int = 2) -> SessionRig:
     """Queue 2 is the cluster's, queue 2 + d that of device d; buffers 10 and 11."""
     made = SessionRig(*(place(d) for d in range(1, devices + 1)))
     made.say(*(CreateQueue(2 + d, 1, d, 0) for d in range(1, devices + 1)))
-    made.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    made.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     return made
 
 

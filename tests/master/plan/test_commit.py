@@ -100,7 +100,7 @@ def draw_command(data: st.DataObject, event: int) -> list[object]:
 def test_steps_are_ordered_if_and_only_if_they_must_be(data: st.DataObject) -> None:
     r = SessionRig(place(1), place(2))
     r.say(CreateQueue(3, 1, 1, 0), CreateQueue(4, 1, 2, 0))
-    r.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    r.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     const = (GLOBAL, "const int*")
     r.build(5, kernel("writes", (GLOBAL, "int*"), const), kernel("reads", const, const))
     r.session.programs[5].keeps_const = True

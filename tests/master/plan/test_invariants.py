@@ -21,7 +21,7 @@ def rig() -> SessionRig:
     """Something under way on both devices, between them, and with the client."""
     r = SessionRig(place(1), place(2))
     r.say(CreateQueue(3, 1, 1, 0), CreateQueue(4, 1, 2, 0))
-    r.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    r.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     r.say(Fill(20, 3, [], 10, 0, 32, b"x"), Write(21, 3, [], 10, 32, 16, 100))
     r.say(Copy(22, 4, [], 10, 11, 0, 0, 64))
     return r

@@ -21,19 +21,18 @@ from vcl.wire.messages.session import (
     Write,
 )
 
-READ_ONLY, USE_HOST_PTR = 1 << 2, 1 << 3
 SIZE = 256
 ATOMIC = "__kernel void k(__global int *x, __global int *y) { atomic_inc(x); }"
 
 
-def rig(devices: int = 2, source: str | None = None, flags: int = 1) -> SessionRig:
+def rig(devices: int = 2, source: str | None = None, shared: bool = False) -> SessionRig:
     made = SessionRig(*(place(d) for d in range(1, devices + 1)))
     facts = kernel("k", (GLOBAL, "int*"), (GLOBAL, "const float4*"), devices=[1])
     reader = kernel("reader", (GLOBAL, "const int*"), (GLOBAL, "const int*"))
     table = kernel("table", (CONSTANT, "int*"), (GLOBAL, "const int*"))
     scale = kernel("scale", (GLOBAL, "int*"), (PRIVATE, "int"))
     made.build(5, facts, reader, table, scale, **({} if source is None else {"source": source}))
-    made.say(CreateBuffer(10, 1, SIZE, flags), CreateBuffer(11, 1, SIZE, READ_ONLY))
+    made.say(CreateBuffer(10, 1, SIZE, shared), CreateBuffer(11, 1, SIZE))
     return made
 
 
@@ -114,14 +113,6 @@ def test_a_launch_that_writes_nothing_needs_no_merge() -> None:
     assert r.ended() == {22: 0}
 
 
-def test_a_buffer_s_flag_proves_nothing() -> None:
-    """A kernel may write into a READ_ONLY buffer, whatever OpenCL thinks of that."""
-    r = rig(flags=READ_ONLY)
-    r.say(launch(22, whole(10), whole(11)))
-    (merge,) = r.said(part.Merge)
-    assert merge.regions == [[10, 0, SIZE, 4]]
-
-
 def test_const_is_trusted_only_in_a_program_that_keeps_it() -> None:
     source = "__kernel void k(__global int *o, __global const int *a) { ((__global int *)a)[0]=1; }"
     r = rig(source=source)
@@ -176,7 +167,7 @@ def test_a_constant_argument_is_not_written() -> None:
     r.say(launch(22, whole(10), whole(10)))
     (merge,) = r.said(part.Merge)
     assert merge.regions == [[10, 0, SIZE, 4]], "the same buffer, as global, is"
-    r = rig(flags=1)
+    r = rig()
     r.say(launch(22, whole(10), whole(11), name="table"))
     assert not r.said(part.Merge)
 
@@ -206,7 +197,7 @@ def test_a_whole_launch_leaves_the_local_size_to_the_driver() -> None:
     [
         ({"devices": 1}, {}, "the cluster has one device"),
         ({"source": ATOMIC}, {}, "atomic"),
-        ({"flags": 1 | USE_HOST_PTR}, {}, "USE_HOST_PTR"),
+        ({"shared": True}, {}, "USE_HOST_PTR"),
         ({}, {"global_size": [0]}, "empty"),
         ({}, {"global_size": [66]}, "doesn't divide"),
         ({}, {"global_size": [4]}, "one work-group"),
@@ -307,7 +298,7 @@ def test_a_rewritten_input_is_not_overwritten_while_an_older_launch_has_yet_to_r
     # 24 still waits for buffer 12 to arrive when 25, which has all that it needs, has ended.
     r = SessionRig(place(1))
     r.build(5, kernel("k", (GLOBAL, "const int*"), (GLOBAL, "const int*")))
-    r.say(*(CreateBuffer(number, 1, SIZE, 1) for number in (10, 11, 12)))
+    r.say(*(CreateBuffer(number, 1, SIZE) for number in (10, 11, 12)))
     r.say(*(Write(n + 10, 2, [], n, 0, SIZE, n + 90) for n in (10, 11)))
     r.say(launch(22, whole(10), whole(11)))
     r.run()

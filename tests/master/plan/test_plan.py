@@ -24,7 +24,7 @@ SIZE = 64
 
 def buffer() -> Buffer:
     """Its first half on device 1, its second never written."""
-    made = Buffer(10, 1, SIZE, 0)
+    made = Buffer(10, 1, SIZE)
     made.supersede(0, 32, Contents(5, frozenset({1})))
     return made
 

@@ -32,7 +32,7 @@ def rig(devices: int) -> SessionRig:
     """Buffer 10 is written in part, on device 1 and by the client; queue 2 is the cluster's."""
     r = SessionRig(*(place(d) for d in range(1, devices + 1)))
     r.say(CreateQueue(3, 1, 1, 0))
-    r.say(CreateBuffer(10, 1, SIZE, 1), CreateBuffer(11, 1, SIZE, 1))
+    r.say(CreateBuffer(10, 1, SIZE), CreateBuffer(11, 1, SIZE))
     r.build(5, kernel("k", (GLOBAL, "int*"), (GLOBAL, "const int*")))
     r.session.programs[5].keeps_const = True
     r.say(Fill(20, 3, [], 10, 0, 1024, b"x"), Write(21, 3, [], 10, 2048, 512, 100))

@@ -25,7 +25,7 @@ def regions() -> st.SearchStrategy[tuple[int, int]]:
 
 
 def make_buffer() -> Buffer:
-    buffer = Buffer(1, 1, SIZE, 0)
+    buffer = Buffer(1, 1, SIZE)
     for device in DEVICES:
         buffer.touched[device] = RegionMap(SIZE, UNTOUCHED)
         buffer.nodes[device] = device
@@ -333,7 +333,7 @@ def test_a_writer_waits_for_every_reader_even_of_the_drivers_queue(count: int) -
 
 
 def test_a_device_without_memory_has_nothing_to_wait_for() -> None:
-    buffer = Buffer(1, 1, SIZE, 0)
+    buffer = Buffer(1, 1, SIZE)
     assert buffer.reading(1, 0, SIZE, {1, 2}) == set()
     assert buffer.writing(1, 0, SIZE, {1, 2}) == set()
 

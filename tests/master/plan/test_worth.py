@@ -56,7 +56,7 @@ class Rig(SessionRig):
 def rig() -> Rig:
     made = Rig(place(1), place(2))
     made.session._view.split_always = False
-    made.say(session.CreateBuffer(10, 1, SIZE, 1))
+    made.say(session.CreateBuffer(10, 1, SIZE))
     made.build(5, kernel("k", (GLOBAL, "int*")))
     return made
 

@@ -77,12 +77,16 @@ class CreateQueue(NamedTuple):
 
 
 class CreateBuffer(NamedTuple):
-    """A buffer; its contents are zero until written. flags: mem_flags."""
+    """A buffer; its contents are zero until written.
+
+    shared: the host may have pointers to it, as to shared virtual memory: launches that use it run
+    whole.
+    """
 
     buffer: int
     context: int
     size: Size
-    flags: int
+    shared: bool = False
 
 
 BUILD = 0

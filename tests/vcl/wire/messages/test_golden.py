@@ -54,7 +54,7 @@ DEVICE = handshake.DeviceDescription(
 SAMPLES: list[Any] = [
     session.CreateContext(1, [1, 2], True),
     session.CreateQueue(2, 1, 0, 2),
-    session.CreateBuffer(7, 1, 2**32, 1),
+    session.CreateBuffer(7, 1, 2**32, True),
     session.BuildProgram(8, 1, 9, 2, UNITS, "-create-library"),
     session.CreateUserEvent(10, 1),
     session.SetUserEvent(10, -5),
