@@ -47,7 +47,7 @@ class Planner:
             return self.anew(command)
         program = self._view.programs[m.program]
         key = key_of(command.queue, m)
-        plan = self.templates.find(key, program)
+        plan = self.templates.find(key, program, self._view.buffers)
         if plan is None:
             plan = self.anew(command)
             count = len(self._view.candidates(command.queue).alike)

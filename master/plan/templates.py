@@ -13,12 +13,13 @@ isn't kept.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from master.access.guard import Verdict
 from master.objects import KernelFacts, Program, Queue
 from master.plan.plan import Plan
+from master.plan.residency import Buffer
 from master.plan.uses import Use
 from master.plan.worth import Worth, worth
 from vcl.wire.messages import session
@@ -84,8 +85,10 @@ class Templates:
         """There are other places than before."""
         self._kept.clear()
 
-    def find(self, key: tuple[Any, ...], program: Program) -> Plan | None:
-        """The plan of a repetition, if all is as it was."""
+    def find(
+        self, key: tuple[Any, ...], program: Program, buffers: Mapping[int, Buffer]
+    ) -> Plan | None:
+        """The plan of a repetition, if all is as it was. buffers: the session's, by id."""
         found = self._kept.get(key)
         if (
             found is None
@@ -93,6 +96,7 @@ class Templates:
             or program.verdict is not found.verdict
             or found.kernel.conflicts != found.conflicts
             or found.worth.pays(found.kernel) != found.pays
+            or any(buffers.get(use.buffer.id) is not use.buffer for use in found.uses)
             or shape_of(found.uses) != found.shape
         ):
             return None

@@ -22,6 +22,7 @@ from vcl.wire.messages.session import (
     Launch,
     Marker,
     Read,
+    Release,
     Write,
 )
 
@@ -91,6 +92,9 @@ CHANGES: dict[str, Callable[[SessionRig], object]] = {
     "a lost node": lambda r: r.lose(3),
     "parts that contradicted each other": lambda r: setattr(
         r.session.programs[5].kernels["k"], "conflicts", "they did"
+    ),
+    "another buffer of that number": lambda r: r.say(
+        Release([10]), CreateBuffer(10, 1, SIZE), Fill(50, 3, [], 10, 0, SIZE, b"x")
     ),
     "a verdict": lambda r: setattr(r.session.programs[5], "verdict", Verdict(False, "why")),
 }
