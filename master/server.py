@@ -44,6 +44,7 @@ from vcl.wire.limits import (
     eager_total_bytes_max,
     handshake_timeout_s,
     heartbeat_interval_s,
+    heartbeat_timeout_s,
     trusted_message_bytes_max,
     websocket_bytes_max,
 )
@@ -292,13 +293,17 @@ class MasterServer:
     async def _room(self, session: int) -> None:
         """Wait until a session's executors have read most of what was said to them.
 
-        The client isn't waited for: its program may block in printing for as long as it likes.
+        The client isn't waited for: its program may block in printing for as long as it likes. Nor
+        is an executor for ever, or it could hide that the client has left: past a time it is told
+        more, up to what it may leave unread.
         """
         for number in self._core.readers(session):
             connection = self._connections.get(number)
             if connection is not None and connection.unsent_bytes > unread_soon_bytes:
-                with suppress(ConnectionClosed):  # its own reading loop is about to say so
-                    await connection.drained()
+                # That it is gone, its own reading loop is about to say.
+                with suppress(ConnectionClosed, TimeoutError):
+                    async with asyncio.timeout(heartbeat_timeout_s):
+                        await connection.drained()
 
     async def _take_turns(self, session: int) -> None:
         """Let a session go on, in turns between which the others have theirs."""

@@ -100,7 +100,7 @@ class Session:
             self.ledger, self.buffers, self.programs, places, why_none, split_always
         )
         self._planner = Planner(self._view)
-        self._committer = Committer(self.ledger, self.buffers, self.programs, places)
+        self._committer = Committer(self.ledger, self._view)
         self._builds = Builds(self.ledger, places, why_none)
 
     def places_changed(self) -> None:

@@ -8,7 +8,7 @@ Nothing here can fail half-way: a plan names only what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from typing import Any
 
 from master.builds import build_message
@@ -18,6 +18,7 @@ from master.objects import Program
 from master.places import Place
 from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
+from master.plan.view import View
 from master.reports import LaunchRecord, PartRecord
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
@@ -50,17 +51,11 @@ class _Doing:
 class Committer:
     """Carries out the plans of one session."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        buffers: dict[int, Buffer],
-        programs: dict[int, Program],
-        places: Callable[[Sequence[int]], list[Place]],
-    ) -> None:
+    def __init__(self, ledger: Ledger, view: View) -> None:
         self._ledger = ledger
-        self._buffers = buffers
-        self._programs = programs
-        self._places = places
+        self._buffers = view.buffers
+        self._programs = view.programs
+        self._places = view.places
         self._last_merge = 0
 
     def commit(self, plan: Plan, command: Command | None) -> None:

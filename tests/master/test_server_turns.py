@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from master import server as subject
-from master.inputs import Continue, Received, Tick
+from master.inputs import Closed, Continue, Received, Tick
 from master.server import MasterServer
 from tests.described import device
 from tests.frames import control
@@ -201,6 +201,21 @@ async def test_nothing_more_is_taken_from_a_client_whose_executors_have_not_read
     full.read.set()
     await watched.until(2, Received)
     await watched.end(client)
+
+
+async def test_an_executor_that_reads_nothing_does_not_hide_the_end_of_its_client(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = await watched.open("client", TOKEN)
+    watched.server._connections[77] = Full(watched)  # type: ignore[assignment]
+    monkeypatch.setattr(watched.server._core, "readers", lambda session: [77])
+    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    monkeypatch.setattr(subject, "heartbeat_timeout_s", 0.0)
+    await client.send(events(1))
+    await client.close()
+    await watched.until(1, Closed)
+    assert not watched.server._core.sessions
+    await watched.end()
 
 
 @pytest.mark.parametrize("turn_s", [ALWAYS_OVER, NEVER_OVER])
