@@ -12,7 +12,7 @@ told in order (OpenCL 3.0 API, 5.11 and 5.15).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,8 @@ class Command:
     operations: of its own that are not done. status: 0 or the first failure. by_program: it isn't
     carried out because the program failed a user event. skipped: parts that a driver refused,
     having changed nothing. released: the client holds its event no longer. record: the planner's,
-    for the launch report. bytes_brought: for it, so far.
+    for the launch report. bytes_brought: for it, so far. buffers: those that it names, as often as
+    it does, until it is planned; program: of a launch; key: equal for repetitions of a launch.
     """
 
     event: int
@@ -52,6 +53,9 @@ class Command:
     released: bool = False
     record: Any = None
     queue: Any = None
+    buffers: tuple[Any, ...] = ()
+    program: Any = None
+    key: tuple[Any, ...] | None = None
 
     def fail(self, status: int, failure: str) -> None:
         """Note a failure; a first cause is kept, a mere consequence gives way to a cause."""
@@ -75,11 +79,15 @@ class CommandGraph:
         self.completed: list[Command] = []
         """Commands that became complete since the owner last took them, in order."""
         self.unsettled: deque[Command] = deque()
-        """Commands that may have become complete: `settle` says which have."""
+        """Commands that have nothing left to wait for: `settle` completes them."""
 
-    def add(self, command: Command, depends_on: Iterable[Command]) -> None:
-        """Enter a command; it becomes ready at once if all that it depends on is planned."""
-        for other in set(depends_on) | set(command.waits):
+    def add(self, command: Command, depends_on: Collection[Command]) -> None:
+        """Enter a command; it becomes ready at once if all that it depends on is planned.
+
+        depends_on: each once, besides its wait list.
+        """
+        others = {*depends_on, *command.waits} if command.waits else depends_on
+        for other in others:
             if other.state != COMPLETE:
                 other.dependents.append(command)
                 command.incomplete += 1
@@ -96,18 +104,22 @@ class CommandGraph:
             dependent.unplanned -= 1
             if dependent.unplanned == 0:
                 self.ready.append(dependent)
-        self.unsettled.append(command)
+        self._look_at(command)
 
     def operation_done(self, command: Command, operation: int) -> None:
         """An operation of a planned command ended."""
         command.operations.discard(operation)
-        self.unsettled.append(command)
+        self._look_at(command)
+
+    def _look_at(self, command: Command) -> None:
+        """Something that a command waited for is over."""
+        if command.state == PLANNED and not command.operations and not command.incomplete:
+            self.unsettled.append(command)
 
     def settle(self) -> None:
-        """Complete the first unsettled command if it is; what waited for it is then unsettled."""
+        """Complete the first unsettled command; what waited for it may then be unsettled."""
         current = self.unsettled.popleft()
-        if current.state != PLANNED or current.operations or current.incomplete:
-            return
+        assert current.state == PLANNED, current
         for wait in current.waits:
             if wait.status < 0:
                 current.fail_by(wait)
@@ -116,6 +128,5 @@ class CommandGraph:
         self.completed.append(current)
         for dependent in current.dependents:
             dependent.incomplete -= 1
-            if not dependent.incomplete:
-                self.unsettled.append(dependent)
+            self._look_at(dependent)
         current.dependents.clear()

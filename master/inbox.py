@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vcl.errors import RemoteProtocolError
@@ -22,22 +21,12 @@ CLIENT = 0
 """In place of a node's number: it came from the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
-    """The client holds this object or event no longer."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """An operation ended: a row of part.Done."""
-
-    row: list[Any]
-
-
 class Inbox:
-    """First come, first served."""
+    """First come, first served.
+
+    Of what names many things each is an item by itself: an int is an object or event that the
+    client holds no longer, a list is a row of part.Done.
+    """
 
     def __init__(self) -> None:
         self.kept: deque[tuple[int, Any]] = deque()
@@ -56,14 +45,14 @@ class Inbox:
             if type(message) is session.Release:
                 if len(message.objects) > released_max:
                     raise RemoteProtocolError(f"a Release of more than {released_max} objects")
-                self.kept.extend((source, Released(number)) for number in message.objects)
+                self.kept.extend([(source, number) for number in message.objects])
             elif type(message) is part.Done:
-                self.kept.extend((source, Ended(row)) for row in message.operations)
+                self.kept.extend([(source, row) for row in message.operations])
             else:
                 self.kept.append((source, message))
 
     def take(self) -> tuple[int, Any]:
-        """(source, message, Released or Ended) that came first."""
+        """(source, item) that came first."""
         return self.kept.popleft()
 
     def take_all(self, source: int) -> list[Any]:

@@ -7,12 +7,13 @@ node, for the client and for the guard. Must not know: why an operation exists.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from master.commands import Command
 from master.plan.residency import SETTLED, Buffer
 from vcl.errors import RemoteProtocolError
+from vcl.ndrange import NDRange
 from vcl.wire.messages import session
 
 stagings_max = 1024
@@ -22,8 +23,7 @@ SECOND_LIVES = 2**31
 """Endpoints from here on belong to executors that had a predecessor on their node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gives:
+class Gives(NamedTuple):
     """What a finished operation proves: a device holds that version of a range.
 
     makes: the version is this operation's work, not a copy.
@@ -42,18 +42,20 @@ class Operation:
     """An operation that was sent to an executor.
 
     main: its times are the command's. part: index of the part of a launch that it runs, or None.
-    transfer: that it sends, or 0. receives: transfers that it takes in. staging: the client's
-    copy that a Receive takes in, or None. printed_bytes: text that it has sent so far.
+    piece: that part's NDRange. transfer: that it sends, or 0. receives: transfers that it takes in.
+    staging: the client's copy that a Receive takes in, or None. printed_bytes: text that it has
+    sent so far.
     """
 
     id: int
     node: int
     command: Command | None
-    gives: list[Gives] = field(default_factory=list)
-    transfer: int = 0
-    receives: list[int] = field(default_factory=list)
     main: bool = False
     part: int | None = None
+    piece: NDRange | None = None
+    gives: tuple[Gives, ...] = ()
+    transfer: int = 0
+    receives: tuple[int, ...] = ()
     staging: int | None = None
     printed_bytes: int = 0
 
@@ -112,7 +114,7 @@ class Ledger:
         self._last_transfer += 1
         self.transfers[self._last_transfer] = Transfer(receiver, receiver_node)
         if receiver in self.live:
-            self.live[receiver].receives.append(self._last_transfer)
+            self.live[receiver].receives += (self._last_transfer,)
         return self._last_transfer
 
     def new_staging(self, staging: int) -> None:
@@ -140,14 +142,20 @@ class Ledger:
 
     def gives(self, operation: Operation, gives: Gives) -> None:
         """Note what an operation under way will have proved."""
-        operation.gives.append(gives)
+        operation.gives += (gives,)
         gives.buffer.giving(gives.version)
 
-    def begin(self, node: int, command: Command | None, **facts: Any) -> Operation:
+    def begin(
+        self,
+        node: int,
+        command: Command | None,
+        main: bool = False,
+        part: int | None = None,
+        piece: NDRange | None = None,
+    ) -> Operation:
         """A new operation on a node; the caller sends the message that describes it."""
-        self._last_operation += 1
-        operation = Operation(self._last_operation, node, command, **facts)
-        self.live[operation.id] = operation
+        self._last_operation = number = self._last_operation + 1
+        operation = self.live[number] = Operation(number, node, command, main, part, piece)
         if command is not None:
-            command.operations.add(operation.id)
+            command.operations.add(number)
         return operation

@@ -6,48 +6,44 @@ how launches are planned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from master.ledger import Operation
 from master.objects import KernelFacts
+from master.plan.plan import Plan, Step
 from vcl.wire.messages import session
 
 
 @dataclass(slots=True)
-class PartRecord:
-    """One part of a launch, for its report. start, end: ns, 0 until known."""
-
-    node: str
-    device: str
-    global_offset: Sequence[int]
-    global_size: Sequence[int]
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(slots=True)
 class LaunchRecord:
-    """How a launch was planned and what became of it, for its report."""
+    """How a launch was planned and what became of it, for its report.
+
+    kernel: learns how long it takes, and if parts contradict each other. times: start and end of
+    the parts that have ended, in ns, by index.
+    """
 
     mode: str
     reason: str
-    parts: list[PartRecord] = field(default_factory=list)
+    kernel: KernelFacts
+    message: session.Launch
+    plan: Plan
     bytes_moved: int = 0
-    kernel: KernelFacts | None = None
-    """Learns how long it takes, and if parts contradict each other."""
-    message: session.Launch | None = None
+    times: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> list[Step]:
+        """The steps that are its parts, in order."""
+        return [step for step in self.plan.steps if step.part is not None]
 
 
 def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
     """Put what an operation reported into its launch's record."""
     if operation.part is not None:
-        one = record.parts[operation.part]
-        one.start, one.end = start, end
-        if record.kernel is not None:
-            record.kernel.learn(prod(one.global_size), end - start)
+        assert operation.piece is not None
+        record.times[operation.part] = (start, end)
+        record.kernel.learn(prod(operation.piece.global_size), end - start)
     elif type(extra) is list:
         where = _argument(record, extra[1])
         record.mode = "whole"
@@ -55,17 +51,16 @@ def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra
             f"two parts changed one element to different values (first in {where} at byte "
             f"{extra[2]} of its buffer), so the launch was run again on one device"
         )
-        if record.kernel is not None:
-            record.kernel.conflicts = (
-                f"an earlier launch of this kernel in parts wrote different values to {where}"
-            )
+        record.kernel.conflicts = (
+            f"an earlier launch of this kernel in parts wrote different values to {where}"
+        )
     elif type(extra) is int:
         record.bytes_moved += extra
 
 
 def _argument(record: LaunchRecord, buffer: int) -> str:
     """The kernel's argument that a buffer was given for."""
-    for index, argument in enumerate(record.message.arguments if record.message else ()):
+    for index, argument in enumerate(record.message.arguments):
         region = session.argument_region(argument)
         if region is not None and region[0] == buffer:
             return f"argument {index + 1}"
@@ -74,8 +69,12 @@ def _argument(record: LaunchRecord, buffer: int) -> str:
 
 def as_message(record: LaunchRecord) -> list[Any]:
     """The array of a session.Report message."""
-    parts = [
-        [p.node, p.device, list(p.global_offset), list(p.global_size), (p.end - p.start) / 1e9]
-        for p in record.parts
-    ]
+    parts = []
+    for index, step in enumerate(record.parts):
+        place, piece = step.place, step.piece
+        assert piece is not None
+        start, end = record.times.get(index, (0, 0))
+        where = [place.node_name, place.device_name]
+        what = [list(piece.global_offset), list(piece.global_size)]
+        parts.append([*where, *what, (end - start) / 1e9])
     return [record.mode, record.reason, record.bytes_moved, parts]

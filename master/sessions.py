@@ -25,7 +25,7 @@ from master.checks import (
     regions,
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
-from master.inbox import CLIENT, Ended, Inbox, Released
+from master.inbox import CLIENT, Inbox
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
@@ -33,6 +33,7 @@ from master.plan.commit import Committer
 from master.plan.plan import Kind, Plan, Region, Step
 from master.plan.planner import Planner
 from master.plan.residency import Buffer, Contents
+from master.plan.templates import key_of
 from master.plan.view import View
 from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
@@ -132,12 +133,18 @@ class Session:
         self._unreleased.add(number)
         return number
 
-    def _new_command(self, number: int, message: Any, queue: Queue | None) -> Command:
+    def _new_command(
+        self,
+        number: int,
+        message: Any,
+        queue: Queue | None,
+        buffers: tuple[Buffer, ...] = (),
+    ) -> Command:
         if self._unfinished >= commands_max:
             raise RemoteProtocolError(f"a session has at most {commands_max} commands under way")
         if len(self.commands) - self._unfinished >= failures_held_max:
             raise RemoteProtocolError(f"at most {failures_held_max} failed commands may be held")
-        command = Command(self._new(number), message, queue=queue)
+        command = Command(self._new(number), message, queue=queue, buffers=buffers)
         self.commands[number] = command
         self._unfinished += 1
         return command
@@ -191,13 +198,24 @@ class Session:
         self.graph.planned(command)
 
     def _enqueue_launch(self, m: session.Launch) -> None:
-        program: Program = self._find(self.programs, m.program, "program")
-        facts = program.kernels.get(m.kernel)
-        if facts is None or len(facts.arguments) != len(m.arguments):
-            name = plain(m.kernel, 60)
-            raise RemoteProtocolError(f"kernel '{name}' isn't built, or has other arguments")
-        check_launch(m)
-        self._enqueue(m)
+        queue: Queue = self._find(self.queues, m.queue, "queue")
+        key = key_of(queue, m)
+        known = self._planner.templates.named(key, queue, self.programs, self.buffers)
+        if known is not None:  # and found right when it was planned
+            command = self._new_command(m.event, m, queue, known.buffers)
+            command.program = known.program
+        else:
+            program: Program = self._find(self.programs, m.program, "program")
+            facts = program.kernels.get(m.kernel)
+            if facts is None or len(facts.arguments) != len(m.arguments):
+                name = plain(m.kernel, 60)
+                raise RemoteProtocolError(f"kernel '{name}' isn't built, or has other arguments")
+            check_launch(m)
+            command = self._new_command(m.event, m, queue, self._named(m))
+            command.program = program
+        command.program.users += 1
+        command.key = key
+        self._enter(command)
 
     def _enqueue_rect(self, m: session.CopyRect) -> None:
         check_rect(m)
@@ -213,22 +231,32 @@ class Session:
 
     def _enqueue(self, m: Any) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
-        for buffer, start, size in regions(m):
-            found: Buffer = self._find(self.buffers, buffer, "buffer")
-            if start < 0 or size <= 0 or start + size > found.size:
-                raise RemoteProtocolError(f"region {start}+{size} is outside buffer {buffer}")
-            found.users += 1
-        if isinstance(m, session.Launch):
-            self.programs[m.program].users += 1
-        command = self._new_command(m.event, m, queue)
-        if len(m.waits) > waits_max + waits_added_max:
-            raise RemoteProtocolError(f"a wait list of more than {waits_max} events")
-        # An unknown event of a wait list is one that is complete and was released.
-        command.waits = [self.commands[w] for w in m.waits if w in self.commands]
-        if self._waits >= waits_together_max:
-            raise RemoteProtocolError(f"{waits_together_max} entries of wait lists are under way")
-        self._waits += len(m.waits)
-        self.graph.add(command, self._order(queue, command, m))
+        self._enter(self._new_command(m.event, m, queue, self._named(m)))
+
+    def _named(self, m: Any) -> tuple[Buffer, ...]:
+        """The buffers that a command names, as often as it does."""
+        buffers = []
+        for number, start, size in regions(m):
+            buffer: Buffer = self._find(self.buffers, number, "buffer")
+            if start < 0 or size <= 0 or start + size > buffer.size:
+                raise RemoteProtocolError(f"region {start}+{size} is outside buffer {number}")
+            buffers.append(buffer)
+        return tuple(buffers)
+
+    def _enter(self, command: Command) -> None:
+        m = command.message
+        for buffer in command.buffers:
+            buffer.users += 1
+        if m.waits:
+            if len(m.waits) > waits_max + waits_added_max:
+                raise RemoteProtocolError(f"a wait list of more than {waits_max} events")
+            if self._waits >= waits_together_max:
+                most = waits_together_max
+                raise RemoteProtocolError(f"{most} entries of wait lists are under way")
+            self._waits += len(m.waits)
+            # An unknown event of a wait list is one that is complete and was released.
+            command.waits = [self.commands[w] for w in m.waits if w in self.commands]
+        self.graph.add(command, self._order(command.queue, command, m))
 
     def _order(self, queue: Queue, command: Command, m: Any) -> list[Command]:
         """What queue order makes the command depend on (OpenCL 3.0 API, 5.11 and 5.12)."""
@@ -268,8 +296,7 @@ class Session:
 
     # ---- release
 
-    def _release(self, m: Released) -> None:
-        number = m.number
+    def _release(self, number: int) -> None:
         self._unreleased.discard(number)
         if number in self.commands:
             command = self.commands[number]
@@ -380,7 +407,7 @@ class Session:
 
     def _plan(self, command: Command) -> None:
         m = command.message
-        failed = [w for w in command.waits if w.status < 0]
+        failed = [w for w in command.waits if w.status < 0] if command.waits else None
         if failed:
             # Now, not when it is complete: what waits for this command may be planned before.
             command.fail_by(failed[0])
@@ -395,18 +422,22 @@ class Session:
                 if not plan.complete:
                     return  # it is the first that is ready, still
         self.graph.ready.popleft()
-        if isinstance(m, session.Write):
+        if type(m) is session.Write:
             self.ledger.refuse_staging(m.staging)
         if command.status < 0 and not command.by_program:
             self._lose_results(command)
-        for buffer in [self.buffers[number] for number, _, _ in regions(m)]:
+        buffers, command.buffers = command.buffers, ()
+        for buffer in buffers:
             buffer.users -= 1
-            self._drop_stagings(buffer)
-            self._free_buffer(buffer)
-        if isinstance(m, session.Launch):
-            program = self.programs[m.program]
+            if buffer.has_unneeded:
+                self._drop_stagings(buffer)
+            if buffer.released:
+                self._free_buffer(buffer)
+        program, command.program = command.program, None
+        if program is not None:
             program.users -= 1
-            self._free_program(program)
+            if program.released:
+                self._free_program(program)
         self.graph.planned(command)
 
     def _lose_results(self, command: Command) -> None:
@@ -463,8 +494,8 @@ class Session:
         self._inbox.put(node, messages)
 
     def _from_executor(self, node: int, item: Any) -> None:
-        if isinstance(item, Ended):
-            self._operation_done(node, *item.row)
+        if type(item) is list:
+            self._operation_done(node, *item)
         elif isinstance(item, part.Printed):
             self._printed(node, item)
         else:
@@ -483,7 +514,7 @@ class Session:
             raise RemoteProtocolError(f"a launch printed more than {printed_bytes_max} bytes")
         command = operation.command
         assert command is not None and command.record is not None
-        name = command.record.parts[operation.part].node
+        name = command.record.parts[operation.part].place.node_name
         self.ledger.for_client.append(session.Printed(command.event, name, m.text))
 
     def _operation_done(
@@ -617,7 +648,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.BuildProgram: Session._build_program,
     session.CreateUserEvent: Session._create_user_event,
     session.SetUserEvent: Session._set_user_event,
-    Released: Session._release,
+    int: Session._release,
     session.AskReport: Session._ask_report,
     session.Launch: Session._enqueue_launch,
     session.Write: Session._enqueue_write,

@@ -6,7 +6,7 @@ Owns: `RegionMap`. Must not know: what the values mean.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -44,13 +44,25 @@ class RegionMap(Generic[V]):
         inner = self._starts[low + 1 : high]
         return zip((start, *inner), (*inner, end), self._values[low:high], strict=True)
 
+    def values(self, start: int, end: int) -> Sequence[V]:
+        """The values of those segments, in order; to be looked at at once."""
+        if len(self._starts) == 1:
+            return self._values if start < end else ()
+        if start == end:
+            return ()
+        low = bisect_right(self._starts, start) - 1
+        return self._values[low : bisect_left(self._starts, end)]
+
     def assign(self, start: int, end: int, value: V) -> None:
         """Give [start, end) one value."""
         assert 0 <= start <= end <= self.size, (start, end, self.size)
         if start == end:
             return
         if end - start == self.size:
-            self._starts, self._values = [0], [value]
+            if len(self._starts) == 1:
+                self._values[0] = value
+            else:
+                self._starts, self._values = [0], [value]
             return
         low = self._cut(start)
         high = self._cut(end) if end < self.size else len(self._starts)
@@ -69,7 +81,7 @@ class RegionMap(Generic[V]):
         if start == end:
             return
         if end - start == self.size and len(self._starts) == 1:
-            self._values = [change(self._values[0])]
+            self._values[0] = change(self._values[0])
             return
         low = self._cut(start)
         high = self._cut(end) if end < self.size else len(self._starts)

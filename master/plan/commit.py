@@ -19,7 +19,7 @@ from master.places import Place
 from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
 from master.plan.view import View
-from master.reports import LaunchRecord, PartRecord
+from master.reports import LaunchRecord
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
@@ -38,6 +38,8 @@ def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
 
 class _Doing:
     """A plan on its way: what its parts have become so far."""
+
+    __slots__ = ("command", "merge", "message", "plan", "transfers")
 
     def __init__(self, plan: Plan, command: Command | None, merge: int) -> None:
         self.plan = plan
@@ -84,22 +86,22 @@ class Committer:
                 buffer = self._buffers[number]
                 if place.device not in buffer.touched:
                     self._make_memory(buffer, place)
+        program = None
         if step.piece is not None:
-            self._ensure_build(self._programs[doing.message.program], place)
+            program = self._programs[doing.message.program]
+            if place.node not in program.nodes:
+                self._build(program, place)
         live = ledger.live.keys()
         waits = sorted(hazards(self._buffers, step, live))
-        operation = ledger.begin(
-            place.node, None if step.shared else doing.command, main=step.main, part=step.part
-        )
+        command = None if step.shared else doing.command
+        operation = ledger.begin(place.node, command, step.main, step.part, step.piece)
         if step.sends is not None:
             self._begin_sending(step, operation, doing)
         for transfer in step.receives:
             self._begin_receiving(transfer, operation, doing)
         ledger.for_nodes[place.node].append(_SAY[step.kind](self, operation, waits, step, doing))
-        if step.piece is not None:
-            self._programs[doing.message.program].note_operation(operation.id, live)
-        if step.part is not None:
-            self._note_part(step, doing)
+        if program is not None:
+            program.note_operation(operation.id, live)
         for region in step.reads:
             buffer = self._buffers[region.buffer]
             buffer.note_reader(place.device, region.start, region.end, operation.id, live)
@@ -120,7 +122,7 @@ class Committer:
             buffer.add_holder(device, start, end)
         elif step.makes is Makes.VERSION:
             version = ledger.new_version()
-            ledger.gives(operation, Gives(buffer, device, start, end, version, makes=True))
+            ledger.gives(operation, Gives(buffer, device, start, end, version, True))
             buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
     def _make_memory(self, buffer: Buffer, place: Place) -> None:
@@ -130,13 +132,12 @@ class Committer:
         message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared)
         self._ledger.for_nodes[place.node].append(message)
 
-    def _ensure_build(self, program: Program, place: Place) -> None:
+    def _build(self, program: Program, place: Place) -> None:
         """A node that came after the build, or lost its executor, builds by itself."""
-        if place.node not in program.nodes:
-            program.nodes.add(place.node)
-            places = self._places(program.context.devices)
-            devices = [p.device for p in places if p.node == place.node]
-            self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
+        program.nodes.add(place.node)
+        places = self._places(program.context.devices)
+        devices = [p.device for p in places if p.node == place.node]
+        self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
 
     # ---- transfers and the client
 
@@ -153,7 +154,7 @@ class Committer:
         number = doing.transfers[transfer]
         record = self._ledger.transfers[number]
         record.receiver, record.receiver_node = operation.id, operation.node
-        operation.receives.append(number)
+        operation.receives += (number,)
 
     def _source(self, transfer: int, doing: _Doing) -> int:
         """The endpoint that a transfer comes from."""
@@ -194,19 +195,8 @@ class Committer:
     def _begin_record(self, plan: Plan, command: Command) -> None:
         assert plan.answer is not None
         message = command.message
-        command.record = LaunchRecord(
-            plan.answer.mode,
-            plan.answer.reason,
-            kernel=self._programs[message.program].kernels[message.kernel],
-            message=message,
-        )
-
-    def _note_part(self, step: Step, doing: _Doing) -> None:
-        assert doing.command is not None and step.piece is not None
-        place, piece = step.place, step.piece
-        doing.command.record.parts.append(
-            PartRecord(place.node_name, place.device_name, piece.global_offset, piece.global_size)
-        )
+        kernel = self._programs[message.program].kernels[message.kernel]
+        command.record = LaunchRecord(*plan.answer, kernel, message, plan)
 
     # ---- messages
 

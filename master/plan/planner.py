@@ -13,7 +13,7 @@ from master.places import PlanPaused
 from master.plan import commands, launches
 from master.plan.plan import Draft, Plan
 from master.plan.residency import Buffer
-from master.plan.templates import Templates, key_of
+from master.plan.templates import Templates
 from master.plan.uses import uses_of
 from master.plan.view import View
 from vcl.wire.messages import session
@@ -45,13 +45,11 @@ class Planner:
         m = command.message
         if type(m) is not session.Launch:
             return self.anew(command)
-        program = self._view.programs[m.program]
-        key = key_of(command.queue, m)
-        plan = self.templates.find(key, program, self._view.buffers)
+        plan = self.templates.find(command)
         if plan is None:
             plan = self.anew(command)
             count = len(self._view.candidates(command.queue).alike)
-            self.templates.keep(key, program, m, uses_of(self._view, m), count, plan)
+            self.templates.keep(command, uses_of(self._view, m), count, plan)
         return plan
 
     def anew(self, command: Command) -> Plan:

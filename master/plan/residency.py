@@ -44,6 +44,16 @@ class Contents(NamedTuple):
     lost: str | None = None
 
 
+def _alike(one: Contents, other: Contents) -> bool:
+    """Whether they differ in the version only: both written, and held by the same devices."""
+    return (
+        one.holders == other.holders
+        and one.staging is None is other.staging
+        and one.lost is None is other.lost
+        and one.version != 0 != other.version
+    )
+
+
 class Touched(NamedTuple):
     """What happens to a range of one device's memory.
 
@@ -84,6 +94,8 @@ class Buffer:
         self._unneeded: list[int] = []
         self._given: Counter[int] = Counter()  # by version: operations under way that give it
         self._settle_at = pieces_max
+        self.layout = 0
+        """Another number whenever its pieces, or where they are, may have changed."""
         self._forget_at: dict[int, int] = {}
         self.users = 0
         """Commands that refer to the buffer and aren't planned yet."""
@@ -96,26 +108,24 @@ class Buffer:
         The writer; and once there are very many readers, those: the new one then stands for all.
         """
         memory = self.touched.get(device)
-        if memory is None:
-            return set()
         waits: set[int] = set()
-        for _, _, touched in memory.segments(start, end):
-            waits.add(touched.writer)
+        for touched in () if memory is None else memory.values(start, end):
+            if touched.writer in live:
+                waits.add(touched.writer)
             if len(touched.readers) >= readers_max:
-                waits |= touched.readers
-        return waits & live
+                waits |= touched.readers & live
+        return waits
 
     def writing(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
         """Unfinished operations that a writer of the device's range has to wait for."""
         memory = self.touched.get(device)
-        if memory is None:
-            return set()
         waits: set[int] = set()
-        for _, _, touched in memory.segments(start, end):
-            waits.add(touched.writer)
+        for touched in () if memory is None else memory.values(start, end):
+            if touched.writer in live:
+                waits.add(touched.writer)
             if touched.readers:
-                waits |= touched.readers
-        return waits & live
+                waits |= touched.readers & live
+        return waits
 
     def note_reader(
         self, device: int, start: int, end: int, operation: int, live: Set[int]
@@ -139,8 +149,10 @@ class Buffer:
         self, device: int, start: int, end: int, operation: int, live: Set[int]
     ) -> None:
         """An operation was planned that writes the device's range, after all that touch it."""
-        self._forget_done(device, live)
-        self.touched[device].assign(start, end, Touched(operation))
+        memory = self.touched[device]
+        if len(memory) > pieces_max:
+            self._forget_done(device, live)
+        memory.assign(start, end, Touched(operation))
 
     def _forget_done(self, device: int, live: Set[int]) -> None:
         """Once there are twice as many pieces as were left the last time, look at each.
@@ -185,6 +197,7 @@ class Buffer:
             # Zeros, too, once a device has them: they are between what was written.
             return Contents(SETTLED, old.holders)
 
+        self.layout += 1
         self.contents.update(0, self.size, change)  # changes nothing that is counted
         self._settle_at = max(pieces_max, 2 * len(self.contents))
 
@@ -194,21 +207,31 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
+        pieces = self.contents.values(start, end)
+        count = len(self.contents)
+        as_before = len(pieces) == 1 and _alike(pieces[0], new)
         if end - start == self.size:
             self.contents.assign(start, end, new)
+            if as_before and count == 1:
+                return
+            self.layout += 1
             self.held = dict.fromkeys(new.holders, self.size)
             self._unneeded.extend(self._staged)
             self._staged.clear()
             if new.staging is not None:
                 self._staged[new.staging[0]] = self.size
             return
-        if len(self.contents) > self._settle_at:
+        if count > self._settle_at:
             self._settle()
+            as_before = False
         for low, high, old in self.contents.segments(start, end):
             self._count(old, low - high)
         self.contents.assign(start, end, new)
         self._count(new, end - start)
         self._drop_emptied()
+        # A new version is joined with no neighbour: if no piece was cut, it is where one was.
+        if not as_before or len(self.contents) != count:
+            self.layout += 1
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
@@ -280,6 +303,7 @@ class Buffer:
 
         The counts are what makes a command cost what it touches, and not what the buffer has.
         """
+        self.layout += 1
         for low, high, old in self.contents.segments(start, end):
             self._count(old, low - high)
         self.contents.update(start, end, change)

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from master.access.guard import Verdict
+from master.commands import Command
 from master.objects import KernelFacts, Program, Queue
 from master.plan.plan import Plan
 from master.plan.residency import Buffer
@@ -32,7 +34,7 @@ pieces_max = 16
 
 ZEROS, AT_CLIENT, HELD = range(3)
 
-Shape = tuple[tuple[int, int, frozenset[int], int], ...]
+Shape = list[tuple[int, int, frozenset[int], int]]
 
 
 def key_of(queue: Queue, m: session.Launch) -> tuple[Any, ...]:
@@ -57,12 +59,20 @@ def shape_of(uses: Sequence[Use]) -> Shape | None:
             shape.append((start, end, contents.holders, where if contents.version else ZEROS))
         if len(shape) > pieces_max:
             return None
-    return tuple(shape)
+    return shape
 
 
-class Template(NamedTuple):
-    """A plan, and what it depends on besides the launch itself."""
+@dataclass(slots=True)
+class Template:
+    """A plan, and what it depends on besides the launch itself.
 
+    buffers: that the launch names, as often as it does. layouts: of those of the uses when their
+    shape was this.
+    """
+
+    queue: Queue
+    program: Program
+    buffers: tuple[Buffer, ...]
     uses: list[Use]
     kernel: KernelFacts
     verdict: Verdict | None
@@ -70,7 +80,25 @@ class Template(NamedTuple):
     worth: Worth
     pays: bool
     shape: Shape
+    layouts: list[int]
     plan: Plan
+
+    def holds(self) -> bool:
+        """Whether the plan is right again, for a launch of the same kernel on the same buffers."""
+        kernel = self.kernel
+        if (
+            self.program.kernels.get(kernel.name) is not kernel
+            or self.program.verdict is not self.verdict
+            or kernel.conflicts != self.conflicts
+            or self.worth.pays(kernel) != self.pays
+        ):
+            return False
+        layouts = [use.buffer.layout for use in self.uses]
+        if layouts != self.layouts:  # else it isn't worth looking at the pieces
+            if shape_of(self.uses) != self.shape:
+                return False
+            self.layouts = layouts
+        return True
 
 
 class Templates:
@@ -85,42 +113,57 @@ class Templates:
         """There are other places than before."""
         self._kept.clear()
 
-    def find(
-        self, key: tuple[Any, ...], program: Program, buffers: Mapping[int, Buffer]
-    ) -> Plan | None:
-        """The plan of a repetition, if all is as it was. buffers: the session's, by id."""
+    def named(
+        self,
+        key: tuple[Any, ...],
+        queue: Queue,
+        programs: Mapping[int, Program],
+        buffers: Mapping[int, Buffer],
+    ) -> Template | None:
+        """That of a launch which repeats one that was found right, on the very same objects.
+
+        programs, buffers: the session's, by id, which others may have by now.
+        """
         found = self._kept.get(key)
         if (
             found is None
-            or program.kernels.get(found.kernel.name) is not found.kernel
-            or program.verdict is not found.verdict
-            or found.kernel.conflicts != found.conflicts
-            or found.worth.pays(found.kernel) != found.pays
-            or any(buffers.get(use.buffer.id) is not use.buffer for use in found.uses)
-            or shape_of(found.uses) != found.shape
+            or found.queue is not queue
+            or programs.get(found.program.id) is not found.program
         ):
             return None
+        for buffer in found.buffers:
+            if buffers.get(buffer.id) is not buffer:
+                return None
+        return found
+
+    def find(self, command: Command) -> Plan | None:
+        """The plan of a repetition, if all is as it was."""
+        key = command.key
+        found = None if key is None else self._kept.get(key)
+        if (
+            found is None
+            or found.queue is not command.queue
+            or found.program is not command.program
+            or found.buffers != command.buffers
+            or not found.holds()
+        ):
+            return None
+        assert key is not None
         self._kept.move_to_end(key)
         self.used += 1
         return found.plan
 
-    def keep(
-        self,
-        key: tuple[Any, ...],
-        program: Program,
-        m: session.Launch,
-        uses: list[Use],
-        count: int,
-        plan: Plan,
-    ) -> None:
+    def keep(self, command: Command, uses: list[Use], count: int, plan: Plan) -> None:
         """A launch was planned, and nothing has changed since. count: places it may have."""
         shape = shape_of(uses)
-        if shape is None or not plan.complete:
+        if shape is None or not plan.complete or command.key is None:
             return
+        m, program = command.message, command.program
         kernel = program.kernels[m.kernel]
         gain = worth(m.global_size, uses, count)
-        self._kept[key] = Template(
-            uses, kernel, program.verdict, kernel.conflicts, gain, gain.pays(kernel), shape, plan
-        )
+        self._kept[command.key] = Template(
+            command.queue, program, command.buffers, uses, kernel, program.verdict,
+            kernel.conflicts, gain, gain.pays(kernel), shape, [u.buffer.layout for u in uses], plan,
+        )  # fmt: skip
         if len(self._kept) > templates_max:
             self._kept.popitem(last=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from master.inbox import CLIENT, Ended, Inbox, Released
+from master.inbox import CLIENT, Inbox
 from vcl.errors import RemoteProtocolError
 from vcl.wire.limits import released_max
 from vcl.wire.messages import part, session
@@ -24,10 +24,10 @@ def test_what_names_many_things_is_cut() -> None:
     inbox.put(3, [part.Done([[1, 0, 0, 0, None, None], [2, 0, 0, 0, None, None]])])
     assert take_all(inbox) == [
         (CLIENT, marker),
-        (CLIENT, Released(7)),
-        (CLIENT, Released(8)),
-        (3, Ended([1, 0, 0, 0, None, None])),
-        (3, Ended([2, 0, 0, 0, None, None])),
+        (CLIENT, 7),
+        (CLIENT, 8),
+        (3, [1, 0, 0, 0, None, None]),
+        (3, [2, 0, 0, 0, None, None]),
     ]
     assert not inbox
 

@@ -14,7 +14,7 @@ def test_operations_are_numbered_and_live_until_somebody_removes_them() -> None:
     assert ledger.live == {1: first, 2: second}
     assert (first.node, first.command, first.main, first.part) == (7, command, True, 2)
     assert command.operations == {1}, "its own only"
-    assert (second.command, second.gives, second.transfer, second.staging) == (None, [], 0, None)
+    assert (second.command, second.gives, second.transfer, second.staging) == (None, (), 0, None)
 
 
 def test_transfers_know_their_receivers() -> None:
