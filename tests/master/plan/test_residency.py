@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from master.plan import residency
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents, readers_max
+from master.plan.templates import shape_of
+from master.plan.uses import Use
 from vcl.region import RegionMap
 
 SIZE = 12
@@ -313,6 +315,34 @@ def test_settled_bytes_are_where_they_were(data: st.DataObject) -> None:
     if all(staging is None and lost is None for _, staging, lost in seen):
         assert len(settling.buffer.contents) == changes, "as few pieces as there are places"
     assert settling.buffer.held == plain.buffer.held
+
+
+@pytest.mark.parametrize("settles", [False, True])
+@given(data=st.data())
+def test_a_layout_is_one_shape(settles: bool, data: st.DataObject) -> None:
+    """A plan that fitted a buffer fits it again while its layout is the same."""
+    one = Versions(settles)
+    use = Use(one.buffer, 0, SIZE, True, 1)
+    seen = {one.buffer.layout: shape_of([use])}
+    for step in data.draw(st.lists(st.sampled_from(["write", "make", "bring", "fail", "lose"]))):
+        start, end = data.draw(st.sampled_from([(0, SIZE), (0, 4), (4, 8), (2, 6)]))
+        device = data.draw(st.sampled_from(DEVICES))
+        if step == "write":
+            one.write(start, end)
+        elif step == "make":
+            layout = one.buffer.layout
+            one.make(device, start, end)
+            one.make(device, start, end)
+            assert one.buffer.layout <= layout + 1 + settles, "made again it is where it was"
+        elif step == "bring":
+            one.bring(device, start, end)
+        elif step == "lose":
+            one.lose(device)
+        elif one.under_way:
+            one.end(0, well=False)
+        one.settle()
+        shape = shape_of([use])
+        assert seen.setdefault(one.buffer.layout, shape) == shape
 
 
 @pytest.mark.parametrize("count", [2, 63, 64, 65, 200])
