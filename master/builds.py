@@ -27,10 +27,12 @@ ARGUMENT_CONST = 1
 """Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
 
 
-def build_message(program: Program, request: int, devices: list[int]) -> part.Build:
-    """What tells a node to make a program."""
+def build_message(
+    program: Program, request: int, devices: list[int], cause: int = 0
+) -> part.Build:
+    """What tells a node to make a program. cause: the command for which it is made anew."""
     return part.Build(
-        program.id, request, devices, program.step, program.units, program.link_options
+        program.id, request, devices, program.step, program.units, program.link_options, cause
     )
 
 

@@ -74,6 +74,8 @@ class MasterCore:
         """The connected nodes."""
         self.sessions: dict[int, Live] = {}
         """The sessions by number."""
+        self.inputs_count = 0
+        """Inputs so far: the number of the last one, which effects name as their cause."""
         self._ended: dict[int, Session] = {}
         self._admission = Admission(token, agent_token)
         self._software = software
@@ -95,6 +97,8 @@ class MasterCore:
         """
         self._now, self._over = now, over
         for one in inputs:
+            self.inputs_count += 1
+            begun = len(self._effects)
             number = self._session_of(one)
             try:
                 self._take(one)
@@ -102,6 +106,8 @@ class MasterCore:
                 self._unexpected(number, error)
                 if isinstance(one, Received | Opened):
                     self._broken(one.connection, "an unexpected error in vcl-master")
+            for effect in self._effects[begun:]:
+                effect.cause = self.inputs_count
         effects, self._effects = self._effects, []
         return effects
 
@@ -409,7 +415,8 @@ class MasterCore:
         if executor.broke is None:
             executor.broke = closed.reason
             executor.take(Step.DISCONNECTED)
-            due = Due(live.session.number, executor.node, executor.start)
+            number = live.session.number
+            due = Due(number, executor.node, executor.start, cause=self.inputs_count)
             self._effects.append(Wake(executor_ended_wait_s, due))
 
     def _due(self, due: Due) -> None:

@@ -6,7 +6,7 @@ they are carried out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from master.inputs import Due
@@ -14,8 +14,15 @@ from vcl.numbering import Numbering
 from vcl.wire.messages.handshake import Refused, Welcome
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+@dataclass(slots=True, kw_only=True)
+class _Effect:
+    """cause: number of the input that it follows from, as `MasterCore.inputs_count` had it."""
+
+    cause: int = field(default=0, compare=False)
+
+
+@dataclass(slots=True)
+class Answer(_Effect):
     """Answer a Hello; after Refused the connection is closed.
 
     numbering: of the end that a welcome control connection is; it lives as long as the end.
@@ -26,16 +33,16 @@ class Answer:
     numbering: Numbering | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+@dataclass(slots=True)
+class Send(_Effect):
     """Send messages on a control connection, in this order, as one frame."""
 
     connection: int
     messages: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+@dataclass(slots=True)
+class Bind(_Effect):
     """Bulk connection `connection` belongs to an endpoint of a session: relay by it."""
 
     connection: int
@@ -43,31 +50,31 @@ class Bind:
     endpoint: int
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+@dataclass(slots=True)
+class Expect(_Effect):
     """A bulk connection of this endpoint will be bound: keep what comes for it before."""
 
     session: int
     endpoint: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+@dataclass(slots=True)
+class Forget(_Effect):
     """A session is over: keep nothing for its endpoints."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+@dataclass(slots=True)
+class Close(_Effect):
     """Close a connection. reason: for the peer."""
 
     connection: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+@dataclass(slots=True)
+class Judge(_Effect):
     """Have the guard read a program; answered by Judged. request: of its build."""
 
     session: int
@@ -75,15 +82,15 @@ class Judge:
     units: list[list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+@dataclass(slots=True)
+class Log(_Effect):
     """Something that the operator should read."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoOn:
+@dataclass(slots=True)
+class GoOn(_Effect):
     """The turn was too short for a session: feed Continue when the others have had theirs.
 
     Until then take nothing more from its peers.
@@ -92,8 +99,8 @@ class GoOn:
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+@dataclass(slots=True)
+class Wake(_Effect):
     """Feed `due` after so many seconds, whatever happens until then."""
 
     after_s: float

@@ -6,11 +6,18 @@ is a number that the shell chose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from master.access.programs import Judgement
 from vcl.wire.messages.handshake import Knock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Following:
+    """cause: that of the effect which it follows from, 0 if it comes from outside."""
+
+    cause: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(_Following):
     """A peer said what no honest peer says, or can't be told what it has to be. text: for both."""
 
     connection: int
@@ -48,7 +55,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(_Following):
     """The guard's answer to Judge. Both may be gone: the session, and the build."""
 
     session: int
@@ -62,14 +69,14 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(_Following):
     """The turn of a session that an earlier one was too short for."""
 
     session: int
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class Due(_Following):
     """The time that a `Wake` named is over. start: of the executor that it was about."""
 
     session: int

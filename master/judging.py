@@ -107,7 +107,7 @@ class Judging:
             self._next()
 
     def _answer_soon(self, judge: Judge, judgement: Judgement) -> None:
-        answer = Judged(judge.session, judge.request, judgement)
+        answer = Judged(judge.session, judge.request, judgement, cause=judge.cause)
         asyncio.get_running_loop().call_soon(self._judged, answer)
 
     def forget(self, session: int) -> None:
@@ -158,7 +158,7 @@ class Judging:
             judgement = _whole("the guard failed; vcl-master's log says how")
         else:
             judgement = reading.result()
-        self._judged(Judged(judge.session, judge.request, judgement))
+        self._judged(Judged(judge.session, judge.request, judgement, cause=judge.cause))
 
     # ---- processes
 

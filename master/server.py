@@ -145,7 +145,7 @@ class MasterServer:
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._strangers: dict[int, Connection] = {}
-        self._unfinished: set[int] = set()
+        self._unfinished: dict[int, int] = {}  # sessions, and what they go on because of
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._unsaid: list[Input] = []
         self._timer: asyncio.Task[None] | None = None
@@ -309,10 +309,10 @@ class MasterServer:
         """Let a session go on, in turns between which the others have theirs."""
         try:
             while session in self._unfinished:
-                self._unfinished.discard(session)
+                cause = self._unfinished.pop(session)
                 await asyncio.sleep(0)
                 await self._room(session)
-                self._feed([Continue(session)])
+                self._feed([Continue(session, cause=cause)])
         finally:
             del self._turns[session]
 
@@ -327,7 +327,8 @@ class MasterServer:
                 except ValueError as error:
                     # What one peer made us say to another can't be said: it's the end of that
                     # connection, and of nothing else.
-                    self._unsaid.append(Broken(effect.connection, f"can't be sent: {error}"))
+                    text = f"can't be sent: {error}"
+                    self._unsaid.append(Broken(effect.connection, text, cause=effect.cause))
         elif isinstance(effect, Answer):
             connection = self._connections[effect.connection]
             connection.send_soon(pack_answer(effect.answer))
@@ -356,7 +357,7 @@ class MasterServer:
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
         elif isinstance(effect, GoOn):
-            self._unfinished.add(effect.session)
+            self._unfinished[effect.session] = effect.cause
             if effect.session not in self._turns:
                 turns = asyncio.get_running_loop().create_task(self._take_turns(effect.session))
                 self._turns[effect.session] = turns

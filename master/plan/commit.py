@@ -39,12 +39,13 @@ def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
 class _Doing:
     """A plan on its way: what its parts have become so far."""
 
-    __slots__ = ("command", "merge", "message", "plan", "transfers")
+    __slots__ = ("cause", "command", "merge", "message", "plan", "transfers")
 
     def __init__(self, plan: Plan, command: Command | None, merge: int) -> None:
         self.plan = plan
         self.command = command
         self.message: Any = None if command is None else command.message
+        self.cause = 0 if command is None else command.event
         self.merge = merge
         self.transfers: dict[int, int] = {}
         """Ids, by index."""
@@ -85,12 +86,12 @@ class Committer:
             for number, _, _ in regions:
                 buffer = self._buffers[number]
                 if place.device not in buffer.touched:
-                    self._make_memory(buffer, place)
+                    self._make_memory(buffer, place, doing.cause)
         program = None
         if step.piece is not None:
             program = self._programs[doing.message.program]
             if place.node not in program.nodes:
-                self._build(program, place)
+                self._build(program, place, doing.cause)
         live = ledger.live.keys()
         waits = sorted(hazards(self._buffers, step, live))
         command = None if step.shared else doing.command
@@ -125,19 +126,19 @@ class Committer:
             ledger.gives(operation, Gives(buffer, device, start, end, version, True))
             buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
-    def _make_memory(self, buffer: Buffer, place: Place) -> None:
+    def _make_memory(self, buffer: Buffer, place: Place, cause: int) -> None:
         """The device has memory for the buffer once its messages so far are handled."""
         buffer.touched[place.device] = RegionMap(buffer.size, UNTOUCHED)
         buffer.nodes[place.device] = place.node
-        message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared)
+        message = part.Allocate(place.device, buffer.id, buffer.size, buffer.shared, cause)
         self._ledger.for_nodes[place.node].append(message)
 
-    def _build(self, program: Program, place: Place) -> None:
+    def _build(self, program: Program, place: Place, cause: int) -> None:
         """A node that came after the build, or lost its executor, builds by itself."""
         program.nodes.add(place.node)
         places = self._places(program.context.devices)
         devices = [p.device for p in places if p.node == place.node]
-        self._ledger.for_nodes[place.node].append(build_message(program, 0, devices))
+        self._ledger.for_nodes[place.node].append(build_message(program, 0, devices, cause))
 
     # ---- transfers and the client
 
@@ -203,29 +204,31 @@ class Committer:
     def _zero(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         ((buffer, start, end),) = step.writes
         device = step.place.device
-        return part.FillRegion(o.id, waits, device, buffer, start, end - start, b"\0")
+        return part.FillRegion(o.id, waits, device, buffer, start, end - start, b"\0", doing.cause)
 
     def _fill(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Fill = doing.message
-        device = step.place.device
-        return part.FillRegion(o.id, waits, device, m.buffer, m.offset, m.size, m.pattern)
+        return part.FillRegion(
+            o.id, waits, step.place.device, m.buffer, m.offset, m.size, m.pattern, doing.cause
+        )
 
     def _copy(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Copy = doing.message
         return part.CopyRegion(
             o.id, waits, step.place.device, m.source, m.source_offset, m.destination,
-            m.destination_offset, m.size,
+            m.destination_offset, m.size, doing.cause,
         )  # fmt: skip
 
     def _copy_box(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
-        return part.CopyBox(o.id, waits, step.place.device, *doing.message[3:])
+        box = (*doing.message[3:], doing.cause)
+        return part.CopyBox(o.id, waits, step.place.device, *box)
 
     def _send(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         ((buffer, start, end),) = step.reads
         assert step.sends is not None
         return part.Send(
             o.id, waits, step.place.device, buffer, start, end - start, o.transfer,
-            self._destination(step.sends, doing),
+            self._destination(step.sends, doing), doing.cause,
         )  # fmt: skip
 
     def _receive(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
@@ -238,30 +241,31 @@ class Committer:
             o.staging, base = contents.staging
             endpoint = self._ledger.endpoint(step.place.node)
             self._ledger.for_client.append(
-                session.Push(number, o.staging, start - base, end - start, endpoint)
+                session.Push(number, o.staging, start - base, end - start, endpoint, doing.cause)
             )
         if not step.shared and doing.command is not None:
             doing.command.bytes_brought += end - start
         return part.Receive(
-            o.id, waits, step.place.device, buffer, start, end - start, number, source
+            o.id, waits, step.place.device, buffer, start, end - start, number, source, doing.cause
         )
 
     def _snapshot(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         regions = [list(region) for region in doing.plan.regions]
-        return part.Snapshot(o.id, waits, step.place.device, doing.merge, regions)
+        return part.Snapshot(o.id, waits, step.place.device, doing.merge, regions, doing.cause)
 
     def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Launch = doing.message
         return part.Run(
-            o.id, waits, step.place.device, m.program, m.kernel, *_lists(step), m.arguments
-        )
+            o.id, waits, step.place.device, m.program, m.kernel, *_lists(step), m.arguments,
+            doing.cause,
+        )  # fmt: skip
 
     def _send_changes(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         assert step.sends is not None
         regions = [list(region) for region in doing.plan.regions]
         return part.SendChanges(
             o.id, waits, step.place.device, doing.merge, regions, o.transfer,
-            self._destination(step.sends, doing),
+            self._destination(step.sends, doing), doing.cause,
         )  # fmt: skip
 
     def _merge(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
@@ -270,7 +274,7 @@ class Committer:
         transfers = [[doing.transfers[t], self._source(t, doing)] for t in step.receives]
         return part.Merge(
             o.id, waits, step.place.device, doing.merge, regions, transfers, m.program, m.kernel,
-            *_lists(step), m.arguments,
+            *_lists(step), m.arguments, doing.cause,
         )  # fmt: skip
 
     def _free(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:

@@ -266,7 +266,7 @@ class Driver:
             return [
                 (m.source, start, end + m.row_bytes, False),
                 (m.destination, first, last + m.row_bytes, True),
-            ], lambda: copy_box(source, target, tuple(m[5:]))
+            ], lambda: copy_box(source, target, tuple(m[5:14]))
         if isinstance(m, part.Snapshot):
             whole = [(device.buffer(b), o, s) for b, o, s, _ in m.regions]
 

@@ -35,6 +35,7 @@ from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
 from node_agent.inputs import FromEndpoint, FromMaster, Streamed
 from tests.described import device
+from tests.sim.causes import Causes
 from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
 from vcl.errors import RemoteProtocolError
@@ -173,6 +174,7 @@ class MasterShell:
         self._turn_rng = Random(f"turns {world.seed}")
         self._short_turns = self._turn_rng.choice((0.0, 0.05, 0.5))
         self._unfinished: set[int] = set()
+        self._causes = Causes()
         self._judged_s = 0.0
 
     def accept(self, connection: Connection, honest: bool) -> None:
@@ -242,17 +244,23 @@ class MasterShell:
     def _turn_is_over(self) -> bool:
         return self._turn_rng.random() < self._short_turns
 
-    def _go_on(self, session: int) -> None:
+    def _go_on(self, session: int, cause: int) -> None:
         self._unfinished.discard(session)
         self._world.marks["a turn was too short"] += 1
-        self._feed(Continue(session))
+        self._feed(Continue(session, cause=cause))
 
     def _feed(self, *inputs: Any) -> None:
         trace = self._world.trace
-        for effect in self.core.handle(inputs, self._world.heap.now, self._turn_is_over):
+        for one in inputs:
+            if isinstance(one, Received):
+                self._causes.said(self.core.session_of(one.connection), one.messages)
+        effects = self.core.handle(inputs, self._world.heap.now, self._turn_is_over)
+        for effect in effects:
             if isinstance(effect, Send):
+                session = self.core.session_of(effect.connection)
+                self._causes.told(session, effect.messages)
                 if trace is not None:
-                    trace(f"master to {effect.connection}: {effect.messages}")
+                    trace(f"master to {effect.connection} by {effect.cause}: {effect.messages}")
                 connection = self._connections.get(effect.connection)
                 if connection is not None:
                     packed = [pack_value(codec.pack(m)) for m in effect.messages]
@@ -282,7 +290,7 @@ class MasterShell:
             elif isinstance(effect, GoOn):
                 if effect.session not in self._unfinished:
                     self._unfinished.add(effect.session)
-                    self._world.heap.after(0.0, self._go_on, effect.session)
+                    self._world.heap.after(0.0, self._go_on, effect.session, effect.cause)
             elif isinstance(effect, Wake):
                 self._world.heap.after(effect.after_s, self._feed, effect.due)
             else:
@@ -292,7 +300,9 @@ class MasterShell:
     def _judge(self, effect: Judge) -> None:
         """Verdicts come in their order, before or after the nodes have built, or after the
         session's end."""
-        judged = Judged(effect.session, effect.request, judge_program(effect.units))
+        judged = Judged(
+            effect.session, effect.request, judge_program(effect.units), cause=effect.cause
+        )
         delay_s = self._judging_rng.choice((0.0, 0.01, 0.5)) * self._judging_rng.random()
         heap = self._world.heap
         self._judged_s = max(self._judged_s, heap.now + delay_s)

@@ -59,8 +59,8 @@ def test_a_fill_runs_on_its_queues_device_and_is_read_from_there() -> None:
     r = rig()
     r.say(Fill(20, 4, [], 10, 0, SIZE, b"ab"), Read(21, 2, [], 10, 0, SIZE))
     allocate, fill, send = r.nodes[2]
-    assert allocate == part.Allocate(2, 10, SIZE)
-    assert fill == part.FillRegion(fill.operation, [], 2, 10, 0, SIZE, b"ab")
+    assert allocate == part.Allocate(2, 10, SIZE, cause=20)
+    assert fill == part.FillRegion(fill.operation, [], 2, 10, 0, SIZE, b"ab", 20)
     assert send[1:6] == ([fill.operation], 2, 10, 0, SIZE) and send.endpoint == 0
     assert r.told(Pull) == [Pull(21, 0, SIZE, send.transfer, 2, 0, 0)]
     r.done(fill)
@@ -73,10 +73,10 @@ def test_a_write_is_pushed_where_it_is_needed_and_dropped_once_it_is_there() -> 
     r = rig()
     r.say(Write(20, 2, [], 10, 0, SIZE, 100), Copy(21, 3, [], 10, 11, 8, 0, 16))
     (push,) = r.told(Push)
-    assert push == Push(push.transfer, 100, 8, 16, 1)
+    assert push == Push(push.transfer, 100, 8, 16, 1, cause=21)
     (receive,), (copy,) = r.said(part.Receive), r.said(part.CopyRegion)
-    assert receive[1:] == ([], 1, 10, 8, 16, push.transfer, 0)
-    assert copy[1:] == ([receive.operation], 1, 10, 8, 11, 0, 16)
+    assert receive[1:] == ([], 1, 10, 8, 16, push.transfer, 0, 21)
+    assert copy[1:] == ([receive.operation], 1, 10, 8, 11, 0, 16, 21)
     r.done(receive)
     assert r.told(DropStaging) == [], "the rest of it is only there"
     r.say(Write(22, 2, [], 10, 0, 8, 101), Write(23, 2, [], 10, 24, SIZE - 24, 102))
@@ -122,7 +122,7 @@ def test_what_was_never_written_is_zero_on_a_device_too() -> None:
     r = rig()
     r.say(Copy(20, 3, [], 10, 11, 0, 0, 16))
     (zero,) = r.said(part.FillRegion)
-    assert zero[2:] == (1, 10, 0, 16, b"\0")
+    assert zero[2:] == (1, 10, 0, 16, b"\0", 20)
     assert r.said(part.CopyRegion)[0].waits == [zero.operation]
 
 

@@ -4,6 +4,10 @@ Owns: the operations that an executor carries out, and its reports. Every operat
 and waits for others *of the same executor*; the executor starts it when those are done, or
 earlier where its driver keeps the order by itself. A buffer exists once per device that uses it
 and has the client's id.
+
+So that a trace can be followed across processes, a message names what it follows from: `cause` is
+the client's id of the command (its event), 0 if none is; others name an object, request, operation
+or transfer that was told before.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ class Allocate(NamedTuple):
     buffer: int
     size: Size
     shared: bool = False
+    cause: int = 0
 
 
 class Free(NamedTuple):
@@ -63,6 +68,7 @@ class Build(NamedTuple):
     step: int
     units: list[Unit]
     link_options: str
+    cause: int = 0
 
 
 class ForgetProgram(NamedTuple):
@@ -85,6 +91,7 @@ class Run(NamedTuple):
     global_size: list[int]
     local_size: list[int] | None
     arguments: list[Argument]
+    cause: int = 0
 
 
 class FillRegion(NamedTuple):
@@ -97,6 +104,7 @@ class FillRegion(NamedTuple):
     offset: Count
     size: Size
     pattern: bytes
+    cause: int = 0
 
 
 class CopyRegion(NamedTuple):
@@ -110,6 +118,7 @@ class CopyRegion(NamedTuple):
     destination: int
     destination_offset: Count
     size: Size
+    cause: int = 0
 
 
 class CopyBox(NamedTuple):
@@ -129,6 +138,7 @@ class CopyBox(NamedTuple):
     source_slice_pitch: Count
     destination_row_pitch: Count
     destination_slice_pitch: Count
+    cause: int = 0
 
 
 class Send(NamedTuple):
@@ -142,6 +152,7 @@ class Send(NamedTuple):
     size: Size
     transfer: Transfer
     endpoint: Endpoint
+    cause: int = 0
 
 
 class Receive(NamedTuple):
@@ -155,6 +166,7 @@ class Receive(NamedTuple):
     size: Size
     transfer: Transfer
     endpoint: Endpoint
+    cause: int = 0
 
 
 class Snapshot(NamedTuple):
@@ -168,6 +180,7 @@ class Snapshot(NamedTuple):
     device: int
     merge: int
     regions: list[Region]
+    cause: int = 0
 
 
 class SendChanges(NamedTuple):
@@ -184,6 +197,7 @@ class SendChanges(NamedTuple):
     regions: list[Region]
     transfer: Transfer
     endpoint: Endpoint
+    cause: int = 0
 
 
 class Merge(NamedTuple):
@@ -205,6 +219,7 @@ class Merge(NamedTuple):
     global_size: list[int]
     local_size: list[int] | None
     arguments: list[Argument]
+    cause: int = 0
 
 
 class CancelTransfer(NamedTuple):

@@ -277,13 +277,17 @@ class Report(NamedTuple):
 
 
 class Push(NamedTuple):
-    """Send [offset, offset + size) of a staging copy to an endpoint as `transfer`."""
+    """Send [offset, offset + size) of a staging copy to an endpoint as `transfer`.
+
+    cause: the event of the command that needs the bytes there, 0 if none does.
+    """
 
     transfer: Transfer
     staging: int
     offset: Count
     size: Size
     endpoint: Endpoint
+    cause: int = 0
 
 
 class Pull(NamedTuple):

@@ -137,7 +137,9 @@ def name_of(message: Any) -> str:
     return f"{conversation.name}.{type(message).__name__}"
 
 
-SAMPLE_OF = {name_of(message): message for message in SAMPLES}
+SAMPLE_OF = {
+    name_of(m): m._replace(cause=41) if hasattr(m, "cause") else m for m in SAMPLES
+}
 
 
 def test_every_message_is_in_the_table() -> None:
