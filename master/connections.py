@@ -10,8 +10,9 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
-from master.objects import Executor
+from master.objects import Executor, after
 from master.sessions import Session
 from vcl.numbering import Numbering
 from vcl.wire.codec import Conversation
@@ -27,13 +28,51 @@ INCOMING: Mapping[str, Conversation] = {
 """What the peer says on a control connection, by its role; the others are bulk."""
 
 
+class Stage(Enum):
+    """Where a connection is in its life, once it has said Hello; its value is for people."""
+
+    OPEN = "open"
+    ENDED = "ended by the master"
+    GONE = "gone"
+
+
+class Turn(Enum):
+    """What happens to a connection; its value is for people."""
+
+    SAID = "it says something"
+    BROKE = "it breaks the protocol"
+    END = "the master ends it"
+    LEFT = "it is gone"
+
+
+STAGES = {
+    (Stage.OPEN, Turn.SAID): Stage.OPEN,
+    (Stage.OPEN, Turn.BROKE): Stage.ENDED,
+    (Stage.OPEN, Turn.END): Stage.ENDED,
+    (Stage.OPEN, Turn.LEFT): Stage.GONE,
+    # What it said was on its way.
+    (Stage.ENDED, Turn.SAID): Stage.ENDED,
+    (Stage.ENDED, Turn.BROKE): Stage.ENDED,
+    (Stage.ENDED, Turn.LEFT): Stage.GONE,
+}
+"""All that may happen to a connection that was let in, or refused (ENDED from the first)."""
+
+
 @dataclass(slots=True)
 class Connected:
     """What a connection is. session, node: of roles that have one."""
 
+    number: int
     role: str
     session: int | None = None
     node: int | None = None
+    stage: Stage = Stage.OPEN
+
+    def take(self, turn: Turn) -> bool:
+        """Something happens to it; answers whether it was open."""
+        was_open = self.stage is Stage.OPEN
+        self.stage = after(STAGES, self.stage, turn, f"connection {self.number} ({self.role})")
+        return was_open
 
 
 @dataclass(slots=True)

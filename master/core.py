@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from master.admission import Admission, same
-from master.connections import Connected, Live, ticket
+from master.connections import Connected, Live, Stage, Turn, ticket
 from master.effects import (
     Answer,
     Bind,
@@ -117,8 +117,7 @@ class MasterCore:
         elif isinstance(one, Opened):
             self._opened(one)
         elif isinstance(one, Broken):
-            if one.connection in self._connections:  # else we closed it while this was on its way
-                self._broken(one.connection, one.text)
+            self._broken(one.connection, one.text)
         elif isinstance(one, Closed):
             self._closed(one)
         elif isinstance(one, Judged):
@@ -165,6 +164,8 @@ class MasterCore:
             self._open_session_end(opened)
 
     def _refuse(self, opened: Opened, code: Any, reason: str) -> None:
+        refused = Connected(opened.connection, opened.knock.role, stage=Stage.ENDED)
+        self._connections[opened.connection] = refused
         self._effects.append(
             Answer(opened.connection, Refused(software=self._software, code=code, reason=reason))
         )
@@ -182,7 +183,7 @@ class MasterCore:
         )
         live = Live(new, opened.secret, opened.connection, None, executors)
         self.sessions[number] = live
-        self._connections[opened.connection] = Connected("client", number)
+        self._connections[opened.connection] = Connected(opened.connection, "client", number)
         welcome = Welcome(
             software=self._software,
             session=number,
@@ -207,12 +208,12 @@ class MasterCore:
             return
         if twin is not None:
             # The agent dialled anew before its old connection was seen to be gone.
-            self._effects.append(Close(twin.connection, "the agent connected anew"))
-            self._gone(twin.connection, "the agent connected anew")
+            self._drop(twin.connection, "the agent connected anew")
+            self._node_lost(twin, "the agent connected anew")
         self._admission.admitted(hello, opened.peer)
         node = self.nodes.add(hello, opened.connection, self._now)
         self._places_changed()
-        self._connections[opened.connection] = Connected("agent", node=node.id)
+        self._connections[opened.connection] = Connected(opened.connection, "agent", node=node.id)
         welcome = Welcome(software=self._software, node=node.id)
         self._effects.append(Answer(opened.connection, welcome, node.numbering))
         self._effects.append(
@@ -237,7 +238,8 @@ class MasterCore:
         if taken is not None:
             self._refuse(opened, "session", "this end of the session is connected already")
             return
-        self._connections[opened.connection] = Connected(knock.role, knock.session, node)
+        joined = Connected(opened.connection, knock.role, knock.session, node)
+        self._connections[opened.connection] = joined
         numbering = executor.numbering if executor and knock.role == "executor" else None
         welcome = Welcome(software=self._software)
         self._effects.append(Answer(opened.connection, welcome, numbering))
@@ -260,9 +262,11 @@ class MasterCore:
     # ---- messages
 
     def session_of(self, connection: int) -> int | None:
-        """The session that a connection belongs to, if it does to one."""
+        """The session that an open connection belongs to, if it does to one."""
         connected = self._connections.get(connection)
-        return None if connected is None else connected.session
+        if connected is None or connected.stage is not Stage.OPEN:
+            return None
+        return connected.session
 
     def readers(self, session: int) -> list[int]:
         """Control connections of the executors that a session's commands go to."""
@@ -271,9 +275,9 @@ class MasterCore:
         return [e.control for e in executors if e.control is not None]
 
     def _received(self, received: Received) -> None:
-        connected = self._connections.get(received.connection)
-        if connected is None:
-            return  # it was closed by us while this was on its way
+        connected = self._connections[received.connection]
+        if not connected.take(Turn.SAID):
+            return
         try:
             if connected.role == "client":
                 live = self.sessions[connected.session or 0]
@@ -316,10 +320,12 @@ class MasterCore:
 
     def _broken(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
-        text = plain(text, 500)
-        self._effects.append(Close(connection, text))
-        self._effects.append(Log(f"closed a connection: {text}"))
-        self._gone(connection, f"protocol error: {text}")
+        connected = self._connections[connection]
+        if connected.take(Turn.BROKE):
+            text = plain(text, 500)
+            self._effects.append(Close(connection, text))
+            self._effects.append(Log(f"closed a connection: {text}"))
+            self._lost(connected, f"protocol error: {text}")
 
     def _flush(self, live: Live) -> None:
         """Let the session deal with what it was told, unless it has its next turn to come."""
@@ -404,14 +410,15 @@ class MasterCore:
     # ---- ends
 
     def _closed(self, closed: Closed) -> None:
-        connected = self._connections.get(closed.connection)
-        found = connected and self._find(connected.session, connected.node)
-        if not found:
-            self._gone(closed.connection, closed.reason)
+        connected = self._connections.pop(closed.connection)
+        if not connected.take(Turn.LEFT):
+            return
+        found = self._find(connected.session, connected.node)
+        if found is None:
+            self._lost(connected, closed.reason)
             return
         # That the link broke is what the master sees of a crash; its agent knows the signal.
         live, executor = found
-        del self._connections[closed.connection]
         if executor.broke is None:
             executor.broke = closed.reason
             executor.take(Step.DISCONNECTED)
@@ -431,10 +438,8 @@ class MasterCore:
         executor = None if live is None else live.executors.get(node or 0)
         return None if live is None or executor is None else (live, executor)
 
-    def _gone(self, connection: int, reason: str) -> None:
-        connected = self._connections.pop(connection, None)
-        if connected is None:
-            return
+    def _lost(self, connected: Connected, reason: str) -> None:
+        """What a connection carried is at its end with it."""
         if connected.role == "agent":
             assert connected.node is not None
             self._node_lost(self.nodes.by_id[connected.node], reason)
@@ -448,8 +453,11 @@ class MasterCore:
                 self._executor_lost(live, connected.node, reason)
 
     def _drop(self, connection: int | None, reason: str) -> None:
-        if connection is not None and self._connections.pop(connection, None) is not None:
-            self._effects.append(Close(connection, reason))
+        """Close a connection, if there is one and it is open."""
+        connected = None if connection is None else self._connections.get(connection)
+        if connected is not None and connected.stage is Stage.OPEN:
+            connected.take(Turn.END)
+            self._effects.append(Close(connected.number, reason))
 
     def _end_session(self, number: int, reason: str) -> None:
         live = self.sessions.pop(number, None)
@@ -525,8 +533,8 @@ class MasterCore:
             return
         for node in list(self.nodes.by_id.values()):
             if self._now - node.heard > heartbeat_timeout_s:
-                self._effects.append(Close(node.connection, "no heartbeat"))
-                self._gone(node.connection, f"no heartbeat for {heartbeat_timeout_s:g} s")
+                self._drop(node.connection, "no heartbeat")
+                self._node_lost(node, f"no heartbeat for {heartbeat_timeout_s:g} s")
         for live in list(self.sessions.values()):
             for executor in list(live.executors.values()):
                 if executor.starts and self._now - executor.asked > executor_start_timeout_s:

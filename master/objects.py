@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from master.access.guard import Verdict
 from master.commands import Command
@@ -125,6 +125,20 @@ class Building:
     kernels: list[list[Any]] = field(default_factory=list)
 
 
+Life_ = TypeVar("Life_", bound=Enum)
+Step_ = TypeVar("Step_", bound=Enum)
+
+
+def after(lives: Mapping[tuple[Life_, Step_], Life_], life: Life_, step: Step_, who: str) -> Life_:
+    """Where something is in its life after a step, by the table of all that may happen to it.
+
+    who: that is, for the error.
+    """
+    found = lives.get((life, step))
+    assert found is not None, f"{who}, {life.value}: {step.value}"
+    return found
+
+
 class Life(Enum):
     """Where an executor is in its life; its value is for people."""
 
@@ -182,11 +196,8 @@ class Executor:
 
     def take(self, step: Step) -> None:
         """What happened to it."""
-        after = LIVES.get((self.life, step))
-        assert after is not None, (
-            f"executor {self.start} on {self.node_name}, {self.life.value}: {step.value}"
-        )
-        self.life = after
+        who = f"executor {self.start} on {self.node_name}"
+        self.life = after(LIVES, self.life, step, who)
 
     @property
     def ready(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from master.commands import COMPLETE
-from master.connections import ticket
+from master.connections import Stage, ticket
 from master.effects import Close, Log, Send
 from tests.hostile.mutations import check_travels
 from tests.master.rigs import ADD, GLOBAL, PRIVATE, MasterRig, kernel
@@ -175,7 +175,7 @@ class World:
 
     def serves(self, connection: int) -> bool:
         """Whether a connection wasn't closed."""
-        return connection in self.rig.core._connections
+        return self.rig.core._connections[connection].stage is Stage.OPEN
 
     def _executor(self, number: int, place: int, well: bool) -> int:
         """The control connection of an executor; of a new one where the first is lost."""

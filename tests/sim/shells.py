@@ -318,6 +318,7 @@ class MasterShell:
         connection = self._forget(number)
         if connection is not None:
             connection.close_from_master(reason)
+            self._world.heap.after(0.0, self._feed, Closed(number, reason))
 
 
 class AgentShell:
