@@ -3,12 +3,14 @@
 Owns: one session's operations on one node: when each may start, its transfers, its report. Must
 not know: sockets, clocks, threads, OpenCL. The driver behind the effects may be real
 (`opencl_driver`) or a fake that computes on bytes.
+
+What is known of an operation is one `readiness.Node`; of one that moves bytes, its `kept` is a
+record with its place in a table (`moves`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from node_agent.effects import DropSnapshot, Effect, Report, Start, StartMerge, Store, Unmap
@@ -22,7 +24,8 @@ from node_agent.inputs import (
     Printed,
     Streamed,
 )
-from node_agent.readiness import Readiness
+from node_agent.moves import At, Gathering, Happens, Receiving, Sending, packed_bytes_max
+from node_agent.readiness import Node, Readiness
 from vcl.errors import (
     EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
     OUT_OF_RESOURCES,
@@ -34,21 +37,6 @@ from vcl.wire.frame import CREDIT
 from vcl.wire.limits import printed_message_bytes_max, rows_max
 from vcl.wire.messages import part
 
-QUEUED = (part.Run, part.FillRegion, part.CopyRegion, part.CopyBox, part.Snapshot)
-"""Operations that the driver's in-order queue keeps in order by itself."""
-
-HANDED_OVER = (*QUEUED, part.Send)
-"""Operations that may be handed to the driver behind queued ones: it waits for their events."""
-
-
-@dataclass(slots=True)
-class _Gathering:
-    """The changes for a Merge, by transfer, in the order of its message."""
-
-    message: part.Merge
-    chunks: dict[int, list[bytes]] = field(default_factory=dict)
-    missing: set[int] = field(default_factory=set)
-
 
 class ExecutorCore:
     """`handle(inputs, now)` answers with effects, in order."""
@@ -57,16 +45,36 @@ class ExecutorCore:
         self._readiness = Readiness()
         self._outgoing = Outgoing()
         self._incoming = Incoming()
-        self._receives: dict[int, part.Receive] = {}  # by transfer
-        self._gathering: dict[int, _Gathering] = {}  # by transfer
-        self._held: dict[int, BytesReady] = {}
-        self._refused: dict[int, Ended] = {}  # by operation, until what ran before it has ended
-        self._sends: set[int] = set()  # transfers whose bytes aren't ready
-        self._unwanted: dict[int, str] = {}  # of these, the ones whose receiver failed
-        self._sending: dict[int, tuple[int, int, int]] = {}  # transfer: operation, start, bytes
+        self._sends: dict[int, Sending] = {}  # by transfer, until the operation is done
+        self._receives: dict[int, Receiving | Gathering] = {}  # likewise
         self._done: list[list[Any]] = []
         self._effects: list[Effect] = []
         self._now = 0
+        self._inputs: Mapping[type, Callable[[Any], None]] = {
+            FromMaster: self._from_master,
+            FromEndpoint: self._from_endpoint,
+            Ended: self._ended,
+            BytesReady: self._bytes_ready,
+            Streamed: self._streamed,
+            Printed: self._printed,
+            BuildEnded: self._build_ended,
+        }
+        self._messages: Mapping[type, Callable[[Any], None]] = {
+            part.Allocate: self._start_at_once,
+            part.Build: self._start_at_once,
+            part.Free: self._add_regardless,
+            part.ForgetProgram: self._add_regardless,
+            part.Run: self._add_queued,
+            part.FillRegion: self._add_queued,
+            part.CopyRegion: self._add_queued,
+            part.CopyBox: self._add_queued,
+            part.Snapshot: self._add_queued,
+            part.Send: self._add_send,
+            part.SendChanges: self._add_send,
+            part.Receive: self._add_receive,
+            part.Merge: self._add_merge,
+            part.CancelTransfer: self._cancel,
+        }
 
     @property
     def operations_count(self) -> int:
@@ -79,23 +87,9 @@ class ExecutorCore:
         Raises RemoteProtocolError if the master or an endpoint broke the protocol.
         """
         self._now = now
+        take = self._inputs
         for one in inputs:
-            if isinstance(one, Ended):
-                self._ended(one)
-            elif isinstance(one, FromMaster):
-                for message in one.messages:
-                    self._from_master(message)
-            elif isinstance(one, FromEndpoint):
-                self._from_endpoint(one)
-            elif isinstance(one, BytesReady):
-                self._bytes_ready(one)
-            elif isinstance(one, Streamed):
-                self._streamed(one.transfer)
-            elif isinstance(one, Printed):
-                self._printed(one)
-            else:
-                assert isinstance(one, BuildEnded)
-                self._effects.append(Report([one.message]))
+            take[type(one)](one)
         self._advance()
         for start in range(0, len(self._done), rows_max):
             self._effects.append(Report([part.Done(self._done[start : start + rows_max])]))
@@ -105,73 +99,108 @@ class ExecutorCore:
 
     # ---- from the master
 
-    def _from_master(self, message: Any) -> None:
-        if isinstance(message, (part.Allocate, part.Build)):
-            self._effects.append(Start(message))
-        elif isinstance(message, part.CancelTransfer):
-            self._cancel(message)
-        else:
-            if message.operation in self._readiness:
-                raise RemoteProtocolError(f"operation {message.operation} came twice")
-            if isinstance(message, part.Receive):
-                self._receives[message.transfer] = message
-                self._incoming.expect(message.transfer, message.endpoint, message.size)
-            elif isinstance(message, part.Merge):
-                self._expect_changes(message)
-            elif isinstance(message, (part.Send, part.SendChanges)):
-                if message.transfer in self._sending:
-                    raise RemoteProtocolError(f"transfer {message.transfer} is under way already")
-                self._outgoing.expect(message.transfer)
-                self._sends.add(message.transfer)
-            self._readiness.add(
-                message.operation,
-                message,
-                message.waits,
-                follows=isinstance(message, HANDED_OVER),
-                leads=isinstance(message, QUEUED),
-                regardless=isinstance(message, (part.Free, part.ForgetProgram)),
-            )
+    def _from_master(self, one: FromMaster) -> None:
+        take = self._messages
+        for message in one.messages:
+            take[type(message)](message)
 
-    def _expect_changes(self, message: part.Merge) -> None:
-        gathering = _Gathering(message)
-        most = sum(_packed_bytes_max(size) for _, _, size, _ in message.regions)
+    def _start_at_once(self, message: Any) -> None:
+        self._effects.append(Start(message))
+
+    def _add(
+        self, message: Any, follows: bool = False, leads: bool = False, regardless: bool = False
+    ) -> Node:
+        operation = message.operation
+        if operation in self._readiness:
+            raise RemoteProtocolError(f"operation {operation} came twice")
+        return self._readiness.add(operation, message, message.waits, follows, leads, regardless)
+
+    def _add_queued(self, message: Any) -> None:
+        """The driver's in-order queue keeps these in order by itself."""
+        self._add(message, follows=True, leads=True)
+
+    def _add_regardless(self, message: part.Free | part.ForgetProgram) -> None:
+        self._add(message, regardless=True)
+
+    def _add_send(self, message: part.Send | part.SendChanges) -> None:
+        transfer = message.transfer
+        if transfer in self._sends:
+            self._sends[transfer].happens(Happens.NAMED_AGAIN)
+        # The driver waits for the events of what a Send follows.
+        node = self._add(message, follows=isinstance(message, part.Send))
+        self._outgoing.expect(transfer)
+        node.kept = self._sends[transfer] = Sending(message.operation, message=message)
+
+    def _add_receive(self, message: part.Receive) -> None:
+        record = Receiving(message.operation, message=message)
+        self._add(message).kept = record
+        self._expect(record, message.transfer, message.endpoint, message.size, None)
+
+    def _add_merge(self, message: part.Merge) -> None:
+        record = Gathering.of(message)
+        self._add(message).kept = record
+        most = sum(packed_bytes_max(size) for _, _, size, _ in message.regions)
         for transfer, endpoint in message.transfers:
-            gathering.chunks[transfer] = []
-            gathering.missing.add(transfer)
-            self._gathering[transfer] = gathering
-            self._incoming.expect(transfer, endpoint, None, most)
+            self._expect(record, transfer, endpoint, None, most)
+
+    def _expect(
+        self,
+        record: Receiving | Gathering,
+        transfer: int,
+        endpoint: int,
+        size: int | None,
+        most: int | None,
+    ) -> None:
+        if transfer in self._receives:
+            self._receives[transfer].happens(Happens.NAMED_AGAIN)
+        self._incoming.expect(transfer, endpoint, size, most)
+        self._receives[transfer] = record
 
     def _cancel(self, message: part.CancelTransfer) -> None:
         """The other end failed: so does the operation that waits for it."""
-        if message.transfer in self._sending:
-            if self._outgoing.cancel(message.transfer):
-                operation, start, _ = self._sending.pop(message.transfer)
-                self._effects.append(Unmap(operation))
-                self._end(operation, OUT_OF_RESOURCES, start, self._now, message.message, None)
-            return  # else it has begun, and will end by itself
-        if message.transfer in self._sends:
-            self._unwanted[message.transfer] = message.message
-            return
-        if message.transfer in self._outgoing:
-            self._outgoing.cancel(message.transfer)
-            return
-        receive = self._receives.get(message.transfer)
-        if receive is not None:
-            if self._incoming.begun(message.transfer):
-                self._stop_storing(receive, message.message)
+        transfer = message.transfer
+        if transfer in self._sends:
+            self._cancel_send(self._sends[transfer], message)
+        elif transfer in self._outgoing:
+            self._outgoing.cancel(transfer)
+        elif transfer in self._receives:
+            record = self._receives[transfer]
+            if isinstance(record, Gathering):
+                self._cancel_merge(record, message)
             else:
-                del self._receives[message.transfer]
-                self._incoming.cancel(message.transfer)
-                self._readiness.fail(receive.operation, message.message)
-        elif self._incoming.cancel(message.transfer):
-            gathering = self._gathering[message.transfer]
-            self._forget_gathering(gathering)
-            self._readiness.fail(gathering.message.operation, message.message)
+                self._cancel_receive(record, message)
 
-    def _forget_gathering(self, gathering: _Gathering) -> None:
-        for transfer in gathering.chunks:
-            if self._gathering.pop(transfer, None) is not None:
-                self._effects.extend(self._incoming.refuse(transfer))
+    def _cancel_send(self, record: Sending, message: part.CancelTransfer) -> None:
+        if record.happens(Happens.CANCEL) is not At.SENDING:
+            self._readiness.doom(record.number, message.message)
+        elif self._outgoing.cancel(message.transfer):
+            self._end_send(record, OUT_OF_RESOURCES, message.message)
+        # Else it has begun, and will end by itself.
+
+    def _cancel_receive(self, record: Receiving, message: part.CancelTransfer) -> None:
+        before = record.state
+        after = record.happens(Happens.CANCEL)
+        if after is before:
+            return  # it is over, or all has come
+        self._incoming.cancel(message.transfer)
+        if after is At.STOPPED:
+            self._stop_storing(record, message.message)
+        else:
+            self._readiness.fail(record.number, message.message)
+
+    def _cancel_merge(self, record: Gathering, message: part.CancelTransfer) -> None:
+        if message.transfer not in record.missing:
+            return  # what it brings is here
+        if record.happens(Happens.CANCEL) is At.DROPPED:
+            self._incoming.cancel(message.transfer)
+            self._refuse(record)
+            self._readiness.fail(record.number, message.message)
+
+    def _refuse(self, record: Gathering) -> None:
+        """Drop what is still to come for it."""
+        record.missing.clear()
+        for transfer in record.chunks:
+            self._effects.extend(self._incoming.refuse(transfer))
 
     # ---- from endpoints
 
@@ -190,32 +219,37 @@ class ExecutorCore:
         for effect in effects:
             if not isinstance(effect, Deliver):
                 self._effects.append(effect)
-            elif effect.transfer in self._receives:
-                receive = self._receives[effect.transfer]
-                if effect.last:
-                    del self._receives[effect.transfer]
-                self._effects.append(Store(receive, effect.offset, effect.data, effect.last))
+                continue
+            record = self._receives[effect.transfer]
+            if isinstance(record, Gathering):
+                self._gather(record, effect)
             else:
-                gathering = self._gathering[effect.transfer]
-                gathering.chunks[effect.transfer].append(bytes(effect.data))
-                if effect.last:
-                    del self._gathering[effect.transfer]
-                    gathering.missing.discard(effect.transfer)
-                    self._start_merge(gathering)
+                record.happens(Happens.ALL if effect.last else Happens.CHUNK)
+                store = Store(record.message, effect.offset, effect.data, effect.last)
+                self._effects.append(store)
 
-    def _start_merge(self, gathering: _Gathering) -> None:
-        if not gathering.missing:
-            changes = tuple(b"".join(chunks) for chunks in gathering.chunks.values())
-            self._effects.append(StartMerge(gathering.message, changes))
+    def _gather(self, record: Gathering, chunk: Deliver) -> None:
+        record.chunks[chunk.transfer].append(bytes(chunk.data))
+        if chunk.last:
+            record.missing.remove(chunk.transfer)
+        if record.missing:
+            record.happens(Happens.CHUNK)
+        else:
+            self._start_merge(record)
+
+    def _start_merge(self, record: Gathering) -> None:
+        record.happens(Happens.ALL)
+        self._effects.append(StartMerge(record.message, record.changes))
 
     # ---- from the driver
 
     def _ended(self, one: Ended) -> None:
-        if one.operation not in self._readiness:
+        node = self._readiness.get(one.operation)
+        if node is None:
             return  # it failed before, and more of it was on its way to the driver
-        if one.status < 0 and self._still_running(one):
+        if one.status < 0 and self._still_running(node, one):
             return
-        self._end(one.operation, one.status, one.start, one.end, one.text, one.extra)
+        self._end(node, one)
 
     def _printed(self, one: Printed) -> None:
         """Tell it at once, in messages of their own: the launch's end comes after them."""
@@ -224,81 +258,98 @@ class ExecutorCore:
                 text = one.text[start : start + printed_message_bytes_max]
                 self._effects.append(Report([part.Printed(one.operation, text)]))
 
-    def _still_running(self, one: Ended) -> bool:
+    def _build_ended(self, one: BuildEnded) -> None:
+        self._effects.append(Report([one.message]))
+
+    def _still_running(self, node: Node, one: Ended) -> bool:
         """Whether what the driver had before this still runs: others must wait for it."""
-        message = self._readiness.message(one.operation)
-        text = one.text or f"OpenCL status {one.status}"
-        if one.operation in self._refused:
+        if node.outcome is not None:
             return False
-        if isinstance(message, part.Receive):
-            self._refused[one.operation] = one
-            self._stop_storing(message, text)
+        text = one.text or f"OpenCL status {one.status}"
+        if isinstance(node.kept, Receiving):
+            node.outcome = one
+            node.kept.happens(Happens.REFUSED)
+            self._incoming.cancel(node.message.transfer)
+            self._stop_storing(node.kept, text)
             return True
-        if self._readiness.waits(one.operation):
-            self._refused[one.operation] = one
+        if node.undone:
+            node.outcome = one
             if one.extra == part.UNTOUCHED:
-                self._readiness.skip(one.operation)
+                self._readiness.skip(node.id)
             else:
-                self._readiness.fail(one.operation, text)
+                self._readiness.fail(node.id, text)
             return True
         return False
 
-    def _stop_storing(self, message: part.Receive, reason: str) -> None:
+    def _stop_storing(self, record: Receiving, reason: str) -> None:
         """The rest is dropped; it ends when the chunks before have got to the device."""
-        self._receives.pop(message.transfer, None)
-        self._incoming.cancel(message.transfer)
-        self._readiness.doom(message.operation, reason)
-        self._effects.append(Store(message, 0, b"", True))
+        self._readiness.doom(record.number, reason)
+        self._effects.append(Store(record.message, 0, b"", True))
 
     def _bytes_ready(self, one: BytesReady) -> None:
-        if self._readiness.waits(one.operation):
+        node = self._readiness.get(one.operation)
+        assert node is not None, "a send whose bytes aren't there lasts"
+        node.kept.ready = one
+        if node.undone:
             # The driver's threads race: whether what made these bytes failed isn't told yet.
-            self._held[one.operation] = one
+            node.kept.happens(Happens.BYTES_EARLY)
+            self._readiness.hold(node)
+        else:
+            self._offer(node, Happens.BYTES)
+
+    def _offer(self, node: Node, happens: Happens) -> None:
+        record: Sending = node.kept
+        assert record.ready is not None
+        if node.doomed is not None:
+            self._end_send(record, OUT_OF_RESOURCES, node.doomed)
             return
-        message = self._readiness.message(one.operation)
-        self._sends.discard(message.transfer)
-        size = sum(len(d) for d in one.data)
-        self._sending[message.transfer] = (one.operation, one.start, size)
-        unwanted = self._unwanted.pop(message.transfer, None)
-        unwanted = unwanted or self._readiness.doomed(one.operation)
-        if unwanted is not None:
-            del self._sending[message.transfer]
-            self._effects.append(Unmap(one.operation))
-            self._end(one.operation, OUT_OF_RESOURCES, one.start, self._now, unwanted, None)
-            return
+        record.happens(happens)
+        message = record.message
         self._effects.extend(
-            self._outgoing.offer(message.transfer, message.endpoint, one.data)
+            self._outgoing.offer(message.transfer, message.endpoint, record.ready.data)
         )
 
-    def _streamed(self, transfer: int) -> None:
-        operation, start, size = self._sending.pop(transfer)
-        message = self._readiness.message(operation)
-        extra = size if isinstance(message, part.SendChanges) else None
-        self._effects.append(Unmap(operation))
-        self._end(operation, 0, start, self._now, None, extra)
+    def _streamed(self, one: Streamed) -> None:
+        self._end_send(self._sends[one.transfer], 0, None)
 
-    def _end(
-        self, operation: int, status: int, start: int, end: int, text: str | None, extra: Any
-    ) -> None:
-        refused = self._refused.pop(operation, None)
-        if refused is not None:
-            status, start, end, text = refused.status, refused.start, refused.end, refused.text
-            extra = refused.extra
+    def _end_send(self, record: Sending, status: int, text: str | None) -> None:
+        """One whose bytes were there."""
+        node = self._readiness.get(record.number)
+        assert node is not None and record.ready is not None
+        told = status == 0 and isinstance(record.message, part.SendChanges)
+        extra = record.size if told else None
+        self._effects.append(Unmap(record.number))
+        self._end(node, Ended(record.number, status, record.ready.start, self._now, text, extra))
+
+    def _end(self, node: Node, one: Ended) -> None:
+        if node.outcome is not None:
+            one = node.outcome
+        status, text, extra = one.status, one.text, one.extra
         harmless = status >= 0 or extra == part.UNTOUCHED
         failure = None if harmless else text or f"OpenCL status {status}"
-        message = self._readiness.message(operation)
-        if isinstance(message, (part.Send, part.SendChanges)):
-            self._sends.discard(message.transfer)
-            self._unwanted.pop(message.transfer, None)
-            if failure is not None:
-                self._outgoing.cancel(message.transfer)
-        doomed = self._readiness.end(operation, failure)
+        if node.kept is not None:
+            self._end_move(node.kept, failure)
+        doomed = self._readiness.end(node.id, failure)
         if doomed is not None and status >= 0:
             status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
         if doomed is not None and extra == part.UNTOUCHED:
             extra = None  # by this one, but what it waited for failed
         clip = None if text is None else clipped(text)
-        self._done.append([operation, status, start, end, clip, extra])
+        self._done.append([node.id, status, one.start, one.end, clip, extra])
+
+    def _end_move(self, record: Sending | Receiving | Gathering, failure: str | None) -> None:
+        record.happens(Happens.END)
+        if isinstance(record, Gathering):
+            for transfer in record.chunks:
+                del self._receives[transfer]
+            return
+        transfer = record.message.transfer
+        if isinstance(record, Receiving):
+            del self._receives[transfer]
+            return
+        del self._sends[transfer]
+        if failure is not None:
+            self._outgoing.cancel(transfer)
 
     # ---- starting
 
@@ -307,47 +358,37 @@ class ExecutorCore:
         while True:
             started = self._readiness.take()
             for node in started:
-                self._start(node.message)
+                self._start(node)
             failed = self._readiness.take_failed()
             for operation, reason in failed:
                 self._end_unstarted(operation, reason)
-            held = [h for h in self._held.values() if not self._readiness.waits(h.operation)]
-            for one in held:
-                del self._held[one.operation]
-                self._bytes_ready(one)
-            if not started and not failed and not held:
+            settled = self._readiness.take_settled()
+            for node in settled:
+                self._offer(node, Happens.SETTLED)
+            if not started and not failed and not settled:
                 return
 
-    def _start(self, message: Any) -> None:
-        if isinstance(message, part.Receive):
-            self._deliver(self._incoming.grant(message.transfer))
-        elif isinstance(message, part.Merge):
-            if not message.transfers:
-                self._effects.append(StartMerge(message, ()))
-            for transfer, _ in message.transfers:
+    def _start(self, node: Node) -> None:
+        record = node.kept
+        if isinstance(record, Receiving):
+            self._deliver(self._incoming.grant(record.message.transfer))
+        elif isinstance(record, Gathering):
+            if not record.chunks:
+                self._start_merge(record)
+            for transfer in record.chunks:
                 self._deliver(self._incoming.grant(transfer))
         else:
-            self._effects.append(Start(message))
+            self._effects.append(Start(node.message))
 
     def _end_unstarted(self, operation: int, reason: str) -> None:
-        message = self._readiness.message(operation)
+        node = self._readiness.get(operation)
+        assert node is not None
+        message, record = node.message, node.kept
         if isinstance(message, (part.SendChanges, part.Merge)):
             self._effects.append(DropSnapshot(message.device, message.merge))
-        if isinstance(message, part.Receive):
-            self._receives.pop(message.transfer, None)
+        if isinstance(record, Receiving):
             self._effects.extend(self._incoming.refuse(message.transfer))
-        elif isinstance(message, part.Merge):
-            for transfer, _ in message.transfers:
-                gathering = self._gathering.get(transfer)
-                if gathering is not None:
-                    self._forget_gathering(gathering)
-        self._end(operation, EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, 0, 0, reason, None)
-
-
-def _packed_bytes_max(size: int) -> int:
-    """No less than the length and the packed changes of a region, whatever its elements are.
-
-    Tables are 20 bytes at most per block, which is of 64 bytes or more, and one partial element is
-    padded. This bounds what a part can make its home keep.
-    """
-    return 128 + 2 * size + size // 2
+        elif isinstance(record, Gathering):
+            self._refuse(record)
+        failed = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
+        self._end(node, Ended(operation, failed, 0, 0, reason))

@@ -28,7 +28,9 @@ class Node:
     doomed: why it has failed already, though it may still be running. listed: among the failed.
     regardless: it is started even if what it waits for failed. skipped: it won't run, though
     nothing that it waits for failed. issued: it leads, and is in the driver's queue, so that others
-    may follow it.
+    may follow it. held: it was started, and is told of when all that it waits for has ended.
+    kept, outcome: the owner's, which keeps here what it knows of the operation, and how it ended
+    where that is told later.
     """
 
     id: int
@@ -43,6 +45,9 @@ class Node:
     doomed: str | None = None
     regardless: bool = False
     skipped: bool = False
+    held: bool = False
+    kept: Any = None
+    outcome: Any = None
     dependents: list[Node] = field(default_factory=list)
 
 
@@ -53,6 +58,7 @@ class Readiness:
         self._nodes: dict[int, Node] = {}
         self._ready: deque[Node] = deque()
         self._failed: list[tuple[int, str]] = []
+        self._settled: list[Node] = []
         self._failures: dict[int, str] = {}  # told, but the owner's peer may not know it yet
 
     def __len__(self) -> int:
@@ -67,7 +73,7 @@ class Readiness:
         follows: bool,
         leads: bool,
         regardless: bool = False,
-    ) -> None:
+    ) -> Node:
         """A new operation; a wait that is unknown is done already, or has failed."""
         node = Node(operation, message, follows, leads, regardless=regardless)
         for wait in waits:
@@ -84,9 +90,13 @@ class Readiness:
                 node.unissued += 1
         self._nodes[operation] = node
         self._consider(node)
+        return node
 
     def _consider(self, node: Node) -> None:
         if node.started:
+            if node.held and node.undone == 0:
+                node.held = False
+                self._settled.append(node)
             return
         if node.doomed is not None or node.skipped:
             self._list_failed(node)
@@ -138,20 +148,22 @@ class Readiness:
             node.listed = True
             self._failed.append((node.id, node.doomed or ""))
 
-    def waits(self, operation: int) -> bool:
-        """Whether something that the operation waits for hasn't ended."""
-        return self._nodes[operation].undone > 0
+    def hold(self, node: Node) -> None:
+        """Tell by `take_settled` when all that a started operation waits for has ended."""
+        assert node.started and node.undone > 0
+        node.held = True
 
-    def doomed(self, operation: int) -> str | None:
-        """Why the operation has failed already, or None."""
-        return self._nodes[operation].doomed
+    def take_settled(self) -> list[Node]:
+        """Operations that were held, and for which all that they waited for has ended."""
+        settled, self._settled = self._settled, []
+        return settled
 
     def _doom(self, node: Node, reason: str) -> None:
         if node.doomed is None and not node.regardless:
             node.doomed = reason
 
     def doom(self, operation: int, reason: str) -> None:
-        """An operation that is with the driver can't succeed any more: it will end there."""
+        """An operation can't succeed any more: if it is with the driver, it will end there."""
         self._doom(self._nodes[operation], reason)
 
     def fail(self, operation: int, reason: str) -> None:
@@ -168,9 +180,9 @@ class Readiness:
         node.started = False
         self._list_failed(node)
 
-    def message(self, operation: int) -> Any:
-        """The message of an operation that isn't done."""
-        return self._nodes[operation].message
+    def get(self, operation: int) -> Node | None:
+        """An operation, if it isn't done."""
+        return self._nodes.get(operation)
 
     def __contains__(self, operation: int) -> bool:
         """Whether the operation isn't done."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from vcl.errors import RemoteProtocolError
 
@@ -103,19 +103,25 @@ story_length_max = 8
 
 @dataclass(slots=True)
 class Record:
-    """What both ends know of a transfer. story: what happened to it, the last of it."""
+    """What an end knows of a transfer. story: what happened to it, the last of it.
+
+    subject: what the number is of, where it isn't a transfer's.
+    """
+
+    subject: ClassVar[str] = "transfer"
 
     number: int
     state: Any
-    story: list[Happens] = field(default_factory=list)
+    story: list[Enum] = field(default_factory=list)
 
-    def take(self, table: Mapping[Any, Any], happens: Happens) -> None:
+    def take(self, table: Mapping[Any, Any], happens: Enum) -> None:
         """Raises RemoteProtocolError for what can't happen now."""
         after = table.get((self.state, happens))
         if after is None:
             told = ", then ".join(one.value for one in self.story) or "nothing happened to it"
             raise RemoteProtocolError(
-                f"transfer {self.number} is {self.state.value} already, and {happens.value}: {told}"
+                f"{self.subject} {self.number} is {self.state.value} already, "
+                f"and {happens.value}: {told}"
             )
         self.state = after
         if self.story[-1:] != [happens]:

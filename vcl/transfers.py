@@ -284,11 +284,6 @@ class Incoming:
         record.received = end
         return [Deliver(transfer, offset, data, last)] if data or last else []
 
-    def begun(self, transfer: int) -> bool:
-        """Whether some of its bytes were delivered."""
-        record = self._records.get(transfer)
-        return record is not None and record.state is In.STREAMING and record.received > 0
-
     def refuse(self, transfer: int) -> list[GrantCredit]:
         """Nobody wants it now: drop what comes, but let the sender be rid of it."""
         record = self._records.get(transfer)

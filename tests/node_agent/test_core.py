@@ -15,7 +15,7 @@ from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import BuildEnded, BytesReady, Ended, FromEndpoint, FromMaster, Streamed
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST as DEPENDENCY_FAILED
-from vcl.errors import RemoteProtocolError
+from vcl.errors import OUT_OF_RESOURCES, RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
 from vcl.wire.limits import eager_bytes_max
@@ -212,6 +212,37 @@ def test_a_send_whose_receiver_is_gone_ends() -> None:
     r.feed(BytesReady(1, (bytes(BIG),), 4))
     r.cancel(101)
     assert r.core.operations_count == 0
+
+
+@pytest.mark.parametrize("with_driver", [True, False])
+def test_a_send_whose_receiver_failed_before_its_bytes_were_there(with_driver: bool) -> None:
+    r = Rig()
+    before = run(1) if with_driver else receive(1)
+    r.order(before, send(2, 1))
+    assert r.cancel(102) == [], "what it waits for still runs"
+    if with_driver:
+        assert r.feed(BytesReady(2, (b"12345678",), 4)) == [], "and so it does now"
+    else:
+        r.chunk(101, 0, b"12345678")
+    *effects, report = r.feed(Ended(1, 0, 5, 6))
+    assert effects == ([Unmap(2)] if with_driver else [])
+    (first, second) = report.messages[0].operations
+    assert first[:2] == [1, 0] and second[:2] == [2, OUT_OF_RESOURCES if with_driver else
+                                                  DEPENDENCY_FAILED]  # fmt: skip
+    assert second[4] == "the other end is gone" and r.core.operations_count == 0
+
+
+def test_a_transfer_has_one_operation_until_that_is_done() -> None:
+    r = Rig()
+    r.order(send(1))
+    r.feed(BytesReady(1, (b"12345678",), 4))
+    told = "operation 1 is sending already, and its transfer .* another: its bytes were there"
+    with pytest.raises(RemoteProtocolError, match=told):
+        r.order(send(2)._replace(transfer=101))
+    r.order(receive(3))
+    r.chunk(103, 0, b"12345678")
+    with pytest.raises(RemoteProtocolError, match=r"operation 3 is with the driver .*: all came"):
+        r.order(merge(4, transfers=((103, OTHER),)))
 
 
 # Receiving

@@ -187,10 +187,25 @@ def test_failing_what_has_failed_already() -> None:
     assert subject.take_failed() == [(1, "broke")]
 
 
-def test_messages_are_found_while_operations_last() -> None:
+def test_operations_are_found_while_they_last() -> None:
     subject = Readiness()
     subject.add(7, "seven", [], False, False)
-    assert subject.message(7) == "seven" and 7 in subject and len(subject) == 1
+    node = subject.get(7)
+    assert node is not None and node.message == "seven" and 7 in subject and len(subject) == 1
     subject.take()
     subject.end(7, None)
-    assert 7 not in subject
+    assert subject.get(7) is None and 7 not in subject
+
+
+def test_what_is_held_is_told_of_once_and_after_the_last_that_it_waits_for() -> None:
+    subject = Readiness()
+    subject.add(0, None, [], True, True)
+    subject.add(1, None, [], True, True)
+    held = subject.add(2, None, [0, 1], True, False)
+    assert len(subject.take()) == 3
+    subject.hold(held)
+    subject.end(0, None)
+    assert subject.take_settled() == []
+    subject.end(1, "broke")
+    assert subject.take_settled() == [held] and held.doomed == "broke"
+    assert subject.take_settled() == []

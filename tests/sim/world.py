@@ -174,8 +174,7 @@ class World:
                     # Executors aren't told of the end of others: this much stays until theirs.
                     core._outgoing.forget(endpoint)
                 left[name] = {
-                    **_left_in(core, "operations_count _receives _gathering _sending"),
-                    **_left_in(core, "_held _refused _sends _unwanted"),
+                    **_left_in(core, "operations_count _sends _receives"),
                     **_transfers_left(core._outgoing, core._incoming),
                     **_left_in(executor.driver, "mapped programs"),
                 }
