@@ -322,20 +322,20 @@ class ExecutorCore:
         self._end(node, Ended(record.number, status, record.ready.start, self._now, text, extra))
 
     def _end(self, node: Node, one: Ended) -> None:
-        if node.outcome is not None:
-            one = node.outcome
-        status, text, extra = one.status, one.text, one.extra
+        operation, status, start, end, text, extra = node.outcome or one
         harmless = status >= 0 or extra == part.UNTOUCHED
         failure = None if harmless else text or f"OpenCL status {status}"
         if node.kept is not None:
             self._end_move(node.kept, failure)
-        doomed = self._readiness.end(node.id, failure)
-        if doomed is not None and status >= 0:
-            status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
-        if doomed is not None and extra == part.UNTOUCHED:
-            extra = None  # by this one, but what it waited for failed
-        clip = None if text is None else clipped(text)
-        self._done.append([node.id, status, one.start, one.end, clip, extra])
+        doomed = self._readiness.end(operation, failure)
+        if doomed is not None:
+            if status >= 0:
+                status, text = EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST, doomed
+            if extra == part.UNTOUCHED:
+                extra = None  # by this one, but what it waited for failed
+        if text is not None:
+            text = clipped(text)
+        self._done.append([operation, status, start, end, text, extra])
 
     def _end_move(self, record: Sending | Receiving | Gathering, failure: str | None) -> None:
         record.happens(Happens.END)
@@ -358,7 +358,10 @@ class ExecutorCore:
         while True:
             started = self._readiness.take()
             for node in started:
-                self._start(node)
+                if node.kept is None:
+                    self._effects.append(Start(node.message))
+                else:
+                    self._start_move(node)
             failed = self._readiness.take_failed()
             for operation, reason in failed:
                 self._end_unstarted(operation, reason)
@@ -368,7 +371,7 @@ class ExecutorCore:
             if not started and not failed and not settled:
                 return
 
-    def _start(self, node: Node) -> None:
+    def _start_move(self, node: Node) -> None:
         record = node.kept
         if isinstance(record, Receiving):
             self._deliver(self._incoming.grant(record.message.transfer))

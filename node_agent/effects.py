@@ -7,18 +7,17 @@ Owns: the effect records that `node_agent.core.ExecutorCore.handle` answers with
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import Bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Hand a message of conversation `part` to the driver, in this order.
 
     Answered by Ended; for Send and SendChanges by BytesReady or a failed Ended; for Build by
-    BuildEnded; for Allocate not at all.
+    BuildEnded; for Allocate not at all. A tuple, as one is made for each launch.
     """
 
     message: Any

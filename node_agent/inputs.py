@@ -6,7 +6,7 @@ Owns: the input records of `node_agent.core.ExecutorCore.handle`. Must not know:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from vcl.wire.frame import BulkFrame, Bytes
 from vcl.wire.messages.part import BuildDone
@@ -26,9 +26,11 @@ class FromEndpoint:
     frame: BulkFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The driver ended an operation: status 0 or negative; start, end in ns of the wall clock."""
+class Ended(NamedTuple):
+    """The driver ended an operation: status 0 or negative; start, end in ns of the wall clock.
+
+    A tuple, as one is made for each launch.
+    """
 
     operation: int
     status: int
