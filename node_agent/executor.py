@@ -17,12 +17,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from node_agent.core import ExecutorCore
-from node_agent.effects import DropSnapshot, Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
 from node_agent.opencl_driver import Driver, load_pyopencl
 from vcl.errors import ConnectionProblem, RemoteProtocolError
@@ -64,9 +64,19 @@ class Executor:
         self._loop = asyncio.get_running_loop()
         # A bug here must end the session with an error, not leave it waiting for ever.
         self._loop.set_exception_handler(_end_process)
-        self._driver = Driver(assignment.devices, assignment.substring, self._post)
+        self._driver = driver = Driver(assignment.devices, assignment.substring, self._post)
         self._control: ControlLink
         self._bulk: BulkLink
+        self._effects: Mapping[type, Callable[[Any], None]] = {
+            Start: lambda effect: driver.start(effect.message),
+            Report: lambda effect: self._control.send(effect.messages),
+            Store: driver.store,
+            Stream: lambda effect: self._bulk.stream(effect),
+            GrantCredit: lambda effect: self._bulk.grant(effect),
+            Unmap: lambda effect: driver.unmap(effect.operation),
+            DropSnapshot: lambda effect: driver.drop_snapshot(effect.device, effect.merge),
+            StartMerge: driver.start_merge,
+        }
 
     async def run(self) -> None:
         """Serve the session until the master closes a connection."""
@@ -106,29 +116,11 @@ class Executor:
 
     def _feed(self, inputs: Sequence[Input]) -> None:
         effects = self._core.handle(inputs, time.time_ns())
+        carry_out = self._effects
         for effect in effects:
-            self._carry_out(effect)
-        if effects:
+            carry_out[type(effect)](effect)
+        if any(type(effect) is not Report for effect in effects):
             self._driver.flush()
-
-    def _carry_out(self, effect: Effect) -> None:
-        if isinstance(effect, Start):
-            self._driver.start(effect.message)
-        elif isinstance(effect, Report):
-            self._control.send(effect.messages)
-        elif isinstance(effect, Store):
-            self._driver.store(effect)
-        elif isinstance(effect, Stream):
-            self._bulk.stream(effect)
-        elif isinstance(effect, GrantCredit):
-            self._bulk.grant(effect)
-        elif isinstance(effect, Unmap):
-            self._driver.unmap(effect.operation)
-        elif isinstance(effect, DropSnapshot):
-            self._driver.drop_snapshot(effect.device, effect.merge)
-        else:
-            assert isinstance(effect, StartMerge)
-            self._driver.start_merge(effect)
 
 
 def tell_agent() -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -84,6 +84,19 @@ events_handed_over_max = 64
 
 _UNKNOWN = object()
 
+Finish = Callable[[int, int, int], Any]
+"""What is told of an operation that started and ended at these times."""
+
+_Watched = tuple[Any, Finish, int]
+
+
+def _stored(operation: int, start: int, end: int) -> Ended:
+    return Ended(operation, 0, start, end)
+
+
+def _untold(operation: int, start: int, end: int) -> None:
+    """Nothing."""
+
 
 class _Queue:
     """An in-order driver queue and the thread that waits for its events in their order."""
@@ -96,13 +109,14 @@ class _Queue:
         self._status = cl.event_info.COMMAND_EXECUTION_STATUS
         self._start, self._end = cl.profiling_info.START, cl.profiling_info.END
         self._clock_offset: int | None = None
-        self._watched: list[Any] = []
-        self._waiting: SimpleQueue[list[Any] | None] = SimpleQueue()
+        self._watched: list[_Watched] = []
+        self._waiting: SimpleQueue[list[_Watched] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
 
-    def watch(self, event: Any, finish: Callable[[int, int], Any], operation: int) -> None:
-        """Post finish(start, end) when the event ends, or a failed Ended; soon after `flush`."""
+    def watch(self, event: Any, finish: Finish, operation: int) -> None:
+        """Post finish(operation, start, end), if that isn't None, when the event ends, or a failed
+        Ended; soon after `flush`."""
         self._watched.append((event, finish, operation))
         if len(self._watched) >= events_handed_over_max:
             self._hand_over()
@@ -132,7 +146,7 @@ class _Queue:
                     ended = []
                 try:
                     event.wait()
-                    result = finish(*self._times(event))
+                    result = finish(operation, *self._times(event))
                     if result is not None:
                         ended.append(result)
                 except self._cl.Error as error:
@@ -168,12 +182,14 @@ class _Kernel:
         self._known: Sequence[Any] = ()
         self._frees = 0
 
+    def has(self, arguments: Sequence[Any], frees: int) -> bool:
+        """Whether nothing must be set."""
+        return self._frees == frees and self._known == arguments
+
     def changed(self, arguments: Sequence[Any], frees: int) -> list[tuple[int, Any]]:
         """(index, argument) of what must be set. Until `keep`, nothing is taken for known."""
         known = self._known if frees == self._frees else ()
         self._known, self._frees = (), frees
-        if known == arguments:
-            return []
         known = [*known, *[_UNKNOWN] * (len(arguments) - len(known))]
         return [(i, a) for i, (a, k) in enumerate(zip(arguments, known, strict=False)) if a != k]
 
@@ -279,13 +295,20 @@ class Driver:
         self._events: dict[int, Any] = {}  # of queued operations that may be running
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self._commands: Mapping[type, Callable[[Any], None]] = {
             part.Run: self._run,
             part.FillRegion: self._fill,
             part.CopyRegion: self._copy,
             part.CopyBox: self._copy_box,
             part.Snapshot: self._snapshot,
             part.Send: self._send,
+        }
+        self._others: Mapping[type, Callable[[Any], None]] = {
+            part.Allocate: self._allocate,
+            part.Free: self._free,
+            part.Build: self._start_build,
+            part.ForgetProgram: self._forget_program,
+            part.SendChanges: self._start_packing,
         }
 
     def _device(self, number: int) -> _Device:
@@ -302,36 +325,14 @@ class Driver:
 
     def start(self, message: Any) -> None:
         """Carry out a Start; see effects.Start for what answers it."""
-        handler = self._handlers.get(type(message))
-        if handler is not None:
-            self._guarded(message.operation, handler, message)
-        elif isinstance(message, part.Allocate):
-            self._allocate(message)
-        elif isinstance(message, part.Build):
-            if message.request == 0:
-                self._build(message)  # what follows it must find it built
-            else:
-                self._host.submit(self._guarded_build, message)
-        elif isinstance(message, part.SendChanges):
-            self._host.submit(self._guarded, message.operation, self._pack_changes, message)
-        elif isinstance(message, part.Free):
-            device = self._device(message.device)
-            device.frees += 1
-            device.buffers.pop(message.buffer, None)
-            device.shared.pop(message.buffer, None)
-            device.allocation_failures.pop(message.buffer, None)
-            for region in [r for r in device.regions if r[0] == message.buffer]:
-                del device.regions[region]
-            self._post([Ended(message.operation, 0, 0, 0)])
-        else:
-            assert isinstance(message, part.ForgetProgram)
-            self._printer.forget(message.program)
-            for key in [k for k in self._programs if k[0] == message.program]:
-                del self._programs[key]
-                kernels = self._device(key[1]).kernels
-                for kernel in [k for k in kernels if k[0] == message.program]:
-                    del kernels[kernel]
-            self._post([Ended(message.operation, 0, 0, 0)])
+        command = self._commands.get(type(message))
+        if command is None:
+            self._others[type(message)](message)
+            return
+        try:
+            command(message)
+        except Exception as error:  # as in _guarded, which costs each launch a call more
+            self._failed(message.operation, error)
 
     def flush(self) -> None:
         """Submit what was enqueued; called after each batch of effects."""
@@ -344,8 +345,11 @@ class Driver:
         try:
             carry_out(argument)
         except Exception as error:  # drivers raise anything; it's told to the user, with its text
-            code, text = _failure(error)
-            self._post([Ended(operation, code, 0, 0, text)])
+            self._failed(operation, error)
+
+    def _failed(self, operation: int, error: Exception) -> None:
+        code, text = _failure(error)
+        self._post([Ended(operation, code, 0, 0, text)])
 
     def _allocate(self, message: part.Allocate) -> None:
         device = self._device(message.device)
@@ -357,15 +361,26 @@ class Driver:
                 f"a buffer of {message.size} bytes can't be allocated: {error}"
             )
 
+    def _free(self, message: part.Free) -> None:
+        device = self._device(message.device)
+        device.frees += 1
+        device.buffers.pop(message.buffer, None)
+        device.shared.pop(message.buffer, None)
+        device.allocation_failures.pop(message.buffer, None)
+        for region in [r for r in device.regions if r[0] == message.buffer]:
+            del device.regions[region]
+        self._post([Ended(message.operation, 0, 0, 0)])
+
     def _queued(self, operation: int, device: _Device, event: Any, watched: Any = None) -> None:
         """watched: what is to be waited for in place of the event."""
         self._events[operation] = event
+        device.compute.watch(
+            event if watched is None else watched, self._queued_ended, operation
+        )
 
-        def finish(start: int, end: int) -> Ended:
-            self._events.pop(operation, None)
-            return Ended(operation, 0, start, end)
-
-        device.compute.watch(watched or event, finish, operation)
+    def _queued_ended(self, operation: int, start: int, end: int) -> Ended:
+        self._events.pop(operation, None)
+        return Ended(operation, 0, start, end)
 
     def _run(self, message: part.Run) -> None:
         device = self._device(message.device)
@@ -396,6 +411,8 @@ class Driver:
     def _prepare(self, device: _Device, m: part.Run | part.Merge) -> tuple[Any, list[Any]]:
         """The kernel with its arguments set, and (image, access qualifier) of its images."""
         kept = self._kernel(device, m)
+        if kept.has(m.arguments, device.frees):
+            return kept.kernel, []
         images: dict[int, tuple[Any, Any]] = {}
         values: list[Any] = []
         for index, argument in kept.changed(m.arguments, device.frees):
@@ -533,8 +550,8 @@ class Driver:
         )
         self._mapped[m.operation] = [(device, array)]
 
-        def finish(start: int, end: int) -> BytesReady:
-            return BytesReady(m.operation, (memoryview(array),), start)
+        def finish(operation: int, start: int, end: int) -> BytesReady:
+            return BytesReady(operation, (memoryview(array),), start)
 
         device.transfer.watch(event, finish, m.operation)
 
@@ -565,15 +582,13 @@ class Driver:
             )
         else:
             event = self._cl.enqueue_marker(device.transfer.queue)
-        if store.last:
-            device.transfer.watch(
-                event, lambda start, end: Ended(m.operation, 0, start, end), m.operation
-            )
-        else:
-            # Its end isn't reported, but the bytes must live until then.
-            device.transfer.watch(event, lambda start, end: None, m.operation)
+        # The bytes of any must live until its end, though only the last one's is told.
+        device.transfer.watch(event, _stored if store.last else _untold, m.operation)
 
     # ---- merging, on the host thread
+
+    def _start_packing(self, m: part.SendChanges) -> None:
+        self._host.submit(self._guarded, m.operation, self._pack_changes, m)
 
     def _pack_changes(self, m: part.SendChanges) -> None:
         device = self._device(m.device)
@@ -634,6 +649,21 @@ class Driver:
         self._launch(device, m).wait()
 
     # ---- programs
+
+    def _start_build(self, m: part.Build) -> None:
+        if m.request == 0:
+            self._build(m)  # what follows it must find it built
+        else:
+            self._host.submit(self._guarded_build, m)
+
+    def _forget_program(self, m: part.ForgetProgram) -> None:
+        self._printer.forget(m.program)
+        for key in [k for k in self._programs if k[0] == m.program]:
+            del self._programs[key]
+            kernels = self._device(key[1]).kernels
+            for kernel in [k for k in kernels if k[0] == m.program]:
+                del kernels[kernel]
+        self._post([Ended(m.operation, 0, 0, 0)])
 
     def _guarded_build(self, m: part.Build) -> None:
         try:
