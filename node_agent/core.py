@@ -2,7 +2,7 @@
 
 Owns: one session's operations on one node: when each may start, its transfers, its report. Must
 not know: sockets, clocks, threads, OpenCL. The driver behind the effects may be real
-(`opencl_driver`) or a fake that computes on bytes.
+(`driver`) or a fake that computes on bytes.
 
 What is known of an operation is one `readiness.Node`; of one that moves bytes, its `kept` is a
 record with its place in a table (`moves`).

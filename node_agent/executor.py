@@ -22,9 +22,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from node_agent.core import ExecutorCore
+from node_agent.driver.driver import Driver
+from node_agent.driver.library import load_pyopencl
 from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
-from node_agent.opencl_driver import Driver, load_pyopencl
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
 from vcl.links import BulkLink, ControlLink, dial

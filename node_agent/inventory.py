@@ -4,7 +4,7 @@ Owns: the enumeration of the host's devices and the encoding of their answers. R
 process (`python -m node_agent.inventory [--devices SUBSTRING]`), because a broken driver may crash
 or hang while it is asked; stdout then carries one line of JSON and nothing else.
 Must not know: the daemon, the master, connections, or how pyopencl is found
-(`node_agent.opencl_driver` knows).
+(`node_agent.driver` knows).
 
 The result is `{"devices": [...], "errors": [...]}`. A device is
 `{"platform": {NAME: answer}, "info": {NAME: answer}, "type": answer, "image_formats": {mem_flag:
@@ -31,7 +31,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from node_agent import opencl_driver
+from node_agent.driver import library
 from vcl.constants import CLASSES
 
 INVALID_VALUE = CLASSES["status_code"]["INVALID_VALUE"]
@@ -173,7 +173,7 @@ def main(argv: Sequence[str], out: TextIO | None = None) -> None:
         help="only devices whose 'platform name / device name' contains this, in any case",
     )
     arguments = parser.parse_args(argv)
-    inventory = enumerate_devices(opencl_driver.load_pyopencl(), arguments.devices)
+    inventory = enumerate_devices(library.load_pyopencl(), arguments.devices)
     print(json.dumps(inventory), file=out or sys.stdout, flush=True)
 
 

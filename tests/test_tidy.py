@@ -31,6 +31,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "master.plan.templates": ("tests/master/plan/test_planner.py", "is plans used again"),
     "master.plan.uses": ("tests/master/plan/test_launches.py", "is what a launch may touch"),
     "master.plan.view": ("tests/master/plan/test_planner.py", "is what planning looks at"),
+    "node_agent.driver.*": ("tests/node_agent/test_opencl_driver.py", "is one driver, on PoCL"),
     "vcl.ids": ("tests/test_tidy.py", "is one constant"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
     "vcl.wire.limits": ("tests/test_tidy.py", "is constants, whose names are checked here"),
@@ -163,7 +164,9 @@ Rule = Callable[[Module], list[str]]
         ("master.core", "import threading", "import vcl.wire.frame"),
         ("master.server", "import node_agent.core", "import master.core"),
         ("node_agent.daemon", "from master import core", "from node_agent import core"),
-        ("node_agent.executor", "import pyopencl", "from node_agent import opencl_driver"),
+        ("node_agent.executor", "import pyopencl", "from node_agent import driver"),
+        ("node_agent.driver.library", "import picows", "import pyopencl"),
+        ("node_agent.printed", "import pyopencl", "import node_agent.inputs"),
         ("vcl.local", "import master", "import vcl.runtime"),
         ("vcl.transport.fast", "import websockets", "import picows"),
         ("vcl.transport.websocket", "import picows", "from websockets.asyncio import client"),
@@ -178,7 +181,7 @@ Rule = Callable[[Module], list[str]]
 )  # fmt: skip
 def test_the_import_rule_can_fail(name: str, bad: str, good: str) -> None:
     known = {"vcl.errors", "vcl.numbering", "vcl.wire.codec", "master.core", "node_agent.core",
-             "node_agent.opencl_driver"}  # fmt: skip
+             "node_agent.driver"}  # fmt: skip
     assert rules.import_complaints(Module(name, bad), known)
     assert not rules.import_complaints(Module(name, good), known)
 

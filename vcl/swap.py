@@ -2,7 +2,7 @@
 
 Owns: the finder that supplies `pyopencl._cl`, and the check that the real one isn't loaded. Must
 not know: what the supplied module contains. Nodes take the finder out before they import pyopencl
-(`node_agent.opencl_driver`).
+(`node_agent.driver`).
 """
 
 from __future__ import annotations

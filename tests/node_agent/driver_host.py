@@ -97,7 +97,7 @@ class DriverHost:
 
 def main() -> None:
     """Carry out calls that come on standard input until it ends."""
-    from node_agent.opencl_driver import Driver
+    from node_agent.driver.driver import Driver
 
     # Whatever a driver prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")

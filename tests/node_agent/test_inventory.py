@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from node_agent import inventory, opencl_driver
+from node_agent import inventory
+from node_agent.driver import library
 from vcl.constants import CLASSES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,7 +197,7 @@ def test_a_platform_or_device_that_fails_does_not_hide_the_others():
 
 def test_main_writes_one_line_of_json(monkeypatch):
     cl = FakeCl([make_platform("Fake", {}, {})])
-    monkeypatch.setattr(opencl_driver, "load_pyopencl", lambda: cl)
+    monkeypatch.setattr(library, "load_pyopencl", lambda: cl)
     out = io.StringIO()
     inventory.main(["--devices", "device 1"], out)
     assert out.getvalue().count("\n") == 1
@@ -252,9 +253,9 @@ def test_a_host_without_opencl_says_so(tmp_path):
 def test_what_a_driver_prints_does_not_reach_stdout():
     noisy = """
 import os, runpy, sys
-from node_agent import opencl_driver
-load = opencl_driver.load_pyopencl
-opencl_driver.load_pyopencl = lambda: (os.write(1, b"noise"), load())[1]
+from node_agent.driver import library
+load = library.load_pyopencl
+library.load_pyopencl = lambda: (os.write(1, b"noise"), load())[1]
 sys.argv = ["inventory", "--devices", "no such device"]
 runpy.run_module("node_agent.inventory", run_name="__main__")
 """

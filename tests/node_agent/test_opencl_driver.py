@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from node_agent import opencl_driver
+from node_agent.driver import launch, library
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from tests.node_agent.driver_host import DriverHost
@@ -241,7 +241,7 @@ class Refusing:
 
 def test_nothing_is_taken_for_known_after_a_failure() -> None:
     kernel = Refusing()
-    kept = opencl_driver._Kernel(kernel)
+    kept = launch.Kernel(kernel)
 
     def give(*arguments: Any, frees: int = 0, images: Any = ()) -> list[int]:
         changed = kept.changed(list(arguments), frees)
@@ -442,7 +442,7 @@ def test_devices_are_counted_among_those_that_match() -> None:
     cl = SimpleNamespace(get_platforms=lambda: platforms)
 
     def found(substring: str | None) -> list[str]:
-        return [d.name for d in opencl_driver.matching_devices(cl, substring)]
+        return [d.name for d in library.matching_devices(cl, substring)]
 
     assert found(None) == found("") == ["cpu-a", "cpu-b", "gpu"]
     assert found("CPU") == ["cpu-a", "cpu-b"]

@@ -2,7 +2,7 @@
 
 Owns: fake devices, their in-order queues, and a detector of races between what runs at the same
 time on one device. Must not know: sessions, links, or what the master planned. Behaves as
-`node_agent.opencl_driver` does, down to the order in which it posts: a queue for kernels and one
+`node_agent.driver` does, down to the order in which it posts: a queue for kernels and one
 for bytes per device, one host thread per driver; a mapping for a Send lasts until Unmap.
 
 Long because a fake driver has all the parts of the real one, and a race detector besides.

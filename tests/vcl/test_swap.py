@@ -150,7 +150,7 @@ print(pyopencl._cl.__file__ is not None, "vcl" in sys.modules)
 def test_a_node_gets_the_driver_though_it_imports_vcl() -> None:
     code = """
 import vcl
-from node_agent.opencl_driver import load_pyopencl
+from node_agent.driver.library import load_pyopencl
 cl = load_pyopencl()
 print(cl.__name__, cl._cl.__file__.endswith(".so"), load_pyopencl() is cl)
 """

@@ -7,7 +7,7 @@ import pytest
 from tests.processes import run_program
 
 PROGRAM = """
-    from node_agent.opencl_driver import load_pyopencl
+    from node_agent.driver.library import load_pyopencl
     cl = load_pyopencl()
     import numpy as np
     from node_agent.images import LaunchImage

@@ -1,0 +1,274 @@
+"""The driver as the executor's shell sees it: effects in, inputs for the core out.
+
+Owns: which part of the package carries out what, on which thread, and the events and mapped memory
+of what is under way. Must not know: sessions' rules, connections, transfers' credit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from node_agent.driver.failures import NotEnqueued, status_of
+from node_agent.driver.launch import Launcher
+from node_agent.driver.library import load_pyopencl, matching_devices
+from node_agent.driver.memory import Device, Devices
+from node_agent.driver.merging import Merging
+from node_agent.driver.programs import Programs
+from node_agent.driver.queues import stored, untold
+from node_agent.effects import StartMerge, Store
+from node_agent.inputs import BytesReady, Ended
+from node_agent.printed import Printer
+from vcl.wire.messages import part
+
+
+class Driver:
+    """Carries out Start, Store, StartMerge and Unmap effects.
+
+    devices: (device id, index in the inventory) each. post: takes lists of inputs for the core,
+    from any thread.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Sequence[int]],
+        substring: str | None,
+        post: Callable[[list[Any]], None],
+    ) -> None:
+        self._cl = load_pyopencl()
+        self._post = post
+        found = matching_devices(self._cl, substring)
+        self._devices = Devices(self._cl, {number: found[index] for number, index in devices}, post)
+        self._printer = Printer(self._cl, post)
+        self._programs = Programs(self._cl, self._devices, self._printer, post)
+        self._launcher = Launcher(self._cl, self._programs)
+        self._merging = Merging(self._cl, self._devices, self._launcher, post)
+        self._events: dict[int, Any] = {}  # of queued operations that may be running
+        self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
+        self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
+        self._commands: Mapping[type, Callable[[Any], None]] = {
+            part.Run: self._run,
+            part.FillRegion: self._fill,
+            part.CopyRegion: self._copy,
+            part.CopyBox: self._copy_box,
+            part.Snapshot: self._snapshot,
+            part.Send: self._send,
+        }
+        self._others: Mapping[type, Callable[[Any], None]] = {
+            part.Allocate: self._allocate,
+            part.Free: self._free,
+            part.Build: self._start_build,
+            part.ForgetProgram: self._forget_program,
+            part.SendChanges: self._start_packing,
+        }
+
+    # ---- effects
+
+    def start(self, message: Any) -> None:
+        """Carry out a Start; see effects.Start for what answers it."""
+        command = self._commands.get(type(message))
+        if command is None:
+            self._others[type(message)](message)
+            return
+        try:
+            command(message)
+        except Exception as error:  # as in _guarded, which costs each launch a call more
+            self._failed(message.operation, error)
+
+    def flush(self) -> None:
+        """Submit what was enqueued; called after each batch of effects."""
+        for device in self._devices.used():
+            device.compute.flush()
+            device.transfer.flush()
+
+    def _guarded(self, operation: int, carry_out: Callable[[Any], None], argument: Any) -> None:
+        """Whatever goes wrong in an operation is that operation's failure."""
+        try:
+            carry_out(argument)
+        except Exception as error:  # drivers raise anything; it's told to the user, with its text
+            self._failed(operation, error)
+
+    def _failed(self, operation: int, error: Exception) -> None:
+        code, text = status_of(error)
+        self._post([Ended(operation, code, 0, 0, text)])
+
+    def _allocate(self, message: part.Allocate) -> None:
+        device = self._devices[message.device]
+        device.frees += message.buffer in device.buffers
+        try:
+            device.buffers[message.buffer] = device.allocate(self._cl, message)
+        except self._cl.Error as error:
+            device.allocation_failures[message.buffer] = (
+                f"a buffer of {message.size} bytes can't be allocated: {error}"
+            )
+
+    def _free(self, message: part.Free) -> None:
+        self._devices[message.device].free(message.buffer)
+        self._post([Ended(message.operation, 0, 0, 0)])
+
+    def _forget_program(self, m: part.ForgetProgram) -> None:
+        self._programs.forget(m.program)
+        self._post([Ended(m.operation, 0, 0, 0)])
+
+    def _queued(self, operation: int, device: Device, event: Any, watched: Any = None) -> None:
+        """watched: what is to be waited for in place of the event."""
+        self._events[operation] = event
+        device.compute.watch(
+            event if watched is None else watched, self._queued_ended, operation
+        )
+
+    def _queued_ended(self, operation: int, start: int, end: int) -> Ended:
+        self._events.pop(operation, None)
+        return Ended(operation, 0, start, end)
+
+    def _run(self, message: part.Run) -> None:
+        device = self._devices[message.device]
+        prints = self._printer.prints(message.program)
+        if prints:
+            self._printer.wait_for_reading(message.device, device.compute.queue)
+        try:
+            event = self._launcher.launch(device, message)
+        except NotEnqueued as error:
+            ended = Ended(message.operation, error.code, 0, 0, error.text, part.UNTOUCHED)
+            self._post([ended])
+            return
+        watched = self._printer.watch(message, event, device.context) if prints else None
+        self._queued(message.operation, device, event, watched)
+
+    def _fill(self, m: part.FillRegion) -> None:
+        device = self._devices[m.device]
+        pattern = m.pattern
+        if len(pattern) == 1 and m.offset % 16 == 0 and m.size % 16 == 0:
+            pattern *= 16
+        event = self._cl.enqueue_fill_buffer(
+            device.compute.queue,
+            device.buffer(m.buffer),
+            np.frombuffer(pattern, np.uint8),
+            m.offset,
+            m.size,
+        )
+        self._queued(m.operation, device, event)
+
+    def _copy(self, m: part.CopyRegion) -> None:
+        device = self._devices[m.device]
+        event = self._cl.enqueue_copy(
+            device.compute.queue,
+            device.buffer(m.destination),
+            device.buffer(m.source),
+            byte_count=m.size,
+            src_offset=m.source_offset,
+            dst_offset=m.destination_offset,
+        )
+        self._queued(m.operation, device, event)
+
+    def _copy_box(self, m: part.CopyBox) -> None:
+        device = self._devices[m.device]
+        event = self._cl.enqueue_copy(
+            device.compute.queue,
+            device.buffer(m.destination),
+            device.buffer(m.source),
+            src_origin=_origin(m.source_offset, m.source_row_pitch, m.source_slice_pitch),
+            dst_origin=_origin(
+                m.destination_offset, m.destination_row_pitch, m.destination_slice_pitch
+            ),
+            region=(m.row_bytes, m.rows, m.slices),
+            src_pitches=(m.source_row_pitch, m.source_slice_pitch),
+            dst_pitches=(m.destination_row_pitch, m.destination_slice_pitch),
+        )
+        self._queued(m.operation, device, event)
+
+    def _snapshot(self, m: part.Snapshot) -> None:
+        device = self._devices[m.device]
+        copies = []
+        event = None
+        for buffer, offset, size, _ in m.regions:
+            copy = self._cl.Buffer(device.context, self._cl.mem_flags.READ_WRITE, size)
+            event = self._cl.enqueue_copy(
+                device.compute.queue,
+                copy,
+                device.buffer(buffer),
+                byte_count=size,
+                src_offset=offset,
+            )
+            copies.append(copy)
+        device.snapshots[m.merge] = copies
+        self._queued(m.operation, device, event)
+
+    # ---- bytes
+
+    def _send(self, m: part.Send) -> None:
+        device = self._devices[m.device]
+        # The threads that wait take events out as they end.
+        found = [self._events.get(w) for w in m.waits]
+        after = [event for event in found if event is not None]
+        array, event = device.map(
+            self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
+        )
+        self._mapped[m.operation] = [(device, array)]
+
+        def finish(operation: int, start: int, end: int) -> BytesReady:
+            return BytesReady(operation, (memoryview(array),), start)
+
+        device.transfer.watch(event, finish, m.operation)
+
+    def unmap(self, operation: int) -> None:
+        """Carry out an Unmap."""
+        for device, array in self._mapped.pop(operation, ()):
+            array.base.release(device.transfer.queue)
+
+    def drop_snapshot(self, device: int, merge: int) -> None:
+        """Carry out a DropSnapshot."""
+        self._devices[device].snapshots.pop(merge, None)
+
+    def store(self, store: Store) -> None:
+        """Carry out a Store."""
+        m = store.message
+        self._guarded(m.operation, self._store, store)
+
+    def _store(self, store: Store) -> None:
+        m = store.message
+        device = self._devices[m.device]
+        if store.data:
+            event = self._cl.enqueue_copy(
+                device.transfer.queue,
+                device.buffer(m.buffer),
+                store.data,
+                dst_offset=m.offset + store.offset,
+                is_blocking=False,
+            )
+        else:
+            event = self._cl.enqueue_marker(device.transfer.queue)
+        # The bytes of any must live until its end, though only the last one's is told.
+        device.transfer.watch(event, stored if store.last else untold, m.operation)
+
+    # ---- on the host thread
+
+    def _start_build(self, m: part.Build) -> None:
+        if m.request == 0:
+            self._programs.build(m)  # what follows it must find it built
+        else:
+            self._host.submit(self._programs.build_guarded, m)
+
+    def _start_packing(self, m: part.SendChanges) -> None:
+        self._host.submit(self._guarded, m.operation, self._merging.pack_changes, m)
+
+    def start_merge(self, effect: StartMerge) -> None:
+        """Carry out a StartMerge."""
+        self._host.submit(self._guarded, effect.message.operation, self._merging.merge, effect)
+
+    def close(self) -> None:
+        """Wait for what runs, and end the threads."""
+        self._host.shutdown()
+        for device in self._devices.used():
+            device.compute.close()
+            device.transfer.close()
+
+
+def _origin(offset: int, row_pitch: int, slice_pitch: int) -> tuple[int, int, int]:
+    """The origin, in OpenCL's terms, of a box that begins at an offset."""
+    slices, rest = divmod(offset, slice_pitch)
+    rows, column = divmod(rest, row_pitch)
+    return column, rows, slices

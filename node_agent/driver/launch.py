@@ -1,0 +1,136 @@
+"""Launching kernels.
+
+Owns: setting a kernel's arguments, and enqueuing it with the images that it is given. Must not
+know: who waits for it, and how programs are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from node_agent.driver.failures import NotEnqueued, status_of
+from node_agent.driver.images import LaunchImage
+from node_agent.driver.memory import Device
+from node_agent.driver.programs import Programs
+from vcl.wire.messages import part
+from vcl.wire.messages.session import (
+    ARGUMENT_BUFFER,
+    ARGUMENT_IMAGE,
+    ARGUMENT_LOCAL,
+    ARGUMENT_SAMPLER,
+)
+
+_UNKNOWN = object()
+
+
+class Kernel:
+    """A kernel and the arguments that it was given last, as they travelled.
+
+    What is the same again isn't set again, as long as no buffer was freed since.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+        self._set_bytes = getattr(kernel, "_set_arg_buf_multi", None)
+        self._known: Sequence[Any] = ()
+        self._frees = 0
+
+    def has(self, arguments: Sequence[Any], frees: int) -> bool:
+        """Whether nothing must be set."""
+        return self._frees == frees and self._known == arguments
+
+    def changed(self, arguments: Sequence[Any], frees: int) -> list[tuple[int, Any]]:
+        """(index, argument) of what must be set. Until `keep`, nothing is taken for known."""
+        known = self._known if frees == self._frees else ()
+        self._known, self._frees = (), frees
+        known = [*known, *[_UNKNOWN] * (len(arguments) - len(known))]
+        return [(i, a) for i, (a, k) in enumerate(zip(arguments, known, strict=False)) if a != k]
+
+    def set_bytes(self, values: Sequence[Any]) -> None:
+        """Set arguments by value: (index, bytes, ...). One by one takes sixty times as long."""
+        if self._set_bytes is not None:
+            self._set_bytes(tuple(values))
+            return
+        for at in range(0, len(values), 2):
+            self.kernel.set_arg(values[at], values[at + 1])
+
+    def keep(self, arguments: Sequence[Any], images: Sequence[int]) -> None:
+        """These are set now; images are made anew for each launch."""
+        if images:
+            arguments = [_UNKNOWN if i in images else a for i, a in enumerate(arguments)]
+        self._known = arguments
+
+
+class Launcher:
+    """Enqueues kernels of built programs."""
+
+    def __init__(self, cl: Any, programs: Programs) -> None:
+        self._cl = cl
+        self._programs = programs
+
+    def launch(self, device: Device, m: part.Run | part.Merge) -> Any:
+        """Enqueue a kernel; raises NotEnqueued if that can't be done."""
+        try:
+            kernel, images = self._prepare(device, m)
+            event = self._enqueue_kernel(device, kernel, m)
+        except Exception as error:  # drivers raise anything
+            raise NotEnqueued(*status_of(error)) from error
+        for image, access in images:
+            if access != self._cl.kernel_arg_access_qualifier.READ_ONLY:
+                event = image.store()
+        return event
+
+    def _prepare(self, device: Device, m: part.Run | part.Merge) -> tuple[Any, list[Any]]:
+        """The kernel with its arguments set, and (image, access qualifier) of its images."""
+        kept = self._kernel(device, m)
+        if kept.has(m.arguments, device.frees):
+            return kept.kernel, []
+        images: dict[int, tuple[Any, Any]] = {}
+        values: list[Any] = []
+        for index, argument in kept.changed(m.arguments, device.frees):
+            if type(argument) is bytes:
+                values += (index, argument)
+                continue
+            kind = argument[0] if type(argument) is list else None
+            if kind == ARGUMENT_BUFFER:
+                argument = device.argument(self._cl, *argument[1:])
+            elif kind == ARGUMENT_LOCAL:
+                argument = self._cl.LocalMemory(argument[1])
+            elif kind == ARGUMENT_SAMPLER:
+                argument = device.sampler(self._cl, *argument[1:])
+            elif kind == ARGUMENT_IMAGE:
+                images[index] = self._image(device, kept.kernel, index, argument)
+                argument = images[index][0].image
+            kept.kernel.set_arg(index, argument)
+        if values:
+            kept.set_bytes(values)
+        kept.keep(m.arguments, list(images))
+        return kept.kernel, list(images.values())
+
+    def _kernel(self, device: Device, m: part.Run | part.Merge) -> Kernel:
+        # A merge runs on the host thread: it must not meet a launch in one kernel's arguments.
+        key = (m.program, m.kernel)
+        kept = None if isinstance(m, part.Merge) else device.kernels.get(key)
+        if kept is None:
+            program = self._programs.program(m.program, m.device)
+            kept = Kernel(self._cl.Kernel(program, m.kernel))
+            if isinstance(m, part.Run):
+                device.kernels[key] = kept
+        return kept
+
+    def _image(
+        self, device: Device, kernel: Any, index: int, argument: Sequence[int]
+    ) -> tuple[LaunchImage, Any]:
+        queue, buffer = device.compute.queue, device.buffer(argument[1])
+        image = LaunchImage(self._cl, device.context, queue, buffer, argument)
+        return image, kernel.get_arg_info(index, self._cl.kernel_arg_info.ACCESS_QUALIFIER)
+
+    def _enqueue_kernel(self, device: Device, kernel: Any, m: part.Run | part.Merge) -> Any:
+        return self._cl.enqueue_nd_range_kernel(
+            device.compute.queue,
+            kernel,
+            tuple(m.global_size),
+            None if m.local_size is None else tuple(m.local_size),
+            tuple(m.global_offset),
+        )

@@ -1,0 +1,147 @@
+"""A device's context, queues and memory.
+
+Owns: buffers, their regions and what they are as a kernel's argument; what else is kept for each
+device, as snapshots and kernels. Must not know: operations, connections.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from node_agent.driver.failures import DriverFailure
+from node_agent.driver.queues import Queue
+from vcl.errors import MEM_OBJECT_ALLOCATION_FAILURE
+from vcl.wire.messages import part
+
+if TYPE_CHECKING:
+    from node_agent.driver.launch import Kernel
+
+
+class Device:
+    """A device's context, queues and memory."""
+
+    def __init__(self, cl: Any, device: Any, post: Callable[[list[Any]], None]) -> None:
+        self.device = device
+        self.context = cl.Context([device])
+        self.compute = Queue(cl, self.context, post)
+        self.transfer = Queue(cl, self.context, post)
+        self.buffers: dict[int, Any] = {}
+        self.shared: dict[int, Any] = {}  # the memory behind buffers that are shared virtual memory
+        self.regions: dict[tuple[int, int, int], Any] = {}
+        self.allocation_failures: dict[int, str] = {}
+        self.snapshots: dict[int, list[Any]] = {}
+        self.samplers: dict[tuple[int, ...], Any] = {}
+        self.kernels: dict[tuple[int, str], Kernel] = {}
+        self.frees = 0  # how often a buffer went: kernels may know one that is gone
+
+    def buffer(self, number: int) -> Any:
+        """A buffer's memory; raises DriverFailure if it has none here."""
+        found = self.buffers.get(number)
+        if found is None:
+            text = self.allocation_failures.get(number, "the buffer isn't on this device")
+            raise DriverFailure(MEM_OBJECT_ALLOCATION_FAILURE, text)
+        return found
+
+    def allocate(self, cl: Any, m: part.Allocate) -> Any:
+        """Memory for a buffer; what kernels may be given pointers into, as the device's own."""
+        flags = cl.mem_flags.READ_WRITE
+        coarse = cl.device_svm_capabilities.COARSE_GRAIN_BUFFER
+        if not m.shared or not _capabilities(cl, self.device) & coarse:
+            return cl.Buffer(self.context, flags, m.size)
+        memory = cl.SVMAllocation(self.context, m.size, 0, cl.svm_mem_flags.READ_WRITE)
+        self.shared[m.buffer] = memory
+        host = np.frombuffer(memory.buf, np.uint8)
+        # OpenCL 3.0 API, 5.6.1: the buffer is that memory, not a copy of it.
+        return cl.Buffer(self.context, flags | cl.mem_flags.USE_HOST_PTR, hostbuf=host)
+
+    def argument(self, cl: Any, number: int, offset: int, size: int) -> Any:
+        """A region as a kernel's argument: a sub-buffer, or where it can't be one, a pointer."""
+        memory = self.shared.get(number)
+        if memory is None or offset % (self.device.mem_base_addr_align // 8) == 0:
+            return self.region(number, offset, size)
+        return cl.SVM(np.frombuffer(memory.buf, np.uint8)[offset:])
+
+    def sampler(self, cl: Any, normalized: int, *modes: int) -> Any:
+        """A sampler. There are few kinds of them, which are kept: PoCL doesn't retain what a kernel
+        was given, and a launch that outlived its sampler read wrong pixels."""
+        found = self.samplers.get((normalized, *modes))
+        if found is None:
+            found = cl.Sampler(self.context, bool(normalized), *modes)
+            self.samplers[normalized, *modes] = found
+        return found
+
+    def region(self, number: int, offset: int, size: int) -> Any:
+        """A region as a sub-buffer, or the buffer if it is all of it."""
+        whole = self.buffer(number)
+        if offset == 0 and size == whole.size:
+            return whole
+        key = (number, offset, size)
+        found = self.regions.get(key)
+        if found is None:
+            found = self.regions[key] = whole.get_sub_region(offset, size)
+        return found
+
+    def free(self, number: int) -> None:
+        """Forget a buffer and all that was made of it."""
+        self.frees += 1
+        self.buffers.pop(number, None)
+        self.shared.pop(number, None)
+        self.allocation_failures.pop(number, None)
+        for region in [r for r in self.regions if r[0] == number]:
+            del self.regions[region]
+
+    def map(
+        self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None
+    ) -> tuple[Any, Any]:
+        """(array, event) of bytes of a buffer in the host's memory, once the event has ended."""
+        mapped: tuple[Any, Any] = cl.enqueue_map_buffer(
+            self.transfer.queue,
+            buffer,
+            flags,
+            offset,
+            (size,),
+            np.uint8,
+            wait_for=after,
+            is_blocking=False,
+        )
+        return mapped
+
+
+class Devices:
+    """The session's devices by id, each set up when it is first used.
+
+    found: what pyopencl calls them.
+    """
+
+    def __init__(self, cl: Any, found: dict[int, Any], post: Callable[[list[Any]], None]) -> None:
+        self._cl = cl
+        self._found = found
+        self._post = post
+        self._used: dict[int, Device] = {}
+        self._lock = threading.Lock()  # builds begin on the host thread
+
+    def __getitem__(self, number: int) -> Device:
+        known = self._used.get(number)
+        if known is not None:
+            return known
+        with self._lock:
+            used = self._used.get(number)
+            if used is None:
+                used = self._used[number] = Device(self._cl, self._found[number], self._post)
+            return used
+
+    def used(self) -> Iterable[Device]:
+        """Those that are set up."""
+        return self._used.values()
+
+
+def _capabilities(cl: Any, device: Any) -> int:
+    """SVM capabilities; none where the driver doesn't know the question."""
+    try:
+        return int(device.svm_capabilities)
+    except cl.Error:
+        return 0
