@@ -10,7 +10,7 @@ PROGRAM = """
     from node_agent.driver.library import load_pyopencl
     cl = load_pyopencl()
     import numpy as np
-    from node_agent.images import LaunchImage
+    from node_agent.driver.images import LaunchImage
 
     (device,) = cl.get_platforms()[0].get_devices()[:1]
     context = cl.Context([device])
