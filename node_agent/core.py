@@ -264,7 +264,8 @@ class ExecutorCore:
     def _still_running(self, node: Node, one: Ended) -> bool:
         """Whether what the driver had before this still runs: others must wait for it."""
         if node.outcome is not None:
-            return False
+            # Of a Receive another chunk was refused, and yet others are on their way.
+            return isinstance(node.kept, Receiving) and not one.closing
         text = one.text or f"OpenCL status {one.status}"
         if isinstance(node.kept, Receiving):
             node.outcome = one
@@ -322,7 +323,7 @@ class ExecutorCore:
         self._end(node, Ended(record.number, status, record.ready.start, self._now, text, extra))
 
     def _end(self, node: Node, one: Ended) -> None:
-        operation, status, start, end, text, extra = node.outcome or one
+        operation, status, start, end, text, extra, _ = node.outcome or one
         harmless = status >= 0 or extra == part.UNTOUCHED
         failure = None if harmless else text or f"OpenCL status {status}"
         if node.kept is not None:

@@ -29,7 +29,8 @@ class FromEndpoint:
 class Ended(NamedTuple):
     """The driver ended an operation: status 0 or negative; start, end in ns of the wall clock.
 
-    A tuple, as one is made for each launch.
+    closing: of a Store that had no bytes and only answers in order. A tuple, as one is made for
+    each launch.
     """
 
     operation: int
@@ -38,6 +39,7 @@ class Ended(NamedTuple):
     end: int
     text: str | None = None
     extra: Any = None
+    closing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

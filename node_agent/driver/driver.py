@@ -18,7 +18,7 @@ from node_agent.driver.library import load_pyopencl, matching_devices
 from node_agent.driver.memory import Device, Devices
 from node_agent.driver.merging import Merging
 from node_agent.driver.programs import Programs
-from node_agent.driver.queues import stored, untold
+from node_agent.driver.queues import closed, stored, untold
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
@@ -225,8 +225,12 @@ class Driver:
 
     def store(self, store: Store) -> None:
         """Carry out a Store."""
-        m = store.message
-        self._guarded(m.operation, self._store, store)
+        try:
+            self._store(store)
+        except Exception as error:  # as in _guarded
+            code, text = status_of(error)
+            ended = Ended(store.message.operation, code, 0, 0, text, closing=not store.data)
+            self._post([ended])
 
     def _store(self, store: Store) -> None:
         m = store.message
@@ -242,7 +246,8 @@ class Driver:
         else:
             event = self._cl.enqueue_marker(device.transfer.queue)
         # The bytes of any must live until its end, though only the last one's is told.
-        device.transfer.watch(event, stored if store.last else untold, m.operation)
+        told = closed if not store.data else stored if store.last else untold
+        device.transfer.watch(event, told, m.operation)
 
     # ---- on the host thread
 

@@ -29,6 +29,11 @@ def stored(operation: int, start: int, end: int) -> Ended:
     return Ended(operation, 0, start, end)
 
 
+def closed(operation: int, start: int, end: int) -> Ended:
+    """That all that was stored before has got there."""
+    return Ended(operation, 0, start, end, closing=True)
+
+
 def untold(operation: int, start: int, end: int) -> None:
     """Nothing: more of the operation follows."""
 
@@ -86,7 +91,7 @@ class Queue:
                         ended.append(result)
                 except self._cl.Error as error:
                     code, text = status_of(error)
-                    ended.append(Ended(operation, code, 0, 0, text))
+                    ended.append(Ended(operation, code, 0, 0, text, closing=finish is closed))
             if ended and self._waiting.empty():
                 self._post(ended)
                 ended = []

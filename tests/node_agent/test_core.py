@@ -343,7 +343,9 @@ def test_two_chunks_that_the_driver_could_not_store() -> None:
     r.chunk(101, 0, b"1234", last=False)
     r.chunk(101, 4, b"5678")
     r.feed(Ended(1, -4, 0, 0, "no memory"))
-    r.feed(Ended(1, -4, 0, 0, "no memory"))
+    assert r.feed(Ended(1, -4, 0, 0, "again")) == [], "an earlier chunk may still be on its way"
+    (report,) = r.feed(Ended(1, -5, 0, 0, "the queue is broken", closing=True))
+    assert report.messages[0].operations[0][4] == "no memory"
     assert r.core.operations_count == 0
     assert r.feed(Ended(1, -4, 0, 0, "no memory")) == []
 

@@ -182,18 +182,27 @@ class Driver:
     def _later(self, action: Callable[..., None], *arguments: Any) -> None:
         self._heap.after(1e-3 * self._rng.random(), action, *arguments)
 
-    def _ended(self, m: Any, status: int, text: str | None = None, extra: Any = None) -> None:
+    def _ended(
+        self,
+        m: Any,
+        status: int,
+        text: str | None = None,
+        extra: Any = None,
+        closing: bool = False,
+    ) -> None:
         now = int(self._heap.now * 1e9)
-        self._post([Ended(m.operation, status, now, now, text, extra)])
+        self._post([Ended(m.operation, status, now, now, text, extra, closing)])
 
-    def _guarded(self, m: Any, carry_out: Callable[[Any], None]) -> None:
+    def _guarded(
+        self, m: Any, carry_out: Callable[[Any], None], closing: bool = False
+    ) -> None:
         try:
             if self._fails(m.device, type(m).__name__):
                 raise Failure(OUT_OF_RESOURCES, "the device failed")
             carry_out(m)
         except Failure as failure:
             self._refused.add(m.operation)
-            self._ended(m, failure.code, str(failure))
+            self._ended(m, failure.code, str(failure), closing=closing)
 
     def _fails(self, device: int, kind: str) -> bool:
         left = self._faults.get((device, kind))
@@ -320,7 +329,7 @@ class Driver:
 
     def store(self, effect: Store) -> None:
         """Carry out a Store."""
-        self._guarded(effect.message, lambda m: self._store(m, effect))
+        self._guarded(effect.message, lambda m: self._store(m, effect), not effect.data)
 
     def _store(self, m: part.Receive, effect: Store) -> None:
         device = self.devices[m.device]
