@@ -1,0 +1,5 @@
+"""Reads OpenCL C as a compiler does: `expand` runs the preprocessor, `frontend` parses.
+
+Owns what may crash or take long on odd input, and so runs in a process of its own. Must not know:
+devices, launches or buffers.
+"""
