@@ -116,7 +116,8 @@ class _Expander(preprocessor.Preprocessor):  # type: ignore[misc]
         self._work = 0
 
     def on_error(self, file: str, line: int, msg: str) -> NoReturn:
-        raise Unreadable(line if isinstance(line, int) else 0, msg[:1].lower() + msg[1:])
+        reason = msg[:1].lower() + msg[1:].strip()
+        raise Unreadable(line if isinstance(line, int) else 0, reason)
 
     def on_unknown_macro_in_defined_expr(self, tok: Token) -> bool:
         self.macros.looked_at.add(tok.value)

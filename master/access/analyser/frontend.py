@@ -342,6 +342,10 @@ class _Reader:
         )
 
     @staticmethod
+    def _is_array_type(found: Any) -> bool:
+        return _lib.clang_getCanonicalType(found)._kind_id in (_ARRAY, _INCOMPLETE_ARRAY)
+
+    @staticmethod
     def _is_type(cursor: Any) -> bool:
         return cursor._kind_id in (2, 3, 5, 20)  # struct, union, enum, typedef
 
@@ -357,10 +361,13 @@ class _Reader:
             raise self._refused(cursor, f"{name}() is not one function")
         if found._kind_id == _FUNCTION and _lib.clang_isFunctionTypeVariadic(found):
             raise self._refused(cursor, f"{name}() takes any number of arguments")
-        attributes, parameters = [], []
+        attributes: list[tree.Attribute] = []
+        parameters: list[int] = []
         for child in children[:-1]:
             if child._kind_id == 10:
-                parameters.append(self._declare(child, False))
+                # The canonical type of a function has pointers where arrays were written.
+                taken = _lib.clang_getArgType(_lib.clang_getCanonicalType(found), len(parameters))
+                parameters.append(self._declare(child, False, taken))
             elif 400 <= child._kind_id < 500:
                 attributes.append(self._attribute(child))
             elif child._kind_id not in (43,) and not self._is_type(child):  # a type's name
@@ -383,9 +390,12 @@ class _Reader:
         listed = arguments.rpartition(")")[0].split(",") if arguments else []
         return tree.Attribute(name.strip().strip("_"), tuple(part.strip() for part in listed))
 
-    def _declare(self, cursor: Any, at_program_scope: bool) -> int:
+    def _declare(self, cursor: Any, at_program_scope: bool, taken: Any = None) -> int:
+        """taken: the type of a parameter without its qualifiers."""
         found = _lib.clang_getCursorType(cursor)
-        declared = self._type(found, cursor)
+        declared = self._type(taken or found, cursor)
+        if taken and self._is_array_type(found):
+            found = taken
         number, const, volatile = self._qualified(found)
         space = _SPACES.get(number)
         if number == 0 and not at_program_scope:
@@ -584,14 +594,32 @@ class _Reader:
             raise self._unknown(cursor)
         return children[0]
 
-    def _unexposed(self, cursor: Any, used: bool) -> Expression:
-        """An implicit conversion, or lanes of a vector."""
+    def _value_type(self, cursor: Any) -> Type:
+        """Of what is no place in memory, and so no array: of array parameters libclang says it."""
+        found = self._type_of(cursor)
+        if isinstance(found, tree.Array):
+            raise self._refused(cursor, "arithmetic on a parameter that is an array is not read")
+        return found
+
+    def _unexposed(self, cursor: Any, used: bool, indexed: bool = False) -> Expression:
+        """An implicit conversion, or lanes of a vector.
+
+        indexed: what it gives is only indexed, so that no address of an array is taken.
+        """
         child = self._only(cursor)
         extent, inner = self._extent(cursor), self._extent(child)
         if extent == inner:
-            return self._cast(
-                cursor, self._expression(child, used), self._type_of(cursor), implicit=True
-            )
+            value = self._expression(child, used)
+            shown = _lib.clang_getCursorType(cursor)
+            if isinstance(value.type, tree.Pointer) and self._is_array_type(shown):
+                # A parameter, or what is passed to one: not the array that it is declared as.
+                _, const, volatile = self._qualified(shown)
+                pointer = replace(value.type, const=const, volatile=volatile)
+                return self._cast(cursor, value, pointer, implicit=True)
+            to = self._type_of(cursor)
+            if indexed and isinstance(value.type, tree.Array):
+                return tree.Cast(to, self._lines.at(extent[0]), value, True)
+            return self._cast(cursor, value, to, implicit=True)
         match = _SWIZZLE.fullmatch(self._text(inner[1], extent[1]))
         if extent[0] != inner[0] or match is None:
             raise self._unknown(cursor)
@@ -611,6 +639,8 @@ class _Reader:
 
     def _cast(self, cursor: Any, value: Expression, to: Type, implicit: bool) -> Expression:
         """To the type that `value` has, it is `value`. Addresses stay addresses."""
+        if isinstance(to, tree.Array) and not isinstance(value, tree.Literal):
+            raise self._refused(cursor, "a conversion to an array is not read")
         if to == value.type and implicit:
             return value
         pointers = isinstance(to, tree.Pointer), isinstance(value.type, tree.Pointer | tree.Array)
@@ -637,7 +667,7 @@ class _Reader:
         self._taken.add(value.number)
 
     def _explicit_cast(self, cursor: Any, used: bool) -> Expression:
-        to = self._type_of(cursor)
+        to = self._value_type(cursor)
         child = self._only(cursor)
         value = self._expression(child, used and not isinstance(to, tree.Void))
         return self._cast(cursor, value, to, False)
@@ -730,6 +760,13 @@ class _Reader:
             raise self._unknown(cursor)
         return tree.Literal(to, self._lines.at(start), value)
 
+    def _truth(self, cursor: Any, used: bool) -> Expression:
+        start, end = self._extent(cursor)
+        value = {"true": 1, "false": 0}.get(self._text(start, end))
+        if value is None:
+            raise self._unknown(cursor)
+        return tree.Literal(self._type_of(cursor), self._lines.at(start), value)
+
     def _sizeof(self, cursor: Any, used: bool) -> Expression:
         value = self._evaluated(cursor)
         if not isinstance(value, int):
@@ -780,18 +817,20 @@ class _Reader:
         (start, end), inner = self._extent(cursor), self._extent(child)
         before = self._text(start, inner[0]).strip(" \t\n()")
         after = self._text(inner[1], end).strip(" \t\n()")
-        to, line = self._type_of(cursor), self._lines.at(start)
+        line = self._lines.at(start)
         value = self._expression(child)
         operator = before or after
         if operator in ("++", "--") and (before == "" or after == ""):
+            to = self._value_type(cursor)
             return tree.Increment(to, line, 1 if operator == "++" else -1, after == "", value)
         if after:
             raise self._unknown(cursor)
+        if operator == "*":
+            return tree.Dereference(self._type_of(cursor), line, value)
+        to = self._value_type(cursor)
         if operator == "&":
             self._mark(value)
             return tree.AddressOf(to, line, value)
-        if operator == "*":
-            return tree.Dereference(to, line, value)
         if operator not in ("+", "-", "~", "!"):
             raise self._unknown(cursor)
         return tree.Unary(to, line, operator, value)
@@ -802,7 +841,7 @@ class _Reader:
     def _binary(self, cursor: Any, used: bool) -> Expression:
         left, right = self._parts(cursor, 2)
         operator = self._operator(cursor, left, right)
-        to, line = self._type_of(cursor), self._line(cursor)
+        to, line = self._value_type(cursor), self._line(cursor)
         if operator == ",":
             first = self._expression(left, used=False)
             return tree.Comma(to, line, first, self._expression(right, used))
@@ -819,12 +858,12 @@ class _Reader:
         if operator not in _COMPOUND:
             raise self._unknown(cursor)
         one, other = self._expression(left), self._expression(right)
-        return tree.Assign(self._type_of(cursor), self._line(cursor), operator[:-1], one, other)
+        return tree.Assign(self._value_type(cursor), self._line(cursor), operator[:-1], one, other)
 
     def _conditional(self, cursor: Any, used: bool) -> Expression:
         condition, then, otherwise = self._parts(cursor, 3)
         return tree.Conditional(
-            self._type_of(cursor),
+            self._value_type(cursor),
             self._line(cursor),
             self._expression(condition),
             self._expression(then, used),
@@ -842,13 +881,7 @@ class _Reader:
     def _indexed(self, cursor: Any) -> Expression:
         """An array that becomes a pointer only to be indexed: its address goes nowhere."""
         if cursor._kind_id == 100:
-            child = self._only(cursor)
-            if (
-                self._extent(cursor) == self._extent(child)
-                and _lib.clang_getCursorType(child)._kind_id == _ARRAY
-            ):
-                value = self._expression(child)
-                return tree.Cast(self._type_of(cursor), self._line(cursor), value, True)
+            return self._unexposed(cursor, True, indexed=True)
         return self._expression(cursor)
 
     def _member(self, cursor: Any, used: bool) -> Expression:
@@ -869,7 +902,7 @@ class _Reader:
         declared = _lib.clang_getCursorReferenced(callee)
         if callee._kind_id != 101 or declared._kind_id != 8:
             raise self._refused(cursor, "a function that is called by its address is not followed")
-        name, to, line = callee.spelling, self._type_of(cursor), self._line(cursor)
+        name, to, line = callee.spelling, self._value_type(cursor), self._line(cursor)
         if name in _SPECIAL:
             return tree.Literal(to, line, _SPECIAL[name])
         if name.startswith("__"):
@@ -939,6 +972,7 @@ _EXPRESSIONS: dict[int, Callable[[_Reader, Any, bool], Expression]] = {
     117: _Reader._explicit_cast,
     118: _Reader._compound_literal,
     119: _Reader._initialiser_list,
+    130: _Reader._truth,
     136: _Reader._sizeof,
 }
 """By CXCursorKind."""

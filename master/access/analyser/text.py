@@ -69,7 +69,7 @@ _PRAGMA = re.compile(
 )
 _ATTRIBUTE = (
     rb"(?:reqd_work_group_size|work_group_size_hint|vec_type_hint|aligned|packed|unused"
-    rb"|always_inline|noinline|opencl_unroll_hint)"
+    rb"|max_constant_size|always_inline|noinline|opencl_unroll_hint)"
 )
 _ATTRIBUTES = re.compile(
     rb"__attribute__\s*\(\s*\((?:\s*(?:,|" + _ATTRIBUTE + rb"|__" + _ATTRIBUTE + rb"__)\s*"

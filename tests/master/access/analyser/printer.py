@@ -241,6 +241,8 @@ class _Printer:
             if math.isinf(value.value):
                 return "INFINITY" if bits == 32 else "HUGE_VAL"
             return float(value.value).hex() + {16: "h", 32: "f", 64: ""}[bits]
+        if value.type.bits == 1:
+            return "true" if value.value else "false"
         if value.value < 0:
             # No literal, but a constant of an enum, or a character: -1 would be a Unary.
             name = f"minus_{-value.value}"

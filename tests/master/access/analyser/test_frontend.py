@@ -64,6 +64,8 @@ def variable(name: str, program: tree.Program) -> tree.Declared:
         ("5ul", ULONG, 5),
         ("'a'", INT, 97),
         ("'\\n'", INT, 10),
+        ("true", BOOL, 1),
+        ("false", BOOL, 0),
         ("1.5f", FLOAT, 1.5),
         ("0.1f", FLOAT, 0.10000000149011612),
         (".5", DOUBLE, 0.5),
@@ -303,6 +305,28 @@ def test_whose_address_is_taken(text: str, taken: bool) -> None:
     program = parse(f"{HEAD}kernel void k({PARAMETERS}) {{ {text} }}", "")
     assert variable("t", program).address_taken is taken
     assert "u" not in [v.name for v in program.variables] or variable("u", program).address_taken
+
+
+def test_parameters_are_pointers_where_arrays_are_written() -> None:
+    source = """
+    int f(const int t[4], global int b[], local float m[][3]) { return t[0] + b[1] + m[2][1]; }
+    typedef volatile global int *shared;
+    kernel void k(shared a) { int t[4]; local float m[2][3]; a[0] = f(t, (global int *)a, m); }
+    """
+    program = parse(source, "")
+    numbers = program.functions["f"].parameters
+    t, b, m = (program.variables[number] for number in numbers)
+    assert t.type == tree.Pointer(INT, Space.PRIVATE, True, False, 8)
+    assert b.type == tree.Pointer(INT, Space.GLOBAL, False, False, 8)
+    assert m.type == tree.Pointer(tree.Array(FLOAT, 3), Space.LOCAL, False, False, 8)
+    assert not t.const and t.space is Space.PRIVATE and not t.address_taken
+    assert variable("a", program).type == tree.Pointer(INT, Space.GLOBAL, False, True, 8)
+    (result,) = program.functions["f"].body.statements
+    first = next(part for part in _parts(result) if isinstance(part, tree.Subscript))
+    assert isinstance(first.base, tree.Variable)
+    for refused in ("t + 1", "t++", "n ? t : t"):
+        with pytest.raises(Unreadable):
+            parse(f"int f(int t[4], int n) {{ return *({refused}); }}", "")
 
 
 def test_spaces_of_pointers() -> None:

@@ -89,7 +89,7 @@ def test_every_kind_of_node_is_the_same_when_printed() -> None:
             v[n].s13 = v->hi + (float2)(1, x); t[0][1].xy = v[1].yx; s[1].a[2] = one.u;
             a[n] = n ? sizeof(one) : (g(n), 2); (void)g(1); v[0] = v[1] + 1;
             barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE); vstore4(v[0], 0, &x);
-            bool b = n; long l = INT_MIN; x = M_PI; global int *z = NULL; printf("%d" "\\n", n);
+            bool b = true; long l = INT_MIN; x = M_PI; global int *z = NULL; printf("%d" "\\n", n);
             return;
         }
         """.replace("&x", "(global float *)a")
