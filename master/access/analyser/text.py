@@ -93,7 +93,7 @@ def checked_text(text: str) -> tuple[bytes, Lines]:
     """The text with blanks for comments. Raises Unreadable if there's something to preprocess."""
     if len(text) > text_chars_max:
         raise Unreadable(0, f"the program has more than {text_chars_max} characters")
-    source = text.replace("\r\n", "\n").encode(errors="surrogateescape") + b"\n"
+    source = text.replace("\r\n", "\n").encode(errors="surrogatepass") + b"\n"
     lines = Lines(source)
     pieces, done = [], 0
     for match in _NOTABLE.finditer(source):

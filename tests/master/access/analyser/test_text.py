@@ -39,6 +39,7 @@ def test_comments_become_blanks_and_nothing_moves() -> None:
         '"a\n"',
         "/* a",
         "a \u00e9 b",
+        "a \ud800 b",
         "__attribute__((ext_vector_type(4)))",
         "__attribute__((aligned(4), address_space(1)))",
         "__attribute((packed))",
