@@ -38,7 +38,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "vcl.wire.messages.*": ("tests/vcl/wire/messages/test_golden.py", "has one set of tests"),
     "vcl.transport": ("tests/vcl/transport/test_connection.py", "has one set of tests"),
     "vcl.transport.*": ("tests/vcl/transport/test_connection.py", "has one set of tests"),
-    "vcl.opencl.*": ("tests/api", "is seen through pyopencl's own Python layer"),
+    "vcl.pyopencl_cl.*": ("tests/api", "is seen through pyopencl's own Python layer"),
     "vcl.cli.*": ("tests/e2e", "is run as its user runs it"),
 }
 
@@ -176,7 +176,7 @@ Rule = Callable[[Module], list[str]]
         ("vcl.wire.messages.part", "from ...numbering import x", "from ..codec import x"),
         ("vcl.client_core", "import vcl.transport.memory", "import vcl.numbering"),
         ("vcl.client_core", "import vcl", "import vcl.errors"),
-        ("vcl.runtime", "import vcl.opencl.event", "import vcl.transport.memory"),
+        ("vcl.runtime", "import vcl.pyopencl_cl.event", "import vcl.transport.memory"),
     ],
 )  # fmt: skip
 def test_the_import_rule_can_fail(name: str, bad: str, good: str) -> None:

@@ -20,8 +20,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     # The first pattern that fits counts. What none fits is a core: a new module is held to be
     # without I/O until it is listed here.
     ("vcl", FACE),
-    ("vcl.opencl", FACE),
-    ("vcl.opencl.*", FACE),
+    ("vcl.pyopencl_cl", FACE),
+    ("vcl.pyopencl_cl.*", FACE),
     ("vcl.cli", FACE),
     ("vcl.cli.*", FACE),
     ("vcl.faces", FACE),

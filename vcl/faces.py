@@ -22,7 +22,7 @@ def connect(url: str | None = None, *, token: str | None = None) -> Any:
     Raises vcl.errors.ConnectionProblem: what, where, how to mend it.
     """
     swap.load_pyopencl()
-    from vcl.opencl.session import connect as connect_session
+    from vcl.pyopencl_cl.session import connect as connect_session
 
     return connect_session(url, token=token)
 
@@ -34,7 +34,7 @@ def launch_report(event: Any) -> LaunchReport:
     forgotten it.
     """
     swap.load_pyopencl()
-    from vcl.opencl.event import Event
+    from vcl.pyopencl_cl.event import Event
     from vcl.wire.messages import session
 
     if not isinstance(event, Event):

@@ -86,7 +86,7 @@ def _end() -> None:
         for child in multiprocessing.active_children():
             if not child.daemon:
                 child.join()
-    session = sys.modules.get("vcl.opencl.session")
+    session = sys.modules.get("vcl.pyopencl_cl.session")
     if session is not None and session.outlasts_exit():
         return  # the holder sees to it, when this process is gone
     from vcl import embedded

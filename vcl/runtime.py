@@ -1,7 +1,7 @@
 """The client's shell: one session with a master, on a thread of its own.
 
 Owns: the connections, the event loop's thread, the lock around the core, waiting. Must not know:
-OpenCL objects (`vcl.opencl`), or how a cluster is started (`vcl.local`).
+OpenCL objects (`vcl.pyopencl_cl`), or how a cluster is started (`vcl.local`).
 
 Once Python begins to end, threads like the session's can't run any more, but the program's
 destructors still do, and may use the cluster. So when the exit handlers are called the session's

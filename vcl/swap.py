@@ -31,7 +31,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """Assemble the module."""
-        from vcl.opencl.module import build
+        from vcl.pyopencl_cl.module import build
 
         return build()
 

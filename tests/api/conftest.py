@@ -23,7 +23,7 @@ Build = Callable[..., Any]
 def _session_ends(cluster: cl.LocalCluster) -> Iterator[None]:
     """At the end the session is over before its master is."""
     yield
-    from vcl.opencl import session
+    from vcl.pyopencl_cl import session
 
     session.disconnect()
 
@@ -31,7 +31,7 @@ def _session_ends(cluster: cl.LocalCluster) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def platform(cluster: cl.LocalCluster, _session_ends: None) -> Any:
     """The platform of this process's session; of a new one if a test broke the old."""
-    from vcl.opencl import session
+    from vcl.pyopencl_cl import session
 
     current = session._Current
     if current.platform is None or current.runtime is None or current.runtime.dead:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import vcl as cl
-from vcl.opencl import absent
+from vcl.pyopencl_cl import absent
 
 SOURCE = "__kernel void f(__global int *a) { a[0] = 1; }"
 SPIR_V = b"\x03\x02\x23\x07" + bytes(16)

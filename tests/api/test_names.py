@@ -18,7 +18,7 @@ import pytest
 import vcl  # noqa: F401  # makes pyopencl mean the cluster
 from tests.api import run_pyopencl_suite as suite
 from tests.api.suite_outcomes import version_key
-from vcl.opencl import module
+from vcl.pyopencl_cl import module
 
 PINNED = "2026.1.4"
 """The newest pyopencl that NAMES was compared with."""

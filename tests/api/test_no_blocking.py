@@ -129,7 +129,7 @@ def test_a_box_scattered_in_host_memory(queue: Any) -> None:
 @pytest.mark.parametrize("size", [1, 7, 64, 100])
 def test_packed_bytes_in_pieces_of_any_size(size: int) -> None:
     """However the bytes of a box arrive, each goes to its place."""
-    from vcl.opencl.rectangles import _Scattered
+    from vcl.pyopencl_cl.rectangles import _Scattered
 
     whole = np.zeros((4, 9, 16), np.uint8)
     box = whole[1:4, 2:7, 3:14]

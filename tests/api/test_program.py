@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import vcl as cl
-from vcl.opencl import headers, program
-from vcl.opencl.headers import make_unit
+from vcl.pyopencl_cl import headers, program
+from vcl.pyopencl_cl.headers import make_unit
 
 Read = Callable[..., np.ndarray]
 # OpenCL 3.0 API, cl_build_status; pyopencl has no names for them.

@@ -68,7 +68,7 @@ def watched() -> Iterator[Watched]:
     with LocalCluster(nodes=1, cores_per_node=1) as cluster:
         cl.connect(cluster.url, token=cluster.token)
         yield Watched(cluster)
-        from vcl.opencl import session
+        from vcl.pyopencl_cl import session
 
         session.disconnect()
 

@@ -12,7 +12,7 @@ import pytest
 
 import vcl as cl
 from tests.processes import run_program
-from vcl.opencl.enqueue import read_into
+from vcl.pyopencl_cl.enqueue import read_into
 
 MF = cl.mem_flags
 THREADS = 4

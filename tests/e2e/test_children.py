@@ -26,7 +26,7 @@ def compute(number):
     import pyopencl.array
     queue = cl.CommandQueue(cl.create_some_context(interactive=False))
     total = int((cl.array.arange(queue, 4, dtype=np.int32) + number).get().sum())
-    from vcl.opencl.session import _Current
+    from vcl.pyopencl_cl.session import _Current
     return queue.device.platform.name, _Current.runtime.url, total, os.getpid()
 
 def check(found, count):

@@ -1,6 +1,6 @@
 """`vcl info`: the platform and its devices with all their properties.
 
-Owns: gathering and printing them. Must not know: where the answers come from (`vcl.opencl`).
+Owns: gathering and printing them. Must not know: where the answers come from (`vcl.pyopencl_cl`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vcl.errors import ConnectionProblem
 
 def _properties(holder: Any, constants: dict[str, int]) -> dict[str, Any]:
     """All properties that the object answers; those that it refuses are left out."""
-    from vcl.opencl.errors import Error
+    from vcl.pyopencl_cl.errors import Error
 
     found: dict[str, Any] = {}
     for name, value in constants.items():
@@ -33,7 +33,7 @@ def _properties(holder: Any, constants: dict[str, int]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    from vcl.opencl.platform import NameVersion
+    from vcl.pyopencl_cl.platform import NameVersion
 
     if isinstance(value, NameVersion):
         version = value.version
@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 def gather(master: str | None) -> dict[str, Any]:
     """{"master", "platform", "devices"}; raises ConnectionProblem."""
     import vcl
-    from vcl.opencl import session
+    from vcl.pyopencl_cl import session
 
     platform = vcl.connect(master)
     devices = platform.get_devices()

@@ -32,7 +32,7 @@ class Finder(object):  # noqa: UP004
         if fullname != "pyopencl._cl":
             return None
         try:
-            import vcl.opencl.module  # noqa: F401
+            import vcl.pyopencl_cl.module  # noqa: F401
             from vcl import swap
         except Exception as error:
             raise ImportError(_CANNOT.format(sys.executable, error)) from error

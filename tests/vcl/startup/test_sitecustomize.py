@@ -103,5 +103,5 @@ def test_the_finder_finds_two_modules() -> None:
     finder = sitecustomize.Finder()
     assert finder.find_spec("vcl").origin == str(ROOT / "vcl" / "__init__.py")
     assert finder.find_spec("pyopencl._cl").origin == "vcl"
-    for other in ("pyopencl", "vcl.opencl", "sitecustomize"):
+    for other in ("pyopencl", "vcl.pyopencl_cl", "sitecustomize"):
         assert finder.find_spec(other) is None

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vcl.errors import RemoteProtocolError
-from vcl.opencl.errors import fail
+from vcl.pyopencl_cl.errors import fail
 from vcl.wire.limits import source_bytes_max, source_files_max
 from vcl.wire.units import GIVEN, check_unit, unit_bytes
 

@@ -18,17 +18,17 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl import pools
-from vcl.opencl.context import CommandQueue, Context, expect
-from vcl.opencl.enqueue import (
+from vcl.pyopencl_cl import pools
+from vcl.pyopencl_cl.context import CommandQueue, Context, expect
+from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     marker,
 )
-from vcl.opencl.errors import fail
-from vcl.opencl.event import Event
-from vcl.opencl.handles import Handle
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.pyopencl_cl.errors import fail
+from vcl.pyopencl_cl.event import Event
+from vcl.pyopencl_cl.handles import Handle
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.memory import FLAGS, Buffer, contiguous_bytes
 
 _FLAGS = CLASSES["svm_mem_flags"]
 _FINE = _FLAGS["SVM_FINE_GRAIN_BUFFER"] | _FLAGS["SVM_ATOMICS"]

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from vcl.opencl import mapping, rectangles
-from vcl.opencl.context import CommandQueue
-from vcl.opencl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event
-from vcl.opencl.image import OBJECT, ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
-from vcl.opencl.integers import size
-from vcl.opencl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.pyopencl_cl import mapping, rectangles
+from vcl.pyopencl_cl.context import CommandQueue
+from vcl.pyopencl_cl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.event import Event
+from vcl.pyopencl_cl.image import OBJECT, ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
+from vcl.pyopencl_cl.integers import size
+from vcl.pyopencl_cl.memory import FLAGS, Buffer, contiguous_bytes
 
 _FILL_DTYPES = {
     "SNORM_INT8": np.int8,

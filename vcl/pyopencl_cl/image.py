@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl import rectangles
-from vcl.opencl.context import Context, expect
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.integers import sizes, uint32
-from vcl.opencl.memory import (
+from vcl.pyopencl_cl import rectangles
+from vcl.pyopencl_cl.context import Context, expect
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.integers import sizes, uint32
+from vcl.pyopencl_cl.memory import (
     ACCESS,
     FLAGS,
     HOST_ACCESS,
@@ -33,7 +33,7 @@ from vcl.opencl.memory import (
     check_flags,
     contiguous_bytes,
 )
-from vcl.opencl.platform import INFO, Device
+from vcl.pyopencl_cl.platform import INFO, Device
 
 ORDER = CLASSES["channel_order"]
 TYPE = CLASSES["channel_type"]

@@ -9,7 +9,7 @@ import itertools
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
-from vcl.opencl.errors import fail
+from vcl.pyopencl_cl.errors import fail
 
 _next = itertools.count(0x5EC10000, 16)
 _objects: WeakValueDictionary[int, Any] = WeakValueDictionary()

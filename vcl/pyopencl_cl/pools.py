@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import CommandQueue, Context, expect
-from vcl.opencl.errors import Error, fail
-from vcl.opencl.handles import Handle
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.integers import uint32
-from vcl.opencl.memory import Buffer, MemoryObjectHolder
+from vcl.pyopencl_cl.context import CommandQueue, Context, expect
+from vcl.pyopencl_cl.errors import Error, fail
+from vcl.pyopencl_cl.handles import Handle
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.integers import uint32
+from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder
 
 _FLAGS = CLASSES["mem_flags"]
 

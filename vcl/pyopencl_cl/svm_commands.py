@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcl.opencl import mapping
-from vcl.opencl.context import CommandQueue
-from vcl.opencl.enqueue import (
+from vcl.pyopencl_cl import mapping
+from vcl.pyopencl_cl.context import CommandQueue
+from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     enqueue_copy_buffer,
     enqueue_fill_buffer,
@@ -19,10 +19,10 @@ from vcl.opencl.enqueue import (
     read_memory,
     write_memory,
 )
-from vcl.opencl.errors import fail
-from vcl.opencl.event import Event, UserEvent
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.svm import PooledSVM, SVMAllocation, SVMPointer, locate, shared_region
+from vcl.pyopencl_cl.errors import fail
+from vcl.pyopencl_cl.event import Event, UserEvent
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.svm import PooledSVM, SVMAllocation, SVMPointer, locate, shared_region
 
 
 def _side(pointer: Any, size: int) -> tuple[SVMAllocation, int] | None:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vcl.constants import CLASSES
-from vcl.opencl.errors import fail, fail_code, translated
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.integers import sizes
-from vcl.opencl.platform import Device
-from vcl.opencl.session import context_gone, context_made, current_platform
+from vcl.pyopencl_cl.errors import fail, fail_code, translated
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.integers import sizes
+from vcl.pyopencl_cl.platform import Device
+from vcl.pyopencl_cl.session import context_gone, context_made, current_platform
 from vcl.wire.messages import session
 
 _CONTEXT = CLASSES["context_info"]

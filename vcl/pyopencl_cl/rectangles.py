@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from vcl.opencl.context import CommandQueue
-from vcl.opencl.enqueue import (
+from vcl.pyopencl_cl.context import CommandQueue
+from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     _finish_enqueue,
     _memory,
@@ -25,10 +25,10 @@ from vcl.opencl.enqueue import (
     enqueue_write_buffer,
     read_into,
 )
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event, wait_list
-from vcl.opencl.integers import sizes
-from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.event import Event, wait_list
+from vcl.pyopencl_cl.integers import sizes
+from vcl.pyopencl_cl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.wire.messages import session
 
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import CommandQueue, expect
-from vcl.opencl.errors import fail, not_built
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.image import Image, Sampler
-from vcl.opencl.integers import uint32
-from vcl.opencl.memory import LocalMemory, MemoryObjectHolder
-from vcl.opencl.platform import Device
-from vcl.opencl.program import KernelFacts, _Program
-from vcl.opencl.svm import SVMPointer, shared_region
+from vcl.pyopencl_cl.context import CommandQueue, expect
+from vcl.pyopencl_cl.errors import fail, not_built
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.image import Image, Sampler
+from vcl.pyopencl_cl.integers import uint32
+from vcl.pyopencl_cl.memory import LocalMemory, MemoryObjectHolder
+from vcl.pyopencl_cl.platform import Device
+from vcl.pyopencl_cl.program import KernelFacts, _Program
+from vcl.pyopencl_cl.svm import SVMPointer, shared_region
 from vcl.wire.messages import session
 
 _KERNEL = CLASSES["kernel_info"]

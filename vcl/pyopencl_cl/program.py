@@ -17,11 +17,11 @@ from typing import Any
 
 from vcl.constants import CLASSES
 from vcl.errors import RemoteProtocolError
-from vcl.opencl.context import Context
-from vcl.opencl.errors import fail, fail_code, not_built, translated
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.headers import check_length, make_unit
-from vcl.opencl.platform import Device
+from vcl.pyopencl_cl.context import Context
+from vcl.pyopencl_cl.errors import fail, fail_code, not_built, translated
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.headers import check_length, make_unit
+from vcl.pyopencl_cl.platform import Device
 from vcl.scalars import value_bytes
 from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.messages import session
@@ -245,7 +245,7 @@ class _Program(Handle):
 
     def all_kernels(self) -> list[Any]:
         """All kernels of a built program."""
-        from vcl.opencl.kernel import Kernel
+        from vcl.pyopencl_cl.kernel import Kernel
 
         return [Kernel(self, name) for name in self._built_kernels("clCreateKernelsInProgram")]
 

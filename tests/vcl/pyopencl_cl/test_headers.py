@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import vcl as cl
-from vcl.opencl import headers
-from vcl.opencl.headers import make_unit, split_options
+from vcl.pyopencl_cl import headers
+from vcl.pyopencl_cl.headers import make_unit, split_options
 from vcl.wire.units import GIVEN
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from vcl.client_core import Destination
-from vcl.opencl.context import CommandQueue
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event, NannyEvent, wait_list, wrote
-from vcl.opencl.integers import int64, size
-from vcl.opencl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
+from vcl.pyopencl_cl.context import CommandQueue
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.event import Event, NannyEvent, wait_list, wrote
+from vcl.pyopencl_cl.integers import int64, size
+from vcl.pyopencl_cl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
 from vcl.wire.messages import session
 
 WaitFor = Sequence[Event] | None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vcl.opencl.errors import not_built
-from vcl.opencl.memory import MemoryObject
+from vcl.pyopencl_cl.errors import not_built
+from vcl.pyopencl_cl.memory import MemoryObject
 
 FUNCTIONS = (
     "enqueue_copy_buffer_p2p_amd",

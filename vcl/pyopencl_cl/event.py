@@ -11,10 +11,10 @@ from typing import Any
 from vcl.client_core import COMPLETE, RUNNING, SUBMITTED, EventState
 from vcl.constants import CLASSES
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
-from vcl.opencl.context import PROFILING, CommandQueue, Context, expect
-from vcl.opencl.errors import STATUS, fail, fail_code, translated
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.integers import int32
+from vcl.pyopencl_cl.context import PROFILING, CommandQueue, Context, expect
+from vcl.pyopencl_cl.errors import STATUS, fail, fail_code, translated
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.integers import int32
 from vcl.runtime import Runtime
 from vcl.wire.limits import waits_max
 from vcl.wire.messages import session

@@ -11,8 +11,8 @@ import os
 import threading
 
 from vcl.errors import ConnectionProblem
-from vcl.opencl.errors import fail
-from vcl.opencl.platform import Platform
+from vcl.pyopencl_cl.errors import fail
+from vcl.pyopencl_cl.platform import Platform
 from vcl.runtime import Runtime
 from vcl.settings import Environment, master_url
 from vcl.tokens import USERS, find_token

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from vcl.constants import CL_HEADER_VERSION
-from vcl.opencl import (
+from vcl.pyopencl_cl import (
     absent,
     constants,
     context,

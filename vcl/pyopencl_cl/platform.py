@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from vcl.constants import CLASSES
-from vcl.opencl.errors import fail, fail_code
-from vcl.opencl.handles import Handle
+from vcl.pyopencl_cl.errors import fail, fail_code
+from vcl.pyopencl_cl.handles import Handle
 from vcl.release import VERSION
 from vcl.runtime import Runtime
 from vcl.text import counted

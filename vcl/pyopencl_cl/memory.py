@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import Context, expect
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.handles import Handle, reference_count
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.platform import INFO
+from vcl.pyopencl_cl.context import Context, expect
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.platform import INFO
 from vcl.runtime import Runtime
 from vcl.wire.messages import session
 
@@ -195,7 +195,7 @@ class Buffer(MemoryObject):
 
     def _share(self, context: Context, flags: int, size: int, data: Any) -> bool:
         """If the host memory is of an SVMAllocation, be a region of its buffer."""
-        from vcl.opencl import svm
+        from vcl.pyopencl_cl import svm
 
         found = svm.locate(np.frombuffer(data, np.uint8).ctypes.data, size)
         if found is None or found[0]._shadow is None or found[0]._context != context:

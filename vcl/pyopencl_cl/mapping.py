@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vcl.constants import CLASSES
-from vcl.opencl.context import CommandQueue
-from vcl.opencl.enqueue import (
+from vcl.pyopencl_cl.context import CommandQueue
+from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     _memory,
     _region,
@@ -23,11 +23,11 @@ from vcl.opencl.enqueue import (
     read_memory,
     write_memory,
 )
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event, wait_list
-from vcl.opencl.integers import size as size_t
-from vcl.opencl.integers import sizes
-from vcl.opencl.memory import FLAGS, MemoryObjectHolder
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.event import Event, wait_list
+from vcl.pyopencl_cl.integers import size as size_t
+from vcl.pyopencl_cl.integers import sizes
+from vcl.pyopencl_cl.memory import FLAGS, MemoryObjectHolder
 
 BUFFER = CLASSES["mem_object_type"]["BUFFER"]
 _MAP = CLASSES["map_flags"]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vcl.opencl.context import CommandQueue, expect
-from vcl.opencl.enqueue import WaitFor, _finish_enqueue, marker
-from vcl.opencl.errors import fail, translated
-from vcl.opencl.event import Event, wait_list
-from vcl.opencl.integers import sizes
-from vcl.opencl.kernel import Kernel
-from vcl.opencl.platform import INFO
+from vcl.pyopencl_cl.context import CommandQueue, expect
+from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue, marker
+from vcl.pyopencl_cl.errors import fail, translated
+from vcl.pyopencl_cl.event import Event, wait_list
+from vcl.pyopencl_cl.integers import sizes
+from vcl.pyopencl_cl.kernel import Kernel
+from vcl.pyopencl_cl.platform import INFO
 from vcl.wire.messages import session
 
 
