@@ -32,6 +32,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "master.plan.uses": ("tests/master/plan/test_launches.py", "is what a launch may touch"),
     "master.plan.view": ("tests/master/plan/test_planner.py", "is what planning looks at"),
     "node_agent.driver.*": ("tests/node_agent/test_opencl_driver.py", "is one driver, on PoCL"),
+    "vcl.ending": ("tests/e2e/test_children.py", "is seen when processes end"),
     "vcl.ids": ("tests/test_tidy.py", "is one constant"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
     "vcl.wire.limits": ("tests/test_tidy.py", "is constants, whose names are checked here"),

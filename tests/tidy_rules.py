@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.transport.*", SHELL),
     ("vcl.runtime", SHELL),
     ("vcl.embedded", SHELL),
+    ("vcl.ending", SHELL),
     ("vcl.family", SHELL),
     ("vcl.lifeline", SHELL),
     ("vcl.links", SHELL),

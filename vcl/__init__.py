@@ -15,7 +15,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vcl import family, swap
+from vcl import ending, family, swap
 from vcl.release import VERSION as __vcl_version__
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 swap.check()
 swap.install()
 family.begin()
+ending.register()
 sys.meta_path.append(_Submodules())
 
 

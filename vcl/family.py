@@ -1,15 +1,14 @@
 """Which processes belong together: a program, its children, and theirs.
 
 Owns: the environment variables that children inherit, and taking them out of the environment of
-the cluster's own processes. Must not know: how a cluster is started (`vcl.embedded`), or what the
-start-up hook does (`vcl.startup`). `import vcl` loads this, so it loads next to nothing itself.
+the cluster's own processes. Must not know: how a cluster is started (`vcl.embedded`) or ended
+(`vcl.ending`), or what the start-up hook does (`vcl.startup`). `import vcl` loads this, so it loads
+next to nothing itself.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -53,7 +52,8 @@ def current() -> Family | None:
 def begin() -> Family:
     """The family of this process, which is the first of a new one if it has none.
 
-    Nothing is started or written but the variable that tells the children.
+    Nothing is started or written but the variable that tells the children; `vcl.ending` sees to it
+    that what is started later ends.
     """
     family = current()
     if family is None:
@@ -61,10 +61,6 @@ def begin() -> Family:
         folder = os.path.join(_temporary(), f"vcl-{pid}-{os.urandom(8).hex()}")
         family = Family(pid, started(pid) or 0, folder)
         os.environ[_EMBEDDED] = f"{family.pid}:{family.start}:{family.folder}"
-    if family.pid == os.getpid():
-        # Registered at the import of vcl: run after nearly everything that the program registers.
-        atexit.unregister(_end)
-        atexit.register(_end)
     return family
 
 
@@ -75,23 +71,6 @@ def _temporary() -> str:
         if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
             return os.path.abspath(place)
     return os.getcwd()
-
-
-def _end() -> None:
-    family = current()
-    if family is None or family.pid != os.getpid() or not os.path.isdir(family.folder):
-        return
-    if (multiprocessing := sys.modules.get("multiprocessing")) is not None:
-        # Python waits for these at exit, maybe after this: they need the cluster until then.
-        for child in multiprocessing.active_children():
-            if not child.daemon:
-                child.join()
-    session = sys.modules.get("vcl.pyopencl_cl.session")
-    if session is not None and session.outlasts_exit():
-        return  # the holder sees to it, when this process is gone
-    from vcl import embedded
-
-    embedded.end(family)
 
 
 def hand_swap_to_children() -> None:

@@ -29,7 +29,7 @@ def test_importing_vcl_loads_next_to_nothing() -> None:
     code = "import sys; old = set(sys.modules); import vcl; print(*sorted(set(sys.modules) - old))"
     loaded = run(code).split()
     ours = {name for name in loaded if name.partition(".")[0] in ("vcl", "master", "node_agent")}
-    assert ours == {"vcl", "vcl.family", "vcl.swap", "vcl.release"}
+    assert ours == {"vcl", "vcl.ending", "vcl.family", "vcl.swap", "vcl.release"}
     heavy = {
         "asyncio", "concurrent", "ctypes", "logging", "msgpack", "numpy", "pydantic", "pyopencl",
         "rich", "socket", "ssl", "subprocess", "threading", "typer", "websockets",
