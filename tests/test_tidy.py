@@ -32,6 +32,8 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "master.plan.uses": ("tests/master/plan/test_launches.py", "is what a launch may touch"),
     "master.plan.view": ("tests/master/plan/test_planner.py", "is what planning looks at"),
     "node_agent.driver.*": ("tests/node_agent/test_opencl_driver.py", "is one driver, on PoCL"),
+    "vcl.api.errors": ("tests/vcl/api/test_context.py", "is how all of the layer refuses"),
+    "vcl.api.runtime": ("tests/vcl/api/test_context.py", "is a protocol; the tests have one"),
     "vcl.ending": ("tests/e2e/test_children.py", "is seen when processes end"),
     "vcl.ids": ("tests/test_tidy.py", "is one constant"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
@@ -74,6 +76,10 @@ def _none(complaints: list[str]) -> None:
 @pytest.mark.parametrize("module", OURS, ids=_by_name)
 def test_imports(module: Module) -> None:
     _none(rules.import_complaints(module, KNOWN))
+
+
+def test_no_modules_import_each_other() -> None:
+    assert rules.import_circles(OURS) == []
 
 
 @pytest.mark.parametrize("module", OURS, ids=_by_name)
@@ -178,6 +184,10 @@ Rule = Callable[[Module], list[str]]
         ("vcl.client_core", "import vcl.transport.memory", "import vcl.numbering"),
         ("vcl.client_core", "import vcl", "import vcl.errors"),
         ("vcl.runtime", "import vcl.pyopencl_cl.event", "import vcl.transport.memory"),
+        ("vcl.api.memory", "import vcl.pyopencl_cl.event", "import vcl.client_core"),
+        ("vcl.api.memory", "from pyopencl import _cl", "import vcl.wire.messages.session"),
+        ("vcl.api", "import numpy", "import struct"),
+        ("vcl.api.memory", "def f():\n    import numpy", "import os"),
     ],
 )  # fmt: skip
 def test_the_import_rule_can_fail(name: str, bad: str, good: str) -> None:
@@ -185,6 +195,16 @@ def test_the_import_rule_can_fail(name: str, bad: str, good: str) -> None:
              "node_agent.driver"}  # fmt: skip
     assert rules.import_complaints(Module(name, bad), known)
     assert not rules.import_complaints(Module(name, good), known)
+
+
+def test_the_rule_on_circles_can_fail() -> None:
+    leaf, ends = Module("vcl.leaf", "import math"), Module("vcl.ends", "from vcl import a")
+    a = Module("vcl.a", "def f():\n    from vcl.b import x\nfrom vcl import leaf")
+    b = Module("vcl.b", "import vcl.c")
+    c, straight = Module("vcl.c", "from vcl import a"), Module("vcl.c", "from vcl import leaf")
+    assert rules.import_circles([leaf, ends, a, b, c]) == [("vcl.a", "vcl.b", "vcl.c")]
+    assert rules.import_circles([leaf, ends, a, b, straight]) == []
+    assert rules.import_circles([Module("vcl.a", "import vcl.a")]) == [("vcl.a",)]
 
 
 def test_relative_imports_are_resolved_from_a_package_too() -> None:

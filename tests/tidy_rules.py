@@ -20,6 +20,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     # The first pattern that fits counts. What none fits is a core: a new module is held to be
     # without I/O until it is listed here.
     ("vcl", FACE),
+    ("vcl.api", SHELL),
+    ("vcl.api.*", SHELL),
     ("vcl.pyopencl_cl", FACE),
     ("vcl.pyopencl_cl.*", FACE),
     ("vcl.cli", FACE),
@@ -73,6 +75,9 @@ IMPURE = frozenset({
     "picows", "platformdirs", "psutil", "pydantic_settings", "pyopencl", "rich", "typer", "uvloop",
     "websockets",
 })  # fmt: skip
+
+# What a face of OpenCL knows, and OpenCL's rules must not, but for these modules of theirs.
+FACES_OWN: dict[str, tuple[str, ...]] = {"pyopencl": (), "numpy": ("vcl.api.boxes",)}
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgpack": ("vcl.wire", "vcl.wire.*"),
@@ -189,9 +194,42 @@ def import_complaints(module: Module, known: Iterable[str] = ()) -> list[str]:
         allowed = ONLY_IN.get(top, ("*",))
         if not any(fnmatchcase(module.name, pattern) for pattern in allowed):
             complaints.append(f"{where}: only {', '.join(allowed)} may")
+        is_rules = f"{module.name}.".startswith("vcl.api.")
+        if is_rules and module.name not in FACES_OWN.get(top, (module.name,)):
+            complaints.append(f"{where}: OpenCL's rules know no face")
         if top in PACKAGES and layer_of(name) > layer:
             complaints.append(f"{where}: from layer {layer}, which is below {layer_of(name)}")
     return complaints
+
+
+def import_circles(modules: Iterable[Module]) -> list[tuple[str, ...]]:
+    """Modules that import each other in a circle, also by imports in functions; sorted.
+
+    A package isn't counted as imported by its modules.
+    """
+    modules = list(modules)
+    known = frozenset(module.name for module in modules)
+    graph = {
+        module.name: {name for _, name in imports(module, known) if name in known}
+        for module in modules
+    }
+    circles = {name: _reached(graph, name) for name in graph}
+    return sorted({
+        tuple(sorted(other for other in below if name in circles[other]))
+        for name, below in circles.items()
+        if name in below
+    })
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    """All that a module leads to."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        fresh = graph[waiting.pop()] - found
+        found |= fresh
+        waiting += fresh
+    return found
 
 
 # Names

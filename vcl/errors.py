@@ -8,6 +8,7 @@ translate an `OperatingError` into pyopencl's own classes), nor anything that do
      |   |- LocalProtocolError    we were asked to say something that the protocol forbids
      |   '- RemoteProtocolError   the peer said something malformed, out of order or too big
      |- OperatingError            an OpenCL status with a text: build failed, node lost, ...
+     |   '- CallError             the same, of a call of OpenCL's whose routine is known
      '- ConnectionProblem         no cluster to talk to: wrong address, nobody there
          '- HandshakeRefused      a master is there and doesn't want us: wrong token, wrong version
 """
@@ -68,3 +69,15 @@ class OperatingError(VclError):
         super().__init__(f"[{code}] {message}")
         self.code = code
         self.message = message
+
+
+class CallError(OperatingError):
+    """What an OpenCL routine returns in place of success.
+
+    routine: its name, as clCreateBuffer. code, message: as of an OperatingError; the message may
+    be empty.
+    """
+
+    def __init__(self, routine: str, code: int, message: str = "") -> None:
+        super().__init__(code, message)
+        self.routine = routine

@@ -13,7 +13,7 @@ import pytest
 
 import vcl as cl
 from vcl import client_core, runtime
-from vcl.pyopencl_cl import event as events
+from vcl.api import events
 
 
 @pytest.fixture

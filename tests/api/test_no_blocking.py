@@ -126,22 +126,6 @@ def test_a_box_scattered_in_host_memory(queue: Any) -> None:
     assert np.array_equal(host, expected)
 
 
-@pytest.mark.parametrize("size", [1, 7, 64, 100])
-def test_packed_bytes_in_pieces_of_any_size(size: int) -> None:
-    """However the bytes of a box arrive, each goes to its place."""
-    from vcl.pyopencl_cl.rectangles import _Scattered
-
-    whole = np.zeros((4, 9, 16), np.uint8)
-    box = whole[1:4, 2:7, 3:14]
-    destination = _Scattered(box)
-    data = np.arange(len(destination), dtype=np.uint8)
-    for start in range(0, len(data), size):
-        piece = data[start : start + size]
-        destination[start : start + len(piece)] = piece.tobytes()
-    assert np.array_equal(box.ravel(), data)
-    assert whole.sum() == data.sum(dtype=int)
-
-
 KINDS: dict[str, str] = {
     "read": "READ_BUFFER", "write": "WRITE_BUFFER", "copy": "COPY_BUFFER", "fill": "FILL_BUFFER",
     "read a box": "READ_BUFFER_RECT", "write a box": "WRITE_BUFFER_RECT",

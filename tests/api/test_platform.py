@@ -150,7 +150,7 @@ def test_importing_vcl_loads_no_pyopencl_and_is_quick() -> None:
 def test_a_cluster_device_from_what_drivers_may_say() -> None:
     """Errors in place of answers, and unlike devices, must not break the platform."""
     from tests.described import device
-    from vcl.pyopencl_cl.platform import _cluster_answers
+    from vcl.api.devices import cluster_answers as _cluster_answers
     from vcl.wire.messages.handshake import RemoteDevice
 
     failed = {"error": -30}

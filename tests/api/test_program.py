@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import vcl as cl
-from vcl.pyopencl_cl import headers, program
-from vcl.pyopencl_cl.headers import make_unit
+from vcl.api import headers
+from vcl.api import program as program_api
+from vcl.api.headers import make_unit
 
 Read = Callable[..., np.ndarray]
 # OpenCL 3.0 API, cl_build_status; pyopencl has no names for them.
@@ -226,7 +227,7 @@ def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.rename(tmp_path / "moved")
         return unit
 
-    monkeypatch.setattr(program, "make_unit", make_and_hide)
+    monkeypatch.setattr(program_api, "make_unit", make_and_hide)
     return folder
 
 

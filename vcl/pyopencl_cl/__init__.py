@@ -1,4 +1,5 @@
-"""The OpenCL objects as the program sees them: what `pyopencl._cl` is on the cluster.
+"""The shapes of `pyopencl._cl` on the cluster: its classes, names, warnings and use of numpy.
 
-`module.build()` assembles the pieces. Must not know: how messages travel (`vcl.runtime`).
+`module.build()` assembles the pieces. Must not know: OpenCL's rules (`vcl.api`), or how messages
+travel (`vcl.runtime`).
 """

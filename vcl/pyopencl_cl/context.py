@@ -6,25 +6,20 @@ Owns: `Context`, `CommandQueue`. Must not know: memory, programs, what is enqueu
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from vcl.api import context as api
+from vcl.api.integers import size as size_t
+from vcl.api.integers import sizes
 from vcl.constants import CLASSES
-from vcl.pyopencl_cl.errors import fail, fail_code, translated
+from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle, reference_count
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.integers import sizes
 from vcl.pyopencl_cl.platform import Device
 from vcl.pyopencl_cl.session import context_gone, context_made, current_platform
-from vcl.wire.messages import session
 
 _CONTEXT = CLASSES["context_info"]
 _QUEUE = CLASSES["command_queue_info"]
-_PROPERTIES = CLASSES["command_queue_properties"]
-OUT_OF_ORDER = _PROPERTIES["OUT_OF_ORDER_EXEC_MODE_ENABLE"]
-PROFILING = _PROPERTIES["PROFILING_ENABLE"]
-_ON_DEVICE = _PROPERTIES["ON_DEVICE"] | _PROPERTIES["ON_DEVICE_DEFAULT"]
 
 
 def expect(value: Any, kind: type, what: str) -> None:
@@ -48,7 +43,7 @@ class _Freed:
         context_gone(self._number)
 
 
-class Context(Handle):
+class Context(Handle, api.Context):
     """A context on the cluster device or on remote devices."""
 
     _invalid = "INVALID_CONTEXT"
@@ -60,7 +55,6 @@ class Context(Handle):
         properties: Sequence[Any] | None = None,
         dev_type: int | None = None,
     ) -> None:
-        super().__init__()
         if devices is not None and dev_type is not None:
             fail("Context", "INVALID_VALUE", "one of 'devices' or 'dev_type' must be None")
         if devices is None:
@@ -69,10 +63,7 @@ class Context(Handle):
             if not devices:
                 fail("clCreateContextFromType", "DEVICE_NOT_FOUND")
         devices = list(devices)
-        if not devices:
-            fail("clCreateContext", "INVALID_VALUE", "a context needs a device")
-        if not all(isinstance(d, Device) for d in devices):
-            fail("clCreateContext", "INVALID_DEVICE")
+        api.check_devices(devices)
         properties = [] if properties is None else list(properties)
         for one in properties:
             expect(one, tuple, "property of a context")
@@ -86,40 +77,14 @@ class Context(Handle):
                 stacklevel=3,
             )
         _answer_for_build_cache()
-        self._devices = devices
         self._properties = properties
-        self._runtime = devices[0]._platform._runtime
-        split = any(d._id == 0 for d in devices)
-        if split:
-            ids = [d.device for d in self._runtime.devices]
-        else:
-            ids = [d._id for d in devices]
-        self._id = self._runtime.new_id()
-        self._runtime.say(session.CreateContext(self._id, ids, split))
-        self._initial: int | None = None
-        # Blocking writes that may be under way still, by event: what is enqueued later on any
-        # queue waits for them, so that a blocking write need not wait itself.
-        self._written: dict[int, Any] = {}
+        api.Context.__init__(self, devices[0]._platform._runtime, devices)
         context_made(self._handle)
 
     def __del__(self) -> None:
-        # Not by weakref.finalize, which does nothing any more once Python ends.
-        if hasattr(self, "_initial"):
-            if self._initial is not None:
-                self._runtime.release(self._initial)
-            self._runtime.release(self._id)
+        super().__del__()
+        if hasattr(self, "_id"):
             self._freed = _Freed(self._handle)
-
-    def _initial_queue(self) -> int:
-        """A queue of our own, for the initial contents of memory objects."""
-        with self._runtime.lock:
-            if self._initial is None:
-                number = self._runtime.new_id()
-                device = self._devices[0]._id
-                message = session.CreateQueue(number, self._id, device, OUT_OF_ORDER)
-                self._runtime.say(message)
-                self._initial = number
-            return self._initial
 
     def get_info(self, param: int) -> Any:
         """Answer a context query."""
@@ -157,7 +122,7 @@ def _answer_for_build_cache() -> None:
     characterize.has_src_build_cache = has_src_build_cache
 
 
-class CommandQueue(Handle):
+class CommandQueue(Handle, api.CommandQueue):
     """A command queue on a device of a context."""
 
     _invalid = "INVALID_COMMAND_QUEUE"
@@ -169,33 +134,14 @@ class CommandQueue(Handle):
         device: Device | None = None,
         properties: Any = None,
     ) -> None:
-        super().__init__()
         expect(context, Context, "context")
         if device is None:
             if not context._devices:
                 fail("CommandQueue", "INVALID_VALUE", "context doesn't have any devices?")
             device = context._devices[0]
         expect(device, Device, "device")
-        if device not in context._devices:
-            fail("clCreateCommandQueue", "INVALID_DEVICE", "the device isn't of the context")
-        flags = _flags(properties)
-        if flags & _ON_DEVICE:
-            fail("clCreateCommandQueueWithProperties", "INVALID_QUEUE_PROPERTIES")
-        if flags & ~(OUT_OF_ORDER | PROFILING):
-            fail("clCreateCommandQueue", "INVALID_VALUE")
-        self._context = context
-        self._device = device
-        self._flags = flags
-        self._runtime = context._runtime
         self._finalized = False
-        self._id = self._runtime.new_id()
-        message = session.CreateQueue(self._id, context._id, device._id, flags)
-        self._runtime.say(message)
-        weakref.finalize(self, self._runtime.release, self._id).atexit = False
-
-    @property
-    def _in_order(self) -> bool:
-        return not self._flags & OUT_OF_ORDER
+        api.CommandQueue.__init__(self, context, device, _flags(properties))
 
     def _check(self, routine: str) -> None:
         """Warn if it's used after the end of `with queue:`, as pyopencl does."""
@@ -231,30 +177,13 @@ class CommandQueue(Handle):
     def flush(self) -> None:
         """Send what was enqueued."""
         self._check("clFlush")
-        self._runtime.check()
-        self._runtime.flush()
+        self._flush()
 
     @translated("clFinish")
     def finish(self) -> None:
         """Wait until all that was enqueued has ended; raise what failed and wasn't raised yet."""
         self._check("clFinish")
-        self._runtime.check()
-        if self._in_order:
-            self._runtime.wait_for_queue(self._id)
-        else:
-            marker = self._runtime.enqueue(
-                self._id, lambda event: session.Marker(event, self._id, [], False)
-            )
-            self._runtime.wait(marker)
-            self._runtime.release(marker)
-        self._raise_failure("clFinish")
-
-    def _raise_failure(self, routine: str) -> None:
-        """Raise the first failure of a command of this queue that wasn't raised yet."""
-        with self._runtime.lock:
-            failure = self._runtime.core.take_failure(self._id)
-        if failure is not None:
-            fail_code(routine, failure[1], failure[2])
+        self._finish()
 
 
 def _flags(properties: Any) -> int:
@@ -263,11 +192,4 @@ def _flags(properties: Any) -> int:
         return 0
     if not isinstance(properties, Iterable):
         return size_t(properties, "properties")
-    items = sizes(properties, "properties")
-    flags = 0
-    for name, value in zip(items[::2], items[1::2], strict=False):
-        if name == _QUEUE["PROPERTIES"]:
-            flags |= value
-        elif name:
-            fail("clCreateCommandQueueWithProperties", "INVALID_VALUE")
-    return flags
+    return api.queue_flags(sizes(properties, "properties"))

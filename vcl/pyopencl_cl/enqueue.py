@@ -1,7 +1,7 @@
 """Enqueuing commands on buffers: reads, writes, copies, fills, markers and barriers.
 
-Owns: the `enqueue_*` functions of `_cl` for buffers, and their checks. Must not know: how commands
-travel.
+Owns: the `enqueue_*` functions of `_cl` for buffers, and the events that keep host memory. Must not
+know: OpenCL's rules (`vcl.api.commands`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api import commands
+from vcl.api.events import ended, wait_list
+from vcl.api.integers import int64, size
+from vcl.api.memory import check_host_reads, check_host_writes, region_start
 from vcl.client_core import Destination
 from vcl.pyopencl_cl.context import CommandQueue
-from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.event import Event, NannyEvent, wait_list, wrote
-from vcl.pyopencl_cl.integers import int64, size
-from vcl.pyopencl_cl.memory import FLAGS, Buffer, MemoryObjectHolder, contiguous_bytes
-from vcl.wire.messages import session
+from vcl.pyopencl_cl.errors import translated
+from vcl.pyopencl_cl.event import Event, NannyEvent
+from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder, contiguous_bytes
 
 WaitFor = Sequence[Event] | None
 
@@ -35,20 +37,8 @@ def _memory(queue: CommandQueue, mem: Any, routine: str) -> Buffer:
     if not isinstance(mem, MemoryObjectHolder):
         raise TypeError(f"{routine}: {type(mem).__name__} isn't a memory object")
     memory = mem._memory(routine)
-    if memory._context != queue._context:
-        fail(routine, "INVALID_CONTEXT", "the memory object is of another context than the queue")
+    commands.check_context(queue, memory, routine)
     return memory
-
-
-def _region(memory: Buffer, offset: int, count: int, routine: str) -> int:
-    """The offset in the root buffer; raises unless the region lies inside."""
-    if offset + count > memory._size:
-        fail(
-            routine,
-            "INVALID_VALUE",
-            f"bytes {offset} to {offset + count} are outside a buffer of {memory._size}",
-        )
-    return memory._origin + offset
 
 
 # ---- bytes
@@ -67,8 +57,7 @@ def enqueue_write_buffer(
     routine = "clEnqueueWriteBuffer"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
-    if memory._flags & (FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
-        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
+    check_host_writes(memory, routine)
     return write_memory(queue, memory, hostbuf, dst_offset, wait_for, is_blocking, routine)
 
 
@@ -88,28 +77,14 @@ def write_memory(
     """
     waits = wait_list(wait_for, queue._context, routine)
     data = contiguous_bytes(hostbuf)
-    start = _region(memory, size(dst_offset, "offset"), data.nbytes, routine)
+    start = region_start(memory, size(dst_offset, "offset"), data.nbytes, routine)
     if not data.nbytes:
         return marker(queue, wait_for, False, routine, kind, hostbuf, waits)
-    event = queue._runtime.write(
-        queue._id,
-        bytes(data),
-        lambda event, staging: session.Write(
-            event, queue._id, waits, memory._root_id, start, data.nbytes, staging
-        ),
-    )
+    event = commands.write(queue, memory, start, bytes(data), waits)
     made = _finish_enqueue(queue, event, kind, hostbuf)
     if is_blocking:
         ended(made, wait_for, waits)
     return made
-
-
-def ended(write: Event, wait_for: WaitFor, waits: Sequence[int]) -> None:
-    """As if a blocking write had ended, which is behind `waits` and the program's `wait_for`."""
-    if wait_for:
-        write.wait()  # an event that it waits for may have failed, or be the user's to set
-    else:
-        wrote(write, waits)
 
 
 @translated("clEnqueueReadBuffer")
@@ -125,8 +100,7 @@ def enqueue_read_buffer(
     routine = "clEnqueueReadBuffer"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
-    if memory._flags & (FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]):
-        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to read it")
+    check_host_reads(memory, routine)
     return read_memory(queue, memory, hostbuf, src_offset, wait_for, is_blocking, routine)
 
 
@@ -146,7 +120,7 @@ def read_memory(
     """
     waits = wait_list(wait_for, queue._context, routine)
     destination = contiguous_bytes(hostbuf, writable=True)
-    start = _region(memory, size(src_offset, "offset"), destination.nbytes, routine)
+    start = region_start(memory, size(src_offset, "offset"), destination.nbytes, routine)
     if not destination.nbytes:
         made = marker(queue, wait_for, False, routine, kind, hostbuf, waits)
         if is_blocking:
@@ -169,12 +143,7 @@ def read_into(
     kind: str,
 ) -> Event:
     """Enqueue a read of bytes from `start` of a root buffer on; `hostbuf` owns the destination."""
-    size = len(destination)
-    event = queue._runtime.read(
-        queue._id,
-        destination,
-        lambda event: session.Read(event, queue._id, waits, memory._root_id, start, size),
-    )
+    event = commands.read(queue, memory, start, destination, waits)
     made = _finish_enqueue(queue, event, kind, hostbuf, arriving=True)
     if is_blocking:
         state = queue._runtime.wait(event)
@@ -203,18 +172,9 @@ def enqueue_copy_buffer(
     count = int64(byte_count, "byte count")
     if count < 0:
         count = min(source._size, target._size)
-    first = _region(source, size(src_offset, "source offset"), count, routine)
-    second = _region(target, size(dst_offset, "destination offset"), count, routine)
-    if count == 0:
-        fail(routine, "INVALID_VALUE", "nothing to copy")
-    if source._root_id == target._root_id and abs(first - second) < count:
-        fail(routine, "MEM_COPY_OVERLAP", "source and destination overlap")
-    event = queue._runtime.enqueue(
-        queue._id,
-        lambda event: session.Copy(
-            event, queue._id, waits, source._root_id, target._root_id, first, second, count
-        ),
-    )
+    first = size(src_offset, "source offset")
+    second = size(dst_offset, "destination offset")
+    event = commands.copy(queue, source, target, first, second, count, waits)
     return _finish_enqueue(queue, event, kind)
 
 
@@ -233,24 +193,12 @@ def enqueue_fill_buffer(
     routine = "clEnqueueFillBuffer"
     queue._check(routine)
     memory = _memory(queue, mem, routine)
-    if memory._type != Buffer._type:
-        fail(routine, "INVALID_MEM_OBJECT", "the memory object isn't a buffer")
+    commands.check_fill(memory)
     waits = wait_list(wait_for, queue._context, routine)
     data = bytes(contiguous_bytes(np.asarray(pattern) if _is_number(pattern) else pattern))
-    if len(data) not in (1, 2, 4, 8, 16, 32, 64, 128):
-        fail(routine, "INVALID_VALUE", f"a pattern of {len(data)} bytes")
+    commands.check_pattern(data)
     offset, count = size(offset, "offset"), size(byte_count, "size")
-    if offset % len(data) or count % len(data):
-        fail(routine, "INVALID_VALUE", "offset and size must be multiples of the pattern's size")
-    start = _region(memory, offset, count, routine)
-    if count == 0:
-        return marker(queue, wait_for, False, routine, kind, waits=waits)
-    event = queue._runtime.enqueue(
-        queue._id,
-        lambda event: session.Fill(
-            event, queue._id, waits, memory._root_id, start, count, data
-        ),
-    )
+    event = commands.fill(queue, memory, data, offset, count, waits)
     return _finish_enqueue(queue, event, kind)
 
 
@@ -277,10 +225,7 @@ def marker(
     queue._check(routine)
     if waits is None:
         waits = wait_list(wait_for, queue._context, routine)
-    events = list(waits)
-    event = queue._runtime.enqueue(
-        queue._id, lambda event: session.Marker(event, queue._id, events, barrier)
-    )
+    event = commands.marker(queue, waits, barrier)
     return _finish_enqueue(queue, event, kind, ward)
 
 
@@ -321,11 +266,8 @@ def enqueue_migrate_mem_objects(
     """A hint that changes no contents: bytes move when a launch needs them."""
     routine = "clEnqueueMigrateMemObjects"
     queue._check(routine)
-    if not list(mem_objects):
-        fail(routine, "INVALID_VALUE", "no memory objects")
-    flags = size(flags, "flags")
-    if flags & ~3:
-        fail(routine, "INVALID_VALUE", f"flags {flags:#x}")
+    mem_objects = list(mem_objects)
+    commands.check_migration(mem_objects, size(flags, "flags"))
     for mem in mem_objects:
         _memory(queue, mem, routine)
     return marker(queue, wait_for, False, routine, "MIGRATE_MEM_OBJECTS")

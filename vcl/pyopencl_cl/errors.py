@@ -1,6 +1,7 @@
 """pyopencl's exceptions (`_cl.Error` and its kin) and raising them.
 
-Owns: the four classes, and which of them a status code belongs to. Must not know: what failed.
+Owns: the four classes, which of them a status code belongs to, and making them of the errors of
+`vcl.api`. Must not know: what failed.
 pyopencl's Python layer adds `code`, `routine` and `what` to them on import.
 """
 
@@ -11,10 +12,8 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from vcl import errors
-from vcl.constants import CLASSES
+from vcl.api.errors import STATUS, STATUS_NAMES
 
-STATUS = CLASSES["status_code"]
-_STATUS_NAMES = {value: name for name, value in STATUS.items()}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -23,7 +22,7 @@ class _ErrorRecord:
 
     def __init__(self, msg: str, code: int, routine: str) -> None:
         # pyopencl makes a new exception of the text of another, which has its prefix already.
-        self._msg = msg.removeprefix(f"{routine} failed: {_STATUS_NAMES.get(code)} - ")
+        self._msg = msg.removeprefix(f"{routine} failed: {STATUS_NAMES.get(code)} - ")
         self._code = code
         self._routine = routine
 
@@ -86,8 +85,18 @@ def fail_code(routine: str, code: int, text: str = "") -> NoReturn:
     raise make(routine, code, text)
 
 
+def translate(error: errors.OperatingError, routine: str) -> NoReturn:
+    """Raise pyopencl's exception for what OpenCL's rules or the runtime raised.
+
+    routine: that the program called, where the error doesn't say.
+    """
+    if isinstance(error, errors.CallError):
+        raise make(error.routine, error.code, error.message) from None
+    raise make(routine, error.code, error.message) from error
+
+
 def translated(routine: str) -> Callable[[F], F]:
-    """Turn an OperatingError of the runtime into pyopencl's exception for it."""
+    """Turn a CallError, or an OperatingError of the runtime, into pyopencl's exception for it."""
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -95,7 +104,7 @@ def translated(routine: str) -> Callable[[F], F]:
             try:
                 return function(*args, **kwargs)
             except errors.OperatingError as error:
-                raise make(routine, error.code, error.message) from error
+                translate(error, routine)
 
         return wrapper  # type: ignore[return-value]
 

@@ -16,24 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api import boxes
+from vcl.api.integers import size as size_t
+from vcl.api.integers import sizes, uint32
+from vcl.api.memory import ACCESS, FLAGS, HOST_ACCESS, HOST_PTR, check_flags
 from vcl.constants import CLASSES
-from vcl.pyopencl_cl import rectangles
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle, reference_count
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.integers import sizes, uint32
-from vcl.pyopencl_cl.memory import (
-    ACCESS,
-    FLAGS,
-    HOST_ACCESS,
-    HOST_PTR,
-    Buffer,
-    MemoryObjectHolder,
-    check_flags,
-    contiguous_bytes,
-)
-from vcl.pyopencl_cl.platform import INFO, Device
+from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder, contiguous_bytes
+from vcl.pyopencl_cl.platform import Device
 
 ORDER = CLASSES["channel_order"]
 TYPE = CLASSES["channel_type"]
@@ -158,13 +150,10 @@ class Image(Buffer):
             parent = descriptor.buffer._memory(routine)
             if size > parent._size:
                 fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
-            Handle.__init__(self)
+            access = flags & (ACCESS | HOST_ACCESS) if flags else parent._flags
+            # The host's memory is inherited whatever is given.
+            self._be_region_of(parent, 0, size, access | parent._flags & HOST_PTR)
             self._context, self._runtime = context, context._runtime
-            self._flags = flags & (ACCESS | HOST_ACCESS) if flags else parent._flags
-            self._flags |= parent._flags & HOST_PTR  # inherited whatever is given
-            self._size = size
-            self._origin, self._parent = parent._origin, parent
-            self._root_id, self._root = parent._root_id, parent._root
             self._hostbuf = None
         else:
             check_flags(flags, routine)
@@ -248,12 +237,11 @@ def _extent(
         fail(routine, "INVALID_IMAGE_SIZE", f"an image of {tuple(shape)}")
     prefix = "IMAGE3D" if descriptor.image_type == OBJECT["IMAGE3D"] else "IMAGE2D"
     for device in context._devices:
-        if not device.get_info(INFO["IMAGE_SUPPORT"]):
+        if not device._info("IMAGE_SUPPORT"):
             fail(routine, "INVALID_OPERATION", f"{device} has no images")
-        limits = [INFO[f"{prefix}_MAX_WIDTH"], INFO[f"{prefix}_MAX_HEIGHT"]]
-        most = [device.get_info(limit) for limit in limits]
+        most = [device._info(f"{prefix}_MAX_WIDTH"), device._info(f"{prefix}_MAX_HEIGHT")]
         if descriptor.image_type == OBJECT["IMAGE1D_BUFFER"]:
-            most[0] = device.get_info(INFO["IMAGE_MAX_BUFFER_SIZE"])
+            most[0] = device._info("IMAGE_MAX_BUFFER_SIZE")
         if width > most[0] or (dimensions > 1 and height > most[1]):
             fail(routine, "INVALID_IMAGE_SIZE", f"{width} x {height}; at most {most}")
     return width, height, depth
@@ -265,23 +253,21 @@ def _packed_host(
     """Host pixels without gaps between rows and slices."""
     region = [extent[0] * format.itemsize, extent[1], extent[2]]
     given = [p for p in (pitches or ()) if p]
-    box = rectangles._box((0, 0, 0), region, given, "host", routine)
+    box = boxes.make_box((0, 0, 0), region, given, "host", routine)
     host = contiguous_bytes(hostbuf)
     if box.size(region) > host.nbytes:
         fail(routine, "INVALID_VALUE", "buffer is too small for the image and its pitches")
-    return np.ascontiguousarray(rectangles._host_view(host, box, region))
+    return boxes.gather(host, box, region)
 
 
 def _formats(device: Device, flags: int, image_type: int) -> set[tuple[int, int]]:
     """The formats that a device takes; of the cluster device, those that all take."""
-    platform = device._platform
-    remotes = [device._remote] if device._remote else platform._runtime.devices
     name = next((k for k, v in OBJECT.items() if v == image_type), "")
     access = next(
         (n for n in ("READ_ONLY", "WRITE_ONLY", "READ_WRITE") if flags & FLAGS[n]), "READ_WRITE"
     )
     found = []
-    for remote in remotes:
+    for remote in device._remotes:
         answer = remote.description.image_formats.get(access, {}).get(name)
         pairs = answer if isinstance(answer, list) else []
         found.append({(order, kind) for order, kind in pairs})

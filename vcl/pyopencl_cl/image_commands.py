@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api import boxes
+from vcl.api.integers import size
+from vcl.api.memory import FLAGS
 from vcl.pyopencl_cl import mapping, rectangles
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.image import OBJECT, ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
-from vcl.pyopencl_cl.integers import size
-from vcl.pyopencl_cl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.pyopencl_cl.memory import Buffer, contiguous_bytes
 
 _FILL_DTYPES = {
     "SNORM_INT8": np.int8,
@@ -46,8 +48,8 @@ def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
 
 def _pixels(image: Image, origin: Any, region: Any, routine: str) -> tuple[Any, Any, Any]:
     """(origin in bytes, region in bytes, pitches) of a box of an image; raises outside of it."""
-    start = rectangles._triple(origin, 0, "origin", routine)
-    extent = rectangles._region(region, routine)
+    start = boxes.triple(origin, 0, "origin", routine)
+    extent = boxes.extent_of(region, routine)
     for first, count, most in zip(start, extent, image._extent, strict=True):
         if first + count > most:
             fail(routine, "INVALID_VALUE", f"the region is outside an image of {image._extent}")
@@ -246,7 +248,7 @@ def enqueue_map_image(
     storage: Any = np.empty(math.prod(extent), np.uint8)
     row, slice_ = extent[0], extent[0] * extent[1]
     if image._host is not None:
-        box = rectangles._box(start, extent, image._host_pitches, "host", routine)
+        box = boxes.make_box(start, extent, image._host_pitches, "host", routine)
         host = np.frombuffer(image._host, np.uint8)
         storage = host[box.offset : box.offset + box.size(extent)]
         row, slice_ = box.row_pitch, box.slice_pitch

@@ -13,21 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api.events import wait_list
+from vcl.api.integers import size as size_t
+from vcl.api.integers import sizes
+from vcl.api.memory import FLAGS, region_start
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     _memory,
-    _region,
     marker,
     read_memory,
     write_memory,
 )
 from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.event import Event, wait_list
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.integers import sizes
-from vcl.pyopencl_cl.memory import FLAGS, MemoryObjectHolder
+from vcl.pyopencl_cl.event import Event
+from vcl.pyopencl_cl.memory import MemoryObjectHolder
 
 BUFFER = CLASSES["mem_object_type"]["BUFFER"]
 _MAP = CLASSES["map_flags"]
@@ -48,6 +49,7 @@ class MemoryMap:
         self._queue: CommandQueue | None = queue
         self._write_back = write_back
 
+    @translated("clEnqueueUnmapMemObject")
     def release(self, queue: CommandQueue | None = None, wait_for: WaitFor = None) -> Event:
         """Unmap: enqueue writing back what may have been changed."""
         if self._queue is None:
@@ -119,7 +121,7 @@ def enqueue_map_buffer(
     offset = size_t(offset, "offset")
     dtype = np.dtype(dtype)
     size = _extent(shape, dtype, strides)
-    _region(memory, offset, size, routine)
+    region_start(memory, offset, size, routine)
     if size == 0:
         fail(routine, "INVALID_VALUE", "nothing to map")
     storage: Any = np.empty(size, np.uint8)

@@ -1,33 +1,37 @@
-"""Memory objects: buffers and sub-buffers, local memory, and mapped regions' holders.
+"""pyopencl's classes of memory objects, and the host memory that they are given.
 
-Owns: `MemoryObjectHolder`, `MemoryObject`, `Buffer`, `LocalMemory`, and the checks of flags and
-sizes (OpenCL 3.0 API, 5.2). Must not know: commands.
+Owns: `MemoryObjectHolder`, `MemoryObject`, `Buffer`, `LocalMemory`, keeping host memory, and seeing
+it as bytes. Must not know: commands, or OpenCL's rules of flags and sizes (`vcl.api.memory`).
 """
 
 from __future__ import annotations
 
 import warnings
-import weakref
 from typing import Any
 
 import numpy as np
 
+from vcl.api import memory as api
+from vcl.api.addresses import Addresses
+from vcl.api.integers import size as size_t
+from vcl.api.memory import (
+    ACCESS,
+    FLAGS,
+    GIVEN,
+    HOST_ACCESS,
+    WRITTEN,
+    check_flags,
+    check_not_empty,
+)
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle, reference_count
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.platform import INFO
-from vcl.runtime import Runtime
-from vcl.wire.messages import session
 
-FLAGS = CLASSES["mem_flags"]
 _INFO = CLASSES["mem_info"]
-_TYPES = CLASSES["mem_object_type"]
-ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
-_WRITTEN = FLAGS["READ_WRITE"] | FLAGS["WRITE_ONLY"]
-HOST_ACCESS = FLAGS["HOST_READ_ONLY"] | FLAGS["HOST_WRITE_ONLY"] | FLAGS["HOST_NO_ACCESS"]
-HOST_PTR = FLAGS["USE_HOST_PTR"] | FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]
+
+SHARED: Addresses[Any] = Addresses()
+"""The SVMAllocations of the process."""
 
 
 class MemoryObjectHolder(Handle):
@@ -35,15 +39,9 @@ class MemoryObjectHolder(Handle):
 
     _invalid = "INVALID_MEM_OBJECT"
     _released = False
-    _parent: Any = None
-    _origin = 0
-    _size = 0
-    _flags = 0
-    _context: Context
     _hostbuf: Any = None
     _host: memoryview | None = None
     """The program's own memory that the object was made to use (USE_HOST_PTR), as bytes."""
-    _type = _TYPES["BUFFER"]
 
     def _memory(self, routine: str) -> Buffer:
         """The buffer that commands work on; raises if it was released."""
@@ -122,14 +120,7 @@ class MemoryObject(MemoryObjectHolder):
         return self._hostbuf
 
 
-class _Root:
-    """A root's memory on the nodes: freed when the last buffer or sub-buffer lets go of it."""
-
-    def __init__(self, runtime: Runtime, number: int) -> None:
-        weakref.finalize(self, runtime.release, number).atexit = False
-
-
-class Buffer(MemoryObject):
+class Buffer(MemoryObject, api.Memory):
     """A buffer, or a sub-buffer: a region of its root."""
 
     @translated("clCreateBuffer")
@@ -142,83 +133,49 @@ class Buffer(MemoryObject):
         *,
         _shadow: bool = False,
     ) -> None:
-        super().__init__()
         routine = "create_buffer"
         expect(context, Context, "context")
         flags, size = size_t(flags, "flags"), size_t(size, "size")
         check_flags(flags, routine)
         data = None
         if hostbuf is not None:
-            if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+            if not flags & GIVEN:
                 warnings.warn(
                     "'hostbuf' was passed, but no memory flags to make use of it.",
                     stacklevel=3,
                 )
                 text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
                 fail(routine, "INVALID_HOST_PTR", text)
-            written = flags & FLAGS["USE_HOST_PTR"] and flags & _WRITTEN
+            written = flags & FLAGS["USE_HOST_PTR"] and flags & WRITTEN
             data = contiguous_bytes(hostbuf, writable=bool(written))
             if size > data.nbytes:
                 fail("Buffer", "INVALID_VALUE", "Specified size is greater than host buffer size")
             size = size or data.nbytes
-        elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
+        elif flags & GIVEN:
             fail(routine, "INVALID_HOST_PTR")
-        if size == 0:
-            fail(routine, "INVALID_BUFFER_SIZE", "a buffer of 0 bytes")
+        check_not_empty(size, routine)
         if flags & FLAGS["USE_HOST_PTR"] and self._share(context, flags, size, data):
             assert data is not None
             self._hostbuf, self._host = hostbuf, data[:size]
             return
-        limit = min(d.get_info(INFO["MAX_MEM_ALLOC_SIZE"]) for d in context._devices)
-        if size > limit:
-            fail(
-                routine,
-                "INVALID_BUFFER_SIZE",
-                f"{size} bytes; the smallest device of the context takes at most {limit} "
-                "(MAX_MEM_ALLOC_SIZE)",
-            )
-        self._context = context
-        self._flags = flags if flags & ACCESS else flags | FLAGS["READ_WRITE"]
-        self._size = size
-        self._runtime = context._runtime
-        self._root_id = self._runtime.new_id()
         if flags & FLAGS["USE_HOST_PTR"]:
             assert data is not None
             self._hostbuf = hostbuf
-            self._host = None if data.readonly else data[: self._size]
+            self._host = None if data.readonly else data[:size]
         # A shadow of shared memory counts as the host's: launches that use it aren't split.
         shared = _shadow or bool(flags & FLAGS["USE_HOST_PTR"])
-        self._runtime.say(session.CreateBuffer(self._root_id, context._id, self._size, shared))
-        self._root: _Root | None = _Root(self._runtime, self._root_id)
-        if data is not None:
-            self._fill_from(data[: self._size])
+        contents = None if data is None else data[:size]
+        api.Memory.__init__(
+            self, context, flags, size, contents, shared=shared, routine=routine
+        )
 
     def _share(self, context: Context, flags: int, size: int, data: Any) -> bool:
         """If the host memory is of an SVMAllocation, be a region of its buffer."""
-        from vcl.pyopencl_cl import svm
-
-        found = svm.locate(np.frombuffer(data, np.uint8).ctypes.data, size)
+        found = SHARED.locate(np.frombuffer(data, np.uint8).ctypes.data, size)
         if found is None or found[0]._shadow is None or found[0]._context != context:
             return False
-        shadow = found[0]._shadow
-        self._context, self._runtime = context, context._runtime
-        self._flags, self._size = flags, size
-        self._origin, self._parent = found[1], shadow
-        self._root_id, self._root = shadow._root_id, shadow._root
+        self._be_region_of(found[0]._shadow, found[1], size, flags)
         return True
-
-    def _fill_from(self, data: memoryview) -> None:
-        """The initial contents: a write that nothing waits for, on no queue of the program's."""
-        queue = self._context._initial_queue()
-        size = self._size
-        event = self._runtime.write(
-            queue,
-            bytes(data),
-            lambda event, staging: session.Write(
-                event, queue, [], self._root_id, 0, size, staging
-            ),
-        )
-        self._runtime.release(event)
 
     def _memory(self, routine: str) -> Buffer:
         if self._released:
@@ -235,44 +192,13 @@ class Buffer(MemoryObject):
         self._memory(routine)
         origin, size = size_t(origin, "origin"), size_t(size, "size")
         flags = size_t(flags, "flags")
-        if self._parent is not None:
-            fail(routine, "INVALID_MEM_OBJECT", "a sub-buffer of a sub-buffer")
-        if flags & (HOST_PTR | ~(ACCESS | HOST_ACCESS | HOST_PTR)):
-            fail(routine, "INVALID_VALUE", "these flags aren't allowed for a sub-buffer")
-        check_flags(flags, routine)
-        if size == 0:
-            fail(routine, "INVALID_BUFFER_SIZE")
-        if origin + size > self._size:
-            fail(routine, "INVALID_VALUE", f"{origin}+{size} is outside {self._size} bytes")
-        align = max(d.get_info(INFO["MEM_BASE_ADDR_ALIGN"]) for d in self._context._devices)
-        if origin % (align // 8):
-            fail(
-                routine,
-                "MISALIGNED_SUB_BUFFER_OFFSET",
-                f"origin {origin} isn't a multiple of {align // 8} (MEM_BASE_ADDR_ALIGN)",
-            )
-        access = self._effective_access(flags, routine)
+        access = self._sub_buffer_flags(origin, size, flags)
         sub = Buffer.__new__(Buffer)
-        Handle.__init__(sub)
-        sub._context = self._context
-        sub._runtime = self._runtime
-        sub._flags = access
-        sub._size = size
-        sub._origin = origin
+        # The parent keeps the root alive, as OpenCL does.
+        sub._be_region_of(self, origin, size, access)
         if self._host is not None:
             sub._hostbuf, sub._host = self._hostbuf, self._host[origin : origin + size]
-        sub._parent = self  # keeps the root alive, as OpenCL does
-        sub._root_id = self._root_id
-        sub._root = self._root
         return sub
-
-    def _effective_access(self, flags: int, routine: str) -> int:
-        """A sub-buffer's flags: inherited where not given (OpenCL 3.0 API, 5.2.1)."""
-        own, wanted = self._flags & ACCESS, flags & ACCESS
-        if wanted and own != FLAGS["READ_WRITE"] and wanted != own:
-            fail(routine, "INVALID_VALUE", "the flags contradict the buffer's")
-        host = flags & HOST_ACCESS or self._flags & HOST_ACCESS
-        return (wanted or own) | host | (self._flags & HOST_PTR)
 
     def __getitem__(self, region: slice) -> Buffer:
         """buf[a:b]: the sub-buffer of these bytes."""
@@ -298,17 +224,6 @@ class LocalMemory:
     def size(self) -> int:
         """Bytes."""
         return self._size
-
-
-def check_flags(flags: int, routine: str) -> None:
-    known = 0
-    for value in FLAGS.values():
-        known |= value
-    too_many = [(flags & group).bit_count() > 1 for group in (ACCESS, HOST_ACCESS)]
-    use = FLAGS["USE_HOST_PTR"]
-    contradiction = flags & use and flags & (FLAGS["ALLOC_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
-    if flags & ~known or any(too_many) or contradiction:
-        fail(routine, "INVALID_VALUE", f"mem_flags {flags:#x} contradict each other")
 
 
 def contiguous_bytes(data: Any, writable: bool = False) -> memoryview:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from vcl.constants import CL_HEADER_VERSION
+from vcl.errors import CallError
 from vcl.pyopencl_cl import (
     absent,
     constants,
@@ -93,13 +94,17 @@ CLASSES = (
 
 
 def _takes_queue(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An `enqueue_*` that raises TypeError, as pyopencl's, unless its first argument is a queue."""
+    """An `enqueue_*` that raises as pyopencl does: TypeError if its first argument isn't a queue,
+    and pyopencl's exceptions for what OpenCL's rules refuse."""
 
     @wraps(function)
     def entry(queue: Any, *args: Any, **kwargs: Any) -> Any:
         if type(queue) is not context.CommandQueue:
             context.expect(queue, context.CommandQueue, "queue")
-        return function(queue, *args, **kwargs)
+        try:
+            return function(queue, *args, **kwargs)
+        except CallError as error:
+            errors.translate(error, error.routine)
 
     return entry
 

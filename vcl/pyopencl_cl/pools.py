@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from vcl.api.integers import size as size_t
+from vcl.api.integers import uint32
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import CommandQueue, Context, expect
 from vcl.pyopencl_cl.errors import Error, fail
 from vcl.pyopencl_cl.handles import Handle
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.integers import uint32
 from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder
 
 _FLAGS = CLASSES["mem_flags"]

@@ -11,12 +11,12 @@ are reported as absent.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
+from vcl.api.integers import size as size_t
+from vcl.api.memory import FLAGS
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl import pools
 from vcl.pyopencl_cl.context import CommandQueue, Context, expect
@@ -24,16 +24,13 @@ from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     marker,
 )
-from vcl.pyopencl_cl.errors import fail
+from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.handles import Handle
-from vcl.pyopencl_cl.integers import size as size_t
-from vcl.pyopencl_cl.memory import FLAGS, Buffer, contiguous_bytes
+from vcl.pyopencl_cl.memory import SHARED, Buffer, contiguous_bytes
 
 _FLAGS = CLASSES["svm_mem_flags"]
 _FINE = _FLAGS["SVM_FINE_GRAIN_BUFFER"] | _FLAGS["SVM_ATOMICS"]
-
-_by_address: WeakValueDictionary[int, SVMAllocation] = WeakValueDictionary()
 
 
 class SVMPointer(Handle):
@@ -87,7 +84,7 @@ class SVMAllocation(SVMPointer):
             start = -raw.ctypes.data % spare
             self._host = raw[start : start + self._size]
             self._shadow = Buffer(context, flags & 7, self._size, _shadow=True)
-            _by_address[self.svm_ptr] = self
+            SHARED.add(self.svm_ptr, self)
         else:
             self._host = np.zeros(0, np.uint8)
 
@@ -110,10 +107,11 @@ class SVMAllocation(SVMPointer):
 
     def release(self) -> None:
         """Free it now; commands that were enqueued still find it."""
-        _by_address.pop(self.svm_ptr, None)
+        SHARED.remove(self.svm_ptr)
         self._released = True
         self._shadow = None
 
+    @translated("clEnqueueSVMFree")
     def enqueue_release(
         self, queue: CommandQueue | None = None, wait_for: WaitFor = None
     ) -> Event:
@@ -173,14 +171,7 @@ class SVM(SVMPointer):
 
 def locate(address: int, size: int) -> tuple[SVMAllocation, int] | None:
     """The allocation that [address, address + size) lies in, and the offset in it."""
-    starts = sorted(_by_address)
-    index = bisect_right(starts, address) - 1
-    if index < 0:
-        return None
-    found = _by_address.get(starts[index])
-    if found is None or address + size > starts[index] + found._size:
-        return None
-    return found, address - starts[index]
+    return SHARED.locate(address, size)
 
 
 def shared_region(pointer: Any, routine: str) -> tuple[Buffer, int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vcl.api.integers import size as size_t
 from vcl.pyopencl_cl import mapping
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
@@ -21,7 +22,6 @@ from vcl.pyopencl_cl.enqueue import (
 )
 from vcl.pyopencl_cl.errors import fail
 from vcl.pyopencl_cl.event import Event, UserEvent
-from vcl.pyopencl_cl.integers import size as size_t
 from vcl.pyopencl_cl.svm import PooledSVM, SVMAllocation, SVMPointer, locate, shared_region
 
 

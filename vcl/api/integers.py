@@ -1,6 +1,6 @@
 """Integers as programs give them: Python's, NumPy's, and whatever else has `__index__`.
 
-Owns: turning them into plain ints that fit C's types, at every entry of `_cl`. Must not know: what
+Owns: turning them into plain ints that fit C's types, at every entry of a face. Must not know: what
 they count. Nothing but plain ints goes into a message.
 """
 
@@ -15,7 +15,7 @@ _INT_MAX = 2**31 - 1
 
 
 def size(value: Any, what: str) -> int:
-    """A size_t or bit field; raises TypeError, as pyopencl does, for what isn't one."""
+    """A size_t or bit field; raises TypeError for what isn't one."""
     number = integer(value, what)
     if not 0 <= number <= _SIZE_MAX:
         raise TypeError(f"the {what} is {number}; it must be from 0 to 2**64 - 1")
@@ -23,7 +23,7 @@ def size(value: Any, what: str) -> int:
 
 
 def int32(value: Any, what: str) -> int:
-    """An int of C; raises TypeError, as pyopencl does, for what isn't one."""
+    """An int of C; raises TypeError for what isn't one."""
     number = integer(value, what)
     if not -_INT_MAX - 1 <= number <= _INT_MAX:
         raise TypeError(f"the {what} is {number}; it must be from -2**31 to 2**31 - 1")
@@ -31,7 +31,7 @@ def int32(value: Any, what: str) -> int:
 
 
 def int64(value: Any, what: str) -> int:
-    """A ptrdiff_t; raises TypeError, as pyopencl does, for what isn't one."""
+    """A ptrdiff_t; raises TypeError for what isn't one."""
     number = integer(value, what)
     if not -(2**63) <= number < 2**63:
         raise TypeError(f"the {what} is {number}; it must be from -2**63 to 2**63 - 1")
@@ -39,7 +39,7 @@ def int64(value: Any, what: str) -> int:
 
 
 def uint32(value: Any, what: str) -> int:
-    """An enumerated value of C; raises TypeError, as pyopencl does, for what isn't one."""
+    """An enumerated value of C; raises TypeError for what isn't one."""
     number = integer(value, what)
     if not 0 <= number <= 2 * _INT_MAX + 1:
         raise TypeError(f"the {what} is {number}; it must be from 0 to 2**32 - 1")

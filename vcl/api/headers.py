@@ -15,8 +15,8 @@ import stat
 from collections.abc import Iterable
 from typing import Any
 
+from vcl.api.errors import fail
 from vcl.errors import RemoteProtocolError
-from vcl.pyopencl_cl.errors import fail
 from vcl.wire.limits import source_bytes_max, source_files_max
 from vcl.wire.units import GIVEN, check_unit, unit_bytes
 
@@ -42,7 +42,7 @@ def make_unit(
     """A unit of a program, as `vcl.wire.units` describes it, of a source and its options.
 
     given: headers by name that aren't files. The current folder is searched before those of -I.
-    Raises LogicError when the files are too many or too long.
+    Raises CallError when the files are too many or too long.
     """
     rest, folders = split_options(options)
     search = _Search(routine, folders, rest)
@@ -59,7 +59,7 @@ def make_unit(
 
 
 def check_length(routine: str, units: list[list[Any]]) -> None:
-    """Raise LogicError if units are too long together."""
+    """Raise CallError if units are too long together."""
     length = sum(map(unit_bytes, units))
     if length > source_bytes_max:
         fail(

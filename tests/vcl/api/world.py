@@ -1,0 +1,175 @@
+"""A session without processes or sockets, for the tests of OpenCL's rules.
+
+Owns: `StubRuntime`, which keeps the messages that were made, and objects on it. Must not know: how
+messages travel, or what becomes of commands; tests say that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.described import device
+from vcl.api.context import Context
+from vcl.api.devices import Device
+from vcl.api.kernel import Kernel
+from vcl.api.program import Program
+from vcl.client_core import COMPLETE, Destination, EventState
+from vcl.constants import CLASSES
+from vcl.errors import CallError, OperatingError
+from vcl.wire.messages import session
+from vcl.wire.messages.handshake import RemoteDevice
+
+ADDRESS = CLASSES["kernel_arg_address_qualifier"]
+
+
+class StubRuntime:
+    """What `vcl.api.runtime.Runtime` asks for.
+
+    said: all messages, in order. staged: bytes of writes, by staging. reads: destinations by event.
+    released: numbers, in order. states: of events; a test changes them. answers: to requests, by
+    the type of the message. dead: what every call raises, if anything.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.core = self
+        self.said: list[Any] = []
+        self.staged: dict[int, bytes] = {}
+        self.reads: dict[int, Destination] = {}
+        self.released: list[int] = []
+        self.states: dict[int, EventState] = {}
+        self.answers: dict[type, Callable[[Any], Any]] = {}
+        self.failures: dict[int, tuple[int, int, str]] = {}
+        self.waited: list[int] = []
+        self.flushes = 0
+        self.callbacks: list[tuple[str, int, Callable[[int], None]]] = []
+        self.dead: OperatingError | None = None
+        self._latest = 0
+
+    def check(self) -> None:
+        if self.dead is not None:
+            raise self.dead
+
+    def new_id(self) -> int:
+        self._latest += 1
+        return self._latest
+
+    def say(self, message: Any) -> None:
+        self.check()
+        self.said.append(message)
+
+    def ask(self, request: int, message: Any) -> Any:
+        self.say(message)
+        return self.answers[type(message)](message)
+
+    def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
+        self.check()
+        event = self.new_id()
+        self.states[event] = EventState(queue)
+        self.said.append(make(event))
+        return event
+
+    def write(self, queue: int, data: bytes, make: Callable[[int, int], Any]) -> int:
+        staging = self.new_id()
+        self.staged[staging] = data
+        return self.enqueue(queue, lambda event: make(event, staging))
+
+    def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
+        event = self.enqueue(queue, make)
+        self.reads[event] = destination
+        return event
+
+    def release(self, number: int) -> None:
+        self.released.append(number)
+
+    def has_ended(self, event: int) -> bool:
+        return self.states[event].status <= COMPLETE
+
+    def wait(self, event: int) -> EventState:
+        self.check()
+        self.waited.append(event)
+        if self.states[event].status > COMPLETE:
+            self.states[event].status = COMPLETE
+        return self.states[event]
+
+    def wait_for_queue(self, queue: int) -> None:
+        for event, state in self.states.items():
+            if state.queue == queue:
+                self.wait(event)
+
+    def wait_for_last_words(self, event: int) -> None:
+        self.wait(event)
+
+    def wait_for_room(self) -> None:
+        self.check()
+
+    def state(self, event: int) -> EventState:
+        return self.states[event]
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+    def when_submitted(self, event: int, callback: Callable[[int], None]) -> None:
+        self.callbacks.append(("submitted", event, callback))
+
+    def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
+        self.callbacks.append(("ended", event, callback))
+
+    def user_event_set(self, event: int) -> None:
+        self.states[event].status = COMPLETE
+
+    # What a client's core has.
+
+    def take_failure(self, queue: int) -> tuple[int, int, str] | None:
+        return self.failures.pop(queue, None)
+
+    def told_failure(self, event: int, queue: int) -> None:
+        self.failures.pop(queue, None)
+
+    def begin_user(self) -> int:
+        event = self.new_id()
+        self.states[event] = EventState(0)
+        return event
+
+
+def remotes(count: int = 2, **changes: Any) -> list[RemoteDevice]:
+    """Devices 1, 2 ... on a node each."""
+    return [
+        RemoteDevice(device=n, node=n, node_name=f"n{n}", description=device(**changes))
+        for n in range(1, count + 1)
+    ]
+
+
+def make_context(runtime: StubRuntime, **changes: Any) -> Context:
+    """A context of the cluster device of two remote ones."""
+    return Context(runtime, [Device(remotes(**changes), None)])
+
+
+def make_kernel(
+    context: Context, *arguments: tuple[int, str], local_size: tuple[int, ...] = (0, 0, 0)
+) -> Kernel:
+    """A kernel "k" that was built; arguments: (address qualifier, type name) each."""
+    runtime: Any = context._runtime
+    groups = [[n, [64, [*local_size], 0, 1, 0, ""]] for n in (1, 2)]
+    declared = [[address, name, 0, 0, f"a{at}"] for at, (address, name) in enumerate(arguments)]
+    runtime.answers[session.BuildProgram] = lambda message: session.Built(
+        message.request, 0, "", [[1, 0, ""], [2, 0, ""]], [["k", groups, declared]]
+    )
+    program = Program(context, "kernel void k() {}")
+    program._build_all("", None)
+    return Kernel(program, "k")
+
+
+@contextmanager
+def refused(routine: str, status: str, text: str = "") -> Iterator[None]:
+    """A block that raises exactly this CallError, with `text` in its message."""
+    with pytest.raises(CallError) as raised:
+        yield
+    error = raised.value
+    assert (error.routine, error.code) == (routine, CLASSES["status_code"][status])
+    assert text in error.message

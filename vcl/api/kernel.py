@@ -1,0 +1,169 @@
+"""Kernels and their arguments (OpenCL 3.0 API, 5.9).
+
+Owns: `Kernel`, and the checks of arguments. Must not know: building (`program`) or launching
+(`launch`).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from vcl.api.devices import Device
+from vcl.api.errors import fail
+from vcl.api.memory import Memory
+from vcl.api.program import KernelFacts, Program
+from vcl.wire.messages import session
+
+_UNSET = object()
+
+
+class Kernel:
+    """A kernel with its arguments; they stay here until a launch.
+
+    _fitted: the device, global and local size that were found to fit last.
+    """
+
+    def __init__(self, program: Program, name: str) -> None:
+        """Raises CallError if the program isn't built or has no such kernel."""
+        facts = program._built_kernels("clCreateKernel").get(name)
+        if facts is None:
+            fail("clCreateKernel", "INVALID_KERNEL_NAME", f"the program has no kernel {name!r}")
+        self._facts: KernelFacts = facts
+        self._program: Any = program
+        self._program_id = program._id
+        self._made = program._made  # the build lives as long as its kernels
+        self._context: Any = program._context
+        # Per argument: as it travels, and what must be kept alive.
+        self._arguments: list[Any] = [_UNSET] * len(facts.arguments)
+        self._kept: list[Any] = [None] * len(facts.arguments)
+        self._fitted: Any = None
+
+    # ---- arguments: `index` is as `_check_index` lets pass; all raise CallError for what the
+    # declaration doesn't allow
+
+    def _set_null(self, index: int) -> None:
+        """No memory."""
+        if not self._may_be(index, self._facts.pointers[index]):
+            # pyopencl gives the size and value of a memory object that is NULL.
+            other = self._facts.sizes[index] not in (None, struct.calcsize("P"))
+            status = "INVALID_ARG_SIZE" if other else "INVALID_ARG_VALUE"
+            fail("clSetKernelArg", status, self._describe(index, "None"))
+        self._put(index, None, None)
+
+    def _set_buffer(self, index: int, memory: Memory) -> None:
+        """A buffer; its memory lives as long as the argument, even if the program lets go of it."""
+        facts = self._facts
+        if not (facts.pointers[index] or facts.unknown[index]):
+            status = "INVALID_ARG_VALUE" if facts.locals[index] else "INVALID_ARG_SIZE"
+            fail("clSetKernelArg", status, self._describe(index, "a buffer"))
+        if memory._context != self._context:
+            fail("clSetKernelArg", "INVALID_MEM_OBJECT", "the buffer is of another context")
+        self._arguments[index] = [
+            session.ARGUMENT_BUFFER, memory._root_id, memory._origin, memory._size
+        ]  # fmt: skip
+        self._kept[index] = memory._root
+
+    def _set_shared(self, index: int, memory: Memory, offset: int) -> None:
+        """A pointer to shared virtual memory: from an offset of its shadow buffer on."""
+        self._check_shared(index)
+        where = [session.ARGUMENT_BUFFER, memory._root_id, offset, memory._size - offset]
+        self._put(index, where, memory._root)
+
+    def _check_shared(self, index: int) -> None:
+        if not self._may_be(index, self._facts.pointers[index]):
+            got = "shared virtual memory"
+            fail("clSetKernelArgSVMPointer", "INVALID_ARG_VALUE", self._describe(index, got))
+
+    def _set_image(self, index: int, memory: Memory, description: list[int]) -> None:
+        """An image. description: as `vcl.api.images.Image._describe` answers."""
+        if not self._may_be(index, self._facts.images[index]):
+            fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, "an image"))
+        where = [session.ARGUMENT_IMAGE, memory._root_id, memory._origin, memory._size]
+        self._put(index, where + description, memory._root)
+
+    def _set_sampler(self, index: int, description: list[int]) -> None:
+        """A sampler. description: normalized coordinates, addressing mode, filter mode."""
+        if not self._may_be(index, self._is_sampler(index)):
+            status = "INVALID_ARG_VALUE" if self._facts.locals[index] else "INVALID_ARG_SIZE"
+            fail("clSetKernelArg", status, self._describe(index, "a sampler"))
+        self._put(index, [session.ARGUMENT_SAMPLER, *description], None)
+
+    def _set_queue(self, index: int) -> None:
+        """There are no queues on devices, and so no arguments of that type."""
+        fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, "a queue"))
+
+    def _set_local(self, index: int, size: int) -> None:
+        """Local memory of that many bytes."""
+        if not self._may_be(index, self._facts.locals[index]):
+            status = "INVALID_ARG_SIZE" if self._facts.pointers[index] else "INVALID_ARG_VALUE"
+            fail("clSetKernelArg", status, self._describe(index, "LocalMemory"))
+        if size == 0 or size >= 1 << 63:
+            got = f"{size} bytes"
+            fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
+        self._put(index, [session.ARGUMENT_LOCAL, size], None)
+
+    def _set_bytes(self, index: int, data: bytes) -> None:
+        """A value."""
+        facts = self._facts
+        size = facts.sizes[index]
+        if size is not None and facts.threes[index] and len(data) == size // 4 * 3:
+            # As drivers take it: a vector of three in the room of three.
+            data += bytes(size - len(data))
+        got = f"a value of {len(data)} bytes"
+        if facts.locals[index]:
+            fail("clSetKernelArg", "INVALID_ARG_VALUE", self._describe(index, got))
+        has_no_bytes = facts.pointers[index] or facts.images[index] or self._is_sampler(index)
+        if has_no_bytes or (size is not None and len(data) != size):
+            fail("clSetKernelArg", "INVALID_ARG_SIZE", self._describe(index, got))
+        self._put(index, data, None)
+
+    def _may_be(self, index: int, kind: bool) -> bool:
+        """Whether the argument is of a kind, or the driver doesn't tell."""
+        return kind or self._facts.unknown[index]
+
+    def _is_sampler(self, index: int) -> bool:
+        return bool(self._facts.arguments[index][1] == "sampler_t")
+
+    def _put(self, index: int, wire: Any, kept: Any) -> None:
+        self._arguments[index] = wire
+        self._kept[index] = kept
+
+    def _check_index(self, index: int) -> None:
+        """Raise CallError unless the kernel has this argument; index: from 0."""
+        if index >= len(self._arguments):
+            fail(
+                "clSetKernelArg",
+                "INVALID_ARG_INDEX",
+                f"kernel {self._facts.name!r} has {len(self._arguments)} arguments, not "
+                f"{index + 1}",
+            )
+
+    def _describe(self, index: int, got: str) -> str:
+        type_name, name = self._facts.arguments[index][1], self._facts.arguments[index][4]
+        return (
+            f"argument {index + 1} ({type_name} {name}) of kernel {self._facts.name!r} was "
+            f"given {got}"
+        )
+
+    def _launch_arguments(self, routine: str) -> list[Any]:
+        """The arguments as they travel. Raises CallError if one isn't set."""
+        arguments = list(self._arguments)
+        if _UNSET in arguments:
+            got = self._describe(arguments.index(_UNSET), "no value")
+            fail(routine, "INVALID_KERNEL_ARGS", got)
+        return arguments
+
+    # ---- queries
+
+    def _group(self, device: Device, routine: str) -> list[list[Any]]:
+        """Work-group info of the device; of the cluster device, of all its devices.
+
+        Each is [largest work-group, compiled local size, bytes of local memory, preferred
+        multiple, bytes of private memory, attributes]. Raises CallError for a device of another
+        context.
+        """
+        if device not in self._context._devices:
+            fail(routine, "INVALID_DEVICE", "the device isn't of the kernel's context")
+        groups = self._facts.groups
+        return [groups[device._id]] if device._id else list(groups.values())

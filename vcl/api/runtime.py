@@ -1,0 +1,96 @@
+"""What the rules of OpenCL need of the process's connection to the cluster.
+
+Owns: the protocol that `vcl.runtime.Runtime` fulfils; tests have one without processes. Must not
+know: how messages travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from vcl.client_core import Destination, EventState
+
+
+class Failures(Protocol):
+    """Failures of commands that the program wasn't told yet, and user events."""
+
+    def take_failure(self, queue: int) -> tuple[int, int, str] | None:
+        """The first of a queue, as (event, status, text), which is told thereby; None if all are.
+        Under the lock."""
+
+    def told_failure(self, event: int, queue: int) -> None:
+        """The program was told that a command failed. Under the lock."""
+
+    def begin_user(self) -> int:
+        """A new user event. Under the lock."""
+
+
+class Runtime(Protocol):
+    """Numbers, messages and states of one session. Its methods raise OperatingError once the
+    session is dead, and where an object or command isn't taken."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while more than one thing about the session must not change between; reentrant."""
+
+    @property
+    def core(self) -> Failures:
+        """What became of commands."""
+
+    def check(self) -> None:
+        """Raise OperatingError if the session is dead."""
+
+    def new_id(self) -> int:
+        """A number for an object or request."""
+
+    def say(self, message: Any) -> None:
+        """Send a message that isn't a command, with the next batch."""
+
+    def ask(self, request: int, message: Any) -> Any:
+        """Send a request, and wait for its answer."""
+
+    def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
+        """Enqueue the command that `make` makes for its event; answers the event."""
+
+    def write(self, queue: int, data: bytes, make: Callable[[int, int], Any]) -> int:
+        """As `enqueue`, for a command that carries bytes; `make` is given event and staging."""
+
+    def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
+        """As `enqueue`, for a command whose bytes arrive in `destination` before it ends."""
+
+    def release(self, number: int) -> None:
+        """Nothing of the program refers to an object or event any more. May be called on any
+        thread at any time, also by destructors."""
+
+    def has_ended(self, event: int) -> bool:
+        """Whether it is known here that a command has ended."""
+
+    def wait(self, event: int) -> EventState:
+        """Wait until a command has ended; answers how."""
+
+    def wait_for_queue(self, queue: int) -> None:
+        """Wait until all commands of an in-order queue have ended."""
+
+    def wait_for_last_words(self, event: int) -> None:
+        """Wait until a command has ended or the session is dead, as a destructor may: without
+        raising."""
+
+    def wait_for_room(self) -> None:
+        """Wait until the session takes one more command. Under the lock."""
+
+    def user_event_set(self, event: int) -> None:
+        """The program has set a user event."""
+
+    def state(self, event: int) -> EventState:
+        """What is known of a command now."""
+
+    def flush(self) -> None:
+        """Send what was said and enqueued."""
+
+    def when_submitted(self, event: int, callback: Callable[[int], None]) -> None:
+        """Call back on another thread, with 0 or a negative status, once it was sent."""
+
+    def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
+        """Call back on another thread, with 0 or a negative status, once it has ended."""
