@@ -12,7 +12,8 @@ import pytest
 
 import vcl as cl
 from tests.processes import run_program
-from vcl.pyopencl_cl.enqueue import read_into
+from vcl.api import commands
+from vcl.pyopencl_cl.enqueue import finish_read
 
 MF = cl.mem_flags
 THREADS = 4
@@ -130,7 +131,8 @@ def test_a_thread_enqueues_while_bytes_of_a_read_are_copied(queue: Any, source: 
         cl.enqueue_copy(queue, buffer, np.full(4096, 7, np.uint8))
     queue.finish()
     held = Held(4096)
-    read = read_into(queue, buffer, 0, held, [], held, False, "read", "READ_BUFFER")
+    event = commands.read(queue, buffer, 0, held, [])
+    read = finish_read(queue, event, held, False, "read", "READ_BUFFER")
     queue.flush()
     assert held.reached.wait(held_timeout_s)
     fill = cl.enqueue_fill_buffer(queue, other, np.uint8(1), 0, 4096)

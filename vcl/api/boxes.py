@@ -1,11 +1,7 @@
 """Boxes of buffers: origins, regions and pitches (OpenCL 3.0 API, 5.2.3).
 
-Owns: `Box`, the checks of a box's arguments, copies of boxes, and a box of host memory as a run of
-bytes. Must not know: how a copy of a box is carried out.
-
-A read or write of a box goes through a buffer that holds the box packed, so that only its own
-bytes travel; the host's side is gathered here when a write is enqueued, and scattered as the bytes
-of a read arrive.
+Owns: `Box`, the checks of a box's arguments, whether boxes overlap, and a box of host memory as a
+run of bytes. Must not know: commands (`box_commands`).
 """
 
 from __future__ import annotations
@@ -16,11 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from vcl.api.context import CommandQueue
 from vcl.api.errors import fail
 from vcl.api.integers import sizes
-from vcl.api.memory import Memory
-from vcl.wire.messages import session
 
 
 def triple(values: Sequence[int], missing: int, what: str, routine: str) -> list[int]:
@@ -83,37 +76,6 @@ def extent_of(region: Sequence[int], routine: str) -> list[int]:
     return extent
 
 
-def enqueue_copy(
-    queue: CommandQueue,
-    source: Memory,
-    destination: Memory,
-    from_box: Box,
-    to_box: Box,
-    region: Sequence[int],
-    waits: list[int],
-) -> int:
-    """Enqueue the copy of a box; answers its event."""
-    return queue._runtime.enqueue(
-        queue._id,
-        lambda event: session.CopyRect(
-            event,
-            queue._id,
-            waits,
-            source._root_id,
-            destination._root_id,
-            source._origin + from_box.offset,
-            destination._origin + to_box.offset,
-            region[0],
-            region[1],
-            region[2],
-            from_box.row_pitch,
-            from_box.slice_pitch,
-            to_box.row_pitch,
-            to_box.slice_pitch,
-        ),
-    )
-
-
 def packed(region: Sequence[int]) -> Box:
     """A box without gaps."""
     return Box(0, region[0], region[0] * region[1])
@@ -161,27 +123,7 @@ class Scattered:
             at, taken = at + count, taken + count
 
 
-def check_copy(
-    source: Memory,
-    destination: Memory,
-    from_box: Box,
-    to_box: Box,
-    region: Sequence[int],
-    routine: str,
-) -> None:
-    """Raise CallError for a copy within a buffer whose boxes overlap or differ in pitches."""
-    if source is destination and (from_box.row_pitch, from_box.slice_pitch) != (
-        to_box.row_pitch,
-        to_box.slice_pitch,
-    ):
-        fail(routine, "INVALID_VALUE", "pitches must be equal to copy within a buffer")
-    if source._root_id == destination._root_id and _overlap(
-        from_box, to_box, region, source._origin, destination._origin
-    ):
-        fail(routine, "MEM_COPY_OVERLAP", "source and destination overlap")
-
-
-def _overlap(a: Box, b: Box, region: Sequence[int], origin_a: int, origin_b: int) -> bool:
+def overlap(a: Box, b: Box, region: Sequence[int], origin_a: int, origin_b: int) -> bool:
     """Whether two boxes in one buffer share a byte (as OpenCL's appendix on overlap, exactly)."""
 
     def rows(box: Box, origin: int) -> Any:

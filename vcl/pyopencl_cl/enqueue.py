@@ -15,7 +15,6 @@ from vcl.api import commands
 from vcl.api.events import ended, wait_list
 from vcl.api.integers import int64, size
 from vcl.api.memory import check_host_reads, check_host_writes, region_start
-from vcl.client_core import Destination
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.errors import translated
 from vcl.pyopencl_cl.event import Event, NannyEvent
@@ -126,24 +125,14 @@ def read_memory(
         if is_blocking:
             made.wait()
         return made
-    return read_into(
-        queue, memory, start, destination, waits, hostbuf, is_blocking, routine, kind
-    )
-
-
-def read_into(
-    queue: CommandQueue,
-    memory: Buffer,
-    start: int,
-    destination: Destination,
-    waits: list[int],
-    hostbuf: Any,
-    is_blocking: bool,
-    routine: str,
-    kind: str,
-) -> Event:
-    """Enqueue a read of bytes from `start` of a root buffer on; `hostbuf` owns the destination."""
     event = commands.read(queue, memory, start, destination, waits)
+    return finish_read(queue, event, hostbuf, is_blocking, routine, kind)
+
+
+def finish_read(
+    queue: CommandQueue, event: int, hostbuf: Any, is_blocking: bool, routine: str, kind: str
+) -> Event:
+    """The event of a read that was enqueued; `hostbuf` owns where its bytes arrive."""
     made = _finish_enqueue(queue, event, kind, hostbuf, arriving=True)
     if is_blocking:
         state = queue._runtime.wait(event)

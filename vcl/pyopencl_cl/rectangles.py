@@ -1,27 +1,26 @@
 """Boxes of buffers: reads, writes and copies with origins, regions and pitches.
 
 Owns: the `*_buffer_rect` functions of `_cl`. Must not know: OpenCL's rules of boxes, or where their
-bytes are (`vcl.api.boxes`).
+bytes are (`vcl.api.boxes`, `vcl.api.box_commands`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from vcl.api import boxes
+from vcl.api import box_commands, boxes
 from vcl.api.events import ended, wait_list
-from vcl.api.memory import FLAGS, check_host_reads, check_host_writes
+from vcl.api.memory import check_host_reads, check_host_writes
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
     _finish_enqueue,
     _memory,
-    enqueue_write_buffer,
-    read_into,
+    finish_read,
 )
 from vcl.pyopencl_cl.errors import translated
 from vcl.pyopencl_cl.event import Event
-from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder, contiguous_bytes
+from vcl.pyopencl_cl.memory import MemoryObjectHolder, contiguous_bytes
 
 
 @translated("clEnqueueWriteBufferRect")
@@ -51,11 +50,7 @@ def enqueue_write_buffer_rect(
     from_box = boxes.make_box(host_origin, extent, host_pitches, "host", routine)
     boxes.check_inside(to_box, extent, memory._size, "buffer", routine)
     boxes.check_inside(from_box, extent, host.nbytes, "host memory", routine)
-    data = boxes.gather(host, from_box, extent)
-    packed = Buffer(queue._context, FLAGS["READ_WRITE"], data.nbytes)
-    written = enqueue_write_buffer(queue, packed, data, is_blocking=False)
-    from_box, waiting = boxes.packed(extent), [*waits, written._id]
-    event = boxes.enqueue_copy(queue, packed, memory, from_box, to_box, extent, waiting)
+    event = box_commands.write(queue, memory, host, to_box, from_box, extent, waits)
     made = _finish_enqueue(queue, event, kind, hostbuf)
     if is_blocking:
         ended(made, wait_for, waits)
@@ -89,14 +84,8 @@ def enqueue_read_buffer_rect(
     to_box = boxes.make_box(host_origin, extent, host_pitches, "host", routine)
     boxes.check_inside(from_box, extent, memory._size, "buffer", routine)
     boxes.check_inside(to_box, extent, host.nbytes, "host memory", routine)
-    destination = boxes.Scattered(host, to_box, extent)
-    packed = Buffer(queue._context, FLAGS["READ_WRITE"], len(destination))
-    to_box = boxes.packed(extent)
-    copying = boxes.enqueue_copy(queue, memory, packed, from_box, to_box, extent, waits)
-    copied = _finish_enqueue(queue, copying, kind)
-    return read_into(
-        queue, packed, 0, destination, [copied._id], hostbuf, is_blocking, routine, kind
-    )
+    event = box_commands.read(queue, memory, host, from_box, to_box, extent, waits)
+    return finish_read(queue, event, hostbuf, is_blocking, routine, kind)
 
 
 @translated("clEnqueueCopyBufferRect")
@@ -123,6 +112,6 @@ def enqueue_copy_buffer_rect(
     to_box = boxes.make_box(dst_origin, extent, dst_pitches, "destination", routine)
     boxes.check_inside(from_box, extent, source._size, "source", routine)
     boxes.check_inside(to_box, extent, destination._size, "destination", routine)
-    boxes.check_copy(source, destination, from_box, to_box, extent, routine)
-    event = boxes.enqueue_copy(queue, source, destination, from_box, to_box, extent, waits)
+    box_commands.check_copy(source, destination, from_box, to_box, extent, routine)
+    event = box_commands.copy(queue, source, destination, from_box, to_box, extent, waits)
     return _finish_enqueue(queue, event, kind)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from tests.vcl.api.world import StubRuntime, refused
+from tests.vcl.api.world import refused
 from vcl.api import boxes
 from vcl.api.boxes import Box, Scattered
-from vcl.api.context import CommandQueue
-from vcl.api.memory import FLAGS, Memory
-from vcl.wire.messages import session
-
-RW = FLAGS["READ_WRITE"]
 
 
 def test_where_a_box_lies() -> None:
@@ -48,41 +42,6 @@ def test_a_box_must_lie_inside() -> None:
     boxes.check_inside(box, region, 5 + box.size(region), "buffer", "r")
     with refused("r", "INVALID_VALUE", "doesn't fit into the buffer of"):
         boxes.check_inside(box, region, 4 + box.size(region), "buffer", "r")
-
-
-def test_the_copy_of_a_box(runtime: StubRuntime, queue: CommandQueue) -> None:
-    source, target = Memory(queue._context, RW, 256), Memory.__new__(Memory)
-    target._be_region_of(Memory(queue._context, RW, 1024), 128, 256, RW)
-    region = [4, 3, 2]
-    event = boxes.enqueue_copy(queue, source, target, Box(1, 8, 32), Box(2, 4, 12), region, [5])
-    assert runtime.said[-1] == session.CopyRect(
-        event, queue._id, [5], source._root_id, target._root_id, 1, 130, 4, 3, 2, 8, 32, 4, 12
-    )
-
-
-def test_boxes_overlap_if_they_share_a_byte(queue: CommandQueue) -> None:
-    """Against the bytes themselves, for all small boxes of one buffer."""
-    memory, region = Memory(queue._context, RW, 1024), [2, 2, 2]
-    origins = list(itertools.product(range(4), range(3), range(2)))
-    made = [boxes.make_box(at, region, (6, 24), "", "r") for at in origins]
-
-    def touched(box: Box) -> set[int]:
-        return {
-            box.offset + z * box.slice_pitch + y * box.row_pitch + x
-            for x, y, z in itertools.product(range(2), repeat=3)
-        }
-
-    refusals = 0
-    for one, other in itertools.product(made, repeat=2):
-        if touched(one) & touched(other):
-            refusals += 1
-            with refused("r", "MEM_COPY_OVERLAP"):
-                boxes.check_copy(memory, memory, one, other, region, "r")
-        else:
-            boxes.check_copy(memory, memory, one, other, region, "r")
-    assert len(made) < refusals < len(made) ** 2
-    with refused("r", "INVALID_VALUE", "pitches must be equal"):
-        boxes.check_copy(memory, memory, made[0], Box(500, 8, 24), region, "r")
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 100])
