@@ -1,11 +1,7 @@
-"""Images and samplers.
+"""pyopencl's classes of images and samplers.
 
-Owns: `Image`, `ImageFormat`, `ImageDescriptor`, `Sampler`, `get_supported_image_formats` (OpenCL
-3.0 API, 5.3 and 5.7). Must not know: commands, or how devices keep images.
-
-An image's contents are a buffer that holds its pixels packed, rows after rows; a device makes a
-real image of it for the launches that use it. So reads, writes, copies and fills of images are
-those of boxes of buffers, and an image of a buffer shares its bytes as OpenCL says.
+Owns: `Image`, `ImageFormat`, `ImageDescriptor`, `Sampler`, `get_supported_image_formats`. Must not
+know: commands, or OpenCL's rules of images (`vcl.api.images`).
 """
 
 from __future__ import annotations
@@ -16,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vcl.api import boxes
+from vcl.api import boxes, images
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes, uint32
 from vcl.api.memory import ACCESS, FLAGS, HOST_ACCESS, HOST_PTR, check_flags
@@ -25,38 +21,9 @@ from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle, reference_count
 from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder, contiguous_bytes
-from vcl.pyopencl_cl.platform import Device
 
-ORDER = CLASSES["channel_order"]
-TYPE = CLASSES["channel_type"]
-OBJECT = CLASSES["mem_object_type"]
 _IMAGE = CLASSES["image_info"]
 _SAMPLER = CLASSES["sampler_info"]
-
-_CHANNELS = {
-    **dict.fromkeys(("R", "A", "INTENSITY", "LUMINANCE", "DEPTH", "Rx"), 1),
-    **dict.fromkeys(("RG", "RA", "RGx", "DEPTH_STENCIL"), 2),
-    **dict.fromkeys(("RGB", "RGBx", "sRGB"), 3),
-    **dict.fromkeys(("RGBA", "BGRA", "ARGB", "ABGR", "sRGBA", "sBGRA", "sRGBx"), 4),
-}
-_CHANNEL_BYTES = {
-    **dict.fromkeys(("SNORM_INT8", "UNORM_INT8", "SIGNED_INT8", "UNSIGNED_INT8"), 1),
-    **dict.fromkeys(
-        ("SNORM_INT16", "UNORM_INT16", "SIGNED_INT16", "UNSIGNED_INT16", "HALF_FLOAT"), 2
-    ),
-    **dict.fromkeys(("SIGNED_INT32", "UNSIGNED_INT32", "FLOAT"), 4),
-}
-_PACKED_BYTES = {"UNORM_SHORT_565": 2, "UNORM_SHORT_555": 2, "UNORM_INT_101010": 4}
-ORDER_NAMES = {v: k for k, v in ORDER.items()}
-TYPE_NAMES = {v: k for k, v in TYPE.items()}
-_DIMENSIONS = {
-    OBJECT["IMAGE1D"]: 1,
-    OBJECT["IMAGE1D_BUFFER"]: 1,
-    OBJECT["IMAGE1D_ARRAY"]: 2,
-    OBJECT["IMAGE2D"]: 2,
-    OBJECT["IMAGE2D_ARRAY"]: 3,
-    OBJECT["IMAGE3D"]: 3,
-}
 
 
 class ImageFormat:
@@ -69,25 +36,21 @@ class ImageFormat:
         self.channel_data_type = uint32(channel_type, "channel type")
 
     @property
+    @translated("ImageFormat.channel_count")
     def channel_count(self) -> int:
         """Channels of a pixel."""
-        count = _CHANNELS.get(ORDER_NAMES.get(self.channel_order, ""))
-        if count is None:
-            fail("ImageFormat.channel_count", "INVALID_VALUE", "unrecognized channel order")
-        return count
+        return images.channel_count(self.channel_order, "ImageFormat.channel_count")
 
     @property
+    @translated("ImageFormat.channel_dtype_size")
     def dtype_size(self) -> int:
         """Bytes of a channel."""
-        size = _CHANNEL_BYTES.get(TYPE_NAMES.get(self.channel_data_type, ""))
-        if size is None:
-            fail("ImageFormat.channel_dtype_size", "INVALID_VALUE", "unrecognized channel type")
-        return size
+        return images.channel_bytes(self.channel_data_type, "ImageFormat.channel_dtype_size")
 
     @property
     def itemsize(self) -> int:
         """Bytes of a pixel."""
-        packed = _PACKED_BYTES.get(TYPE_NAMES.get(self.channel_data_type, ""))
+        packed = images.packed_bytes(self.channel_data_type)
         return packed or self.channel_count * self.dtype_size
 
 
@@ -143,8 +106,10 @@ class Image(Buffer):
         if descriptor.buffer is not None:
             expect(descriptor.buffer, MemoryObjectHolder, "buffer")
         flags = size_t(flags, "flags")
-        extent = _extent(descriptor, context, routine)
-        _check_format(context, flags, format, descriptor.image_type, routine)
+        kind, devices = descriptor.image_type, context._devices
+        extent = images.extent_of(kind, descriptor.shape, devices, routine)
+        order, channel = format.channel_order, format.channel_data_type
+        images.check_format(devices, flags, order, channel, kind, routine)
         size = math.prod(extent) * format.itemsize
         if descriptor.buffer is not None:
             parent = descriptor.buffer._memory(routine)
@@ -186,7 +151,7 @@ class Image(Buffer):
     @property
     def _dimensions(self) -> int:
         """Of its extent; layers count as one."""
-        return _DIMENSIONS[self._type]
+        return images.DIMENSIONS[self._type]
 
     def _describe(self) -> list[int]:
         """For a launch's argument: type, channel order, channel type, width, height, depth."""
@@ -201,8 +166,8 @@ class Image(Buffer):
         """Answer an image query."""
         self._memory("clGetImageInfo")
         width, height, depth = self._extent
-        array = self._type in (OBJECT["IMAGE1D_ARRAY"], OBJECT["IMAGE2D_ARRAY"])
-        dimensions = _DIMENSIONS[self._type]
+        array = self._type in (images.OBJECT["IMAGE1D_ARRAY"], images.OBJECT["IMAGE2D_ARRAY"])
+        dimensions = images.DIMENSIONS[self._type]
         answers: dict[str, Any] = {
             "FORMAT": self._format,
             "ELEMENT_SIZE": self._format.itemsize,
@@ -216,35 +181,12 @@ class Image(Buffer):
             "NUM_MIP_LEVELS": 0,
             "NUM_SAMPLES": 0,
         }
-        if self._type == OBJECT["IMAGE1D_ARRAY"]:
+        if self._type == images.OBJECT["IMAGE1D_ARRAY"]:
             answers["SLICE_PITCH"] = self._row_bytes
         for name, answer in answers.items():
             if param == _IMAGE[name]:
                 return answer
         fail("clGetImageInfo", "INVALID_VALUE")
-
-
-def _extent(
-    descriptor: ImageDescriptor, context: Context, routine: str
-) -> tuple[int, int, int]:
-    """Width, height (or layers of a 1D array), depth (or layers); within the devices' limits."""
-    dimensions = _DIMENSIONS.get(descriptor.image_type)
-    if dimensions is None:
-        fail(routine, "INVALID_IMAGE_DESCRIPTOR", f"image type {descriptor.image_type:#x}")
-    shape = [*descriptor.shape, 1, 1, 1][:3]
-    width, height, depth = shape[:dimensions] + [1] * (3 - dimensions)
-    if min(width, height, depth) < 1:
-        fail(routine, "INVALID_IMAGE_SIZE", f"an image of {tuple(shape)}")
-    prefix = "IMAGE3D" if descriptor.image_type == OBJECT["IMAGE3D"] else "IMAGE2D"
-    for device in context._devices:
-        if not device._info("IMAGE_SUPPORT"):
-            fail(routine, "INVALID_OPERATION", f"{device} has no images")
-        most = [device._info(f"{prefix}_MAX_WIDTH"), device._info(f"{prefix}_MAX_HEIGHT")]
-        if descriptor.image_type == OBJECT["IMAGE1D_BUFFER"]:
-            most[0] = device._info("IMAGE_MAX_BUFFER_SIZE")
-        if width > most[0] or (dimensions > 1 and height > most[1]):
-            fail(routine, "INVALID_IMAGE_SIZE", f"{width} x {height}; at most {most}")
-    return width, height, depth
 
 
 def _packed_host(
@@ -260,41 +202,15 @@ def _packed_host(
     return boxes.gather(host, box, region)
 
 
-def _formats(device: Device, flags: int, image_type: int) -> set[tuple[int, int]]:
-    """The formats that a device takes; of the cluster device, those that all take."""
-    name = next((k for k, v in OBJECT.items() if v == image_type), "")
-    access = next(
-        (n for n in ("READ_ONLY", "WRITE_ONLY", "READ_WRITE") if flags & FLAGS[n]), "READ_WRITE"
-    )
-    found = []
-    for remote in device._remotes:
-        answer = remote.description.image_formats.get(access, {}).get(name)
-        pairs = answer if isinstance(answer, list) else []
-        found.append({(order, kind) for order, kind in pairs})
-    return set.intersection(*found) if found else set()
-
-
-def _check_format(
-    context: Context, flags: int, format: ImageFormat, image_type: int, routine: str
-) -> None:
-    if format.channel_order not in ORDER_NAMES or format.channel_data_type not in TYPE_NAMES:
-        fail(routine, "INVALID_IMAGE_FORMAT_DESCRIPTOR")
-    pair = (format.channel_order, format.channel_data_type)
-    for device in context._devices:
-        if pair not in _formats(device, flags, image_type):
-            fail(routine, "IMAGE_FORMAT_NOT_SUPPORTED", f"by {device}")
-
-
+@translated("clGetSupportedImageFormats")
 def get_supported_image_formats(
     context: Context, flags: int, image_type: int
 ) -> list[ImageFormat]:
     """The formats that every device of the context takes."""
     expect(context, Context, "context")
     flags, image_type = size_t(flags, "flags"), uint32(image_type, "image type")
-    if image_type not in _DIMENSIONS:
-        fail("clGetSupportedImageFormats", "INVALID_VALUE")
-    common = [_formats(d, flags, image_type) for d in context._devices]
-    return [ImageFormat(*pair) for pair in sorted(set.intersection(*common))]
+    found = images.common_formats(context._devices, flags, image_type)
+    return [ImageFormat(*pair) for pair in found]
 
 
 class Sampler(Handle):
@@ -302,6 +218,7 @@ class Sampler(Handle):
 
     _invalid = "INVALID_SAMPLER"
 
+    @translated("clCreateSampler")
     def __init__(
         self,
         context: Context,
@@ -323,17 +240,8 @@ class Sampler(Handle):
             raise TypeError("normalized_coords must be True or False")
         addressing_mode = uint32(addressing_mode, "addressing mode")
         filter_mode = uint32(filter_mode, "filter mode")
-        if addressing_mode not in CLASSES["addressing_mode"].values():
-            fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
-        if filter_mode not in CLASSES["filter_mode"].values():
-            fail("clCreateSampler", "INVALID_VALUE", f"filter mode {filter_mode:#x}")
-        modes = CLASSES["addressing_mode"]
-        repeats = (modes["REPEAT"], modes["MIRRORED_REPEAT"])
-        if not normalized_coords and addressing_mode in repeats:
-            text = "repeating needs normalized coordinates"
-            fail("Sampler", "INVALID_VALUE", text)
         self._context = context
-        self._wire = [int(bool(normalized_coords)), int(addressing_mode), int(filter_mode)]
+        self._wire = images.sampler(bool(normalized_coords), addressing_mode, filter_mode)
 
     def get_info(self, param: int) -> Any:
         """Answer a sampler query."""

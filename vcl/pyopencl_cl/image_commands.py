@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from vcl.api import boxes
-from vcl.api.integers import size
+from vcl.api import boxes, images
+from vcl.api.images import OBJECT, ORDER_NAMES, TYPE_NAMES
+from vcl.api.integers import size as size_t
+from vcl.api.mapping import directions
 from vcl.api.memory import FLAGS
 from vcl.pyopencl_cl import mapping, rectangles
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
-from vcl.pyopencl_cl.image import OBJECT, ORDER_NAMES, TYPE_NAMES, Image, ImageFormat
+from vcl.pyopencl_cl.image import Image, ImageFormat
 from vcl.pyopencl_cl.memory import Buffer, contiguous_bytes
 
 _FILL_DTYPES = {
@@ -48,18 +50,7 @@ def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
 
 def _pixels(image: Image, origin: Any, region: Any, routine: str) -> tuple[Any, Any, Any]:
     """(origin in bytes, region in bytes, pitches) of a box of an image; raises outside of it."""
-    start = boxes.triple(origin, 0, "origin", routine)
-    extent = boxes.extent_of(region, routine)
-    for first, count, most in zip(start, extent, image._extent, strict=True):
-        if first + count > most:
-            fail(routine, "INVALID_VALUE", f"the region is outside an image of {image._extent}")
-    item = image._format.itemsize
-    row = image._row_bytes
-    return (
-        (start[0] * item, start[1], start[2]),
-        (extent[0] * item, extent[1], extent[2]),
-        (row, row * image._extent[1]),
-    )
+    return images.pixel_box(image._extent, image._format.itemsize, origin, region, routine)
 
 
 def enqueue_read_image(
@@ -131,13 +122,7 @@ def enqueue_copy_image(
 
 def _linear(buffer: Buffer, offset: int, extent: Sequence[int], routine: str) -> Any:
     """(origin, pitches) of a packed box at a byte offset of a buffer."""
-    offset = size(offset, "offset")
-    if offset + math.prod(extent) > buffer._size:
-        fail(routine, "INVALID_VALUE", f"offset {offset} is outside the buffer")
-    row, slice_ = extent[0], extent[0] * extent[1]
-    slices, rest = divmod(offset, slice_)
-    rows, column = divmod(rest, row)
-    return (column, rows, slices), (row, slice_)
+    return images.linear_box(buffer._size, size_t(offset, "offset"), extent, routine)
 
 
 def enqueue_copy_image_to_buffer(
@@ -243,7 +228,7 @@ def enqueue_map_image(
     image = _image(queue, img, routine)
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")
-    reads, writes = mapping.map_flags(flags, routine)
+    reads, writes = directions(size_t(flags, "map flags"), routine)
     start, extent, _ = _pixels(image, origin, region, routine)
     storage: Any = np.empty(math.prod(extent), np.uint8)
     row, slice_ = extent[0], extent[0] * extent[1]

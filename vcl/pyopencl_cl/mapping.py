@@ -1,9 +1,10 @@
 """Mapped memory: a host copy of a region, written back when it's unmapped.
 
-Owns: `enqueue_map_buffer` and `MemoryMap`. Must not know: how bytes travel. Memory isn't shared
-across a network, so a map is a read into host memory (OpenCL 3.0 API, 5.2.4 allows exactly that
-much to be relied upon), and an unmap is a write of what the program may have changed. The host
-memory is the program's own if the object was made with USE_HOST_PTR.
+Owns: `enqueue_map_buffer` and `MemoryMap`. Must not know: how bytes travel, or what flags mean
+(`vcl.api.mapping`). Memory isn't shared across a network, so a map is a read into host memory
+(OpenCL 3.0 API, 5.2.4 allows exactly that much to be relied upon), and an unmap is a write of what
+the program may have changed. The host memory is the program's own if the object was made with
+USE_HOST_PTR.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api import mapping as api
 from vcl.api.events import wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes
-from vcl.api.memory import FLAGS, region_start
-from vcl.constants import CLASSES
+from vcl.api.memory import TYPES, region_start
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
@@ -29,11 +30,6 @@ from vcl.pyopencl_cl.enqueue import (
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.memory import MemoryObjectHolder
-
-BUFFER = CLASSES["mem_object_type"]["BUFFER"]
-_MAP = CLASSES["map_flags"]
-_READS = _MAP["READ"] | _MAP["WRITE"]
-_WRITES = _MAP["WRITE"] | _MAP["WRITE_INVALIDATE_REGION"]
 
 
 class MemoryMap:
@@ -64,14 +60,6 @@ class MemoryMap:
         queue = getattr(self, "_queue", None)
         if queue is not None and queue._runtime.dead is None:
             self.release()
-
-
-def map_flags(flags: int, routine: str) -> tuple[bool, bool]:
-    """(whether the contents are read, whether they're written back); raises for bad flags."""
-    flags = size_t(flags, "map flags")
-    if flags & ~(_READS | _WRITES) or (flags & _MAP["WRITE_INVALIDATE_REGION"] and flags & _READS):
-        fail(routine, "INVALID_VALUE", f"map_flags {flags:#x}")
-    return bool(flags & _READS), bool(flags & _WRITES)
 
 
 def make_array(
@@ -106,16 +94,13 @@ def enqueue_map_buffer(
     routine = "clEnqueueMapBuffer"
     queue._check(routine)
     memory = _memory(queue, buf, routine)
-    if memory._type != BUFFER:
+    if memory._type != TYPES["BUFFER"]:
         fail(routine, "INVALID_MEM_OBJECT", "the memory object is an image: enqueue_map_image")
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")
-    reads, writes = map_flags(flags, routine)
-    denied = FLAGS["HOST_NO_ACCESS"]
-    if memory._flags & (denied | FLAGS["HOST_WRITE_ONLY"]) and flags & _MAP["READ"]:
-        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to read it")
-    if memory._flags & (denied | FLAGS["HOST_READ_ONLY"]) and writes:
-        fail(routine, "INVALID_OPERATION", "the buffer's flags don't allow the host to write it")
+    flags = size_t(flags, "map flags")
+    reads, writes = api.directions(flags, routine)
+    api.check_host(memory, flags, routine)
     wait_list(wait_for, queue._context, routine)
     shape = tuple(sizes(shape if isinstance(shape, Iterable) else (shape,), "shape"))
     offset = size_t(offset, "offset")

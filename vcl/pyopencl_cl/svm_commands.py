@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcl.api.integers import size as size_t
-from vcl.pyopencl_cl import mapping
+from vcl.api.mapping import directions
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
@@ -120,7 +120,8 @@ def enqueue_svm_map(
 ) -> Event:
     """Let the host touch shared memory."""
     routine = "clEnqueueSVMMap"
-    reads, _ = mapping.map_flags(flags, routine)
+    flags = size_t(flags, "map flags")
+    reads, _ = directions(flags, routine)
     shadow, offset, whole = shared_region(svm, routine)
     count = whole if size is None else size_t(size, "size")
     found = locate(svm.svm_ptr, whole)
@@ -146,7 +147,7 @@ def enqueue_svm_unmap(
     if mapped is None:
         fail(routine, "INVALID_VALUE", "the memory isn't mapped")
     flags, count = mapped
-    if not mapping.map_flags(flags, routine)[1]:
+    if not directions(flags, routine)[1]:
         return marker(queue, wait_for, False, routine, "SVM_UNMAP")
     host = found[0]._host[offset : offset + count]
     return write_memory(queue, shadow, host, offset, wait_for, False, routine, "SVM_UNMAP")

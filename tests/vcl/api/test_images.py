@@ -1,0 +1,132 @@
+"""Images and samplers: formats, sizes, and where pixels lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.described import INFO
+from tests.vcl.api.world import refused
+from vcl.api import images
+from vcl.api.devices import Device
+from vcl.api.images import OBJECT, ORDER, TYPE
+from vcl.api.memory import FLAGS
+from vcl.constants import CLASSES
+from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
+
+RGBA, R = ORDER["RGBA"], ORDER["R"]
+FLOAT, BYTE = TYPE["FLOAT"], TYPE["UNSIGNED_INT8"]
+_MODES, _FILTERS = CLASSES["addressing_mode"], CLASSES["filter_mode"]
+LIMITS = {
+    "IMAGE_SUPPORT": True, "IMAGE2D_MAX_WIDTH": 64, "IMAGE2D_MAX_HEIGHT": 32,
+    "IMAGE3D_MAX_WIDTH": 16, "IMAGE3D_MAX_HEIGHT": 8, "IMAGE_MAX_BUFFER_SIZE": 128,
+}  # fmt: skip
+
+
+def make_device(number: int, *pairs: tuple[int, int], **changes: Any) -> RemoteDevice:
+    """A device whose 2D images may have these formats, if they are read and written."""
+    formats: Any = {"READ_WRITE": {"IMAGE2D": [list(pair) for pair in pairs], "IMAGE3D": -30}}
+    described = DeviceDescription(
+        platform={}, info=INFO | LIMITS | changes, image_formats=formats
+    )
+    return RemoteDevice(device=number, node=number, node_name="n", description=described)
+
+
+@pytest.mark.parametrize(
+    ("order", "kind", "channels", "size"),
+    [("RGBA", "FLOAT", 4, 4), ("R", "UNSIGNED_INT8", 1, 1), ("RG", "HALF_FLOAT", 2, 2)],
+)
+def test_formats_have_sizes(order: str, kind: str, channels: int, size: int) -> None:
+    assert images.channel_count(ORDER[order], "r") == channels
+    assert images.channel_bytes(TYPE[kind], "r") == size
+    assert images.packed_bytes(TYPE[kind]) is None
+
+
+def test_formats_whose_channels_share_bytes() -> None:
+    assert images.packed_bytes(TYPE["UNORM_INT_101010"]) == 4
+    with refused("r", "INVALID_VALUE", "channel type"):
+        images.channel_bytes(TYPE["UNORM_INT_101010"], "r")
+    with refused("r", "INVALID_VALUE", "channel order"):
+        images.channel_count(1, "r")
+
+
+def test_a_format_must_be_one_that_all_devices_take() -> None:
+    remotes = [make_device(1, (RGBA, FLOAT), (R, BYTE)), make_device(2, (R, BYTE), (R, FLOAT))]
+    cluster = Device(remotes, None)
+    first = Device(remotes, remotes[0])
+    flags, kind = FLAGS["READ_WRITE"], OBJECT["IMAGE2D"]
+    assert images.common_formats([cluster], flags, kind) == [(R, BYTE)]
+    assert images.common_formats([first], 0, kind) == sorted([(RGBA, FLOAT), (R, BYTE)])
+    assert images.common_formats([first], FLAGS["READ_ONLY"], kind) == []
+    assert images.common_formats([first], flags, OBJECT["IMAGE3D"]) == []
+    images.check_format([first], flags, RGBA, FLOAT, kind, "r")
+    with refused("r", "IMAGE_FORMAT_NOT_SUPPORTED"):
+        images.check_format([first, cluster], flags, RGBA, FLOAT, kind, "r")
+    with refused("r", "INVALID_IMAGE_FORMAT_DESCRIPTOR"):
+        images.check_format([first], flags, 1, FLOAT, kind, "r")
+    with refused("clGetSupportedImageFormats", "INVALID_VALUE"):
+        images.common_formats([first], flags, OBJECT["BUFFER"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "found"),
+    [
+        ("IMAGE1D", (64,), (64, 1, 1)),
+        ("IMAGE1D_BUFFER", (128,), (128, 1, 1)),
+        ("IMAGE1D_ARRAY", (64, 5), (64, 5, 1)),
+        ("IMAGE2D", (64, 32), (64, 32, 1)),
+        ("IMAGE2D_ARRAY", (64, 32, 9), (64, 32, 9)),
+        ("IMAGE3D", (16, 8, 9), (16, 8, 9)),
+        ("IMAGE1D", (65,), "INVALID_IMAGE_SIZE"),
+        ("IMAGE2D", (64, 33), "INVALID_IMAGE_SIZE"),
+        ("IMAGE2D", (64, 0), "INVALID_IMAGE_SIZE"),
+        ("IMAGE3D", (17, 8, 9), "INVALID_IMAGE_SIZE"),
+        ("IMAGE1D_BUFFER", (129,), "INVALID_IMAGE_SIZE"),
+        ("BUFFER", (1,), "INVALID_IMAGE_DESCRIPTOR"),
+    ],
+)
+def test_extents(kind: str, shape: tuple[int, ...], found: Any) -> None:
+    devices = [Device([make_device(1)], None)]
+    if isinstance(found, str):
+        with refused("r", found):
+            images.extent_of(OBJECT[kind], shape, devices, "r")
+    else:
+        assert images.extent_of(OBJECT[kind], shape, devices, "r") == found
+
+
+def test_devices_without_images() -> None:
+    devices = [Device([make_device(1, IMAGE_SUPPORT=False)], None)]
+    with refused("r", "INVALID_OPERATION", "has no images"):
+        images.extent_of(OBJECT["IMAGE2D"], (1, 1), devices, "r")
+
+
+def test_where_pixels_lie() -> None:
+    extent = (10, 6, 3)
+    assert images.pixel_box(extent, 4, (1, 2), (5, 3, 2), "r") == (
+        (4, 2, 0), (20, 3, 2), (40, 240)
+    )  # fmt: skip
+    for origin, region in (((6,), (5,)), ((0, 4), (1, 3)), ((0, 0, 2), (1, 1, 2))):
+        with refused("r", "INVALID_VALUE", "outside an image of (10, 6, 3)"):
+            images.pixel_box(extent, 4, origin, region, "r")
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7, 8, 31, 40])
+def test_where_packed_pixels_lie_in_a_buffer(offset: int) -> None:
+    (column, row, slice_), pitches = images.linear_box(88, offset, (8, 3, 2), "r")
+    assert column + row * pitches[0] + slice_ * pitches[1] == offset
+    assert pitches == (8, 24)
+    with refused("r", "INVALID_VALUE", f"offset {offset} is outside"):
+        images.linear_box(47 + offset, offset, (8, 3, 2), "r")
+
+
+def test_samplers() -> None:
+    repeat, clamp, nearest = _MODES["REPEAT"], _MODES["CLAMP"], _FILTERS["NEAREST"]
+    assert images.sampler(True, repeat, nearest) == [1, repeat, nearest]
+    assert images.sampler(False, clamp, nearest) == [0, clamp, nearest]
+    with refused("Sampler", "INVALID_VALUE", "normalized"):
+        images.sampler(False, repeat, nearest)
+    with refused("clCreateSampler", "INVALID_VALUE", "addressing mode 0x1"):
+        images.sampler(True, 1, nearest)
+    with refused("clCreateSampler", "INVALID_VALUE", "filter mode 0x1"):
+        images.sampler(True, clamp, 1)
