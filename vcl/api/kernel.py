@@ -45,7 +45,7 @@ class Kernel:
     def _set_null(self, index: int) -> None:
         """No memory."""
         if not self._may_be(index, self._facts.pointers[index]):
-            # pyopencl gives the size and value of a memory object that is NULL.
+            # It is given as a memory object that is NULL, with the size of a pointer.
             other = self._facts.sizes[index] not in (None, struct.calcsize("P"))
             status = "INVALID_ARG_SIZE" if other else "INVALID_ARG_VALUE"
             fail("clSetKernelArg", status, self._describe(index, "None"))

@@ -80,11 +80,6 @@ def fail(routine: str, status: str, text: str = "") -> NoReturn:
     raise make(routine, STATUS[status], text)
 
 
-def fail_code(routine: str, code: int, text: str = "") -> NoReturn:
-    """Raise the exception for a status."""
-    raise make(routine, code, text)
-
-
 def translate(error: errors.OperatingError, routine: str) -> NoReturn:
     """Raise pyopencl's exception for what OpenCL's rules or the runtime raised.
 
