@@ -411,7 +411,7 @@ def test_random_operations_all_end(data: st.DataObject) -> None:
                     assert all(w in ended for w in waits[operation])
                     ended[operation] = status
             elif isinstance(effect, (Start, Store)):  # all comes in one chunk
-                with_driver.append(effect.message)
+                with_driver.append((effect.message, isinstance(effect, Store) and not effect.data))
             elif isinstance(effect, Stream):
                 streaming.append(effect.transfer)
 
@@ -426,10 +426,11 @@ def test_random_operations_all_end(data: st.DataObject) -> None:
             take(r.chunk(100 + operation, 0, b"12345678"))
         while with_driver and (operation == count or data.draw(st.booleans())):
             # Its queue is in order.
-            message = with_driver.pop(0)
+            message, closing = with_driver.pop(0)
             failed = data.draw(st.integers(0, 3)) == 0
             if failed or not isinstance(message, part.Send):
-                take(r.feed(Ended(message.operation, -5 if failed else 0, 1, 2)))
+                status = -5 if failed else 0
+                take(r.feed(Ended(message.operation, status, 1, 2, closing=closing)))
             else:
                 take(r.feed(BytesReady(message.operation, (b"12345678",), 1)))
             while streaming:
