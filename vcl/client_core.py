@@ -168,6 +168,16 @@ class ClientCore:
         return self.in_flight + len(self._unset) < most and self._waits < waits_together_max
 
     @property
+    def has_room(self) -> bool:
+        """Both at once, in the usual case, which each command asks for; false if in doubt."""
+        return (
+            self.unsent_bytes + self._outbox_bytes < unsent_bytes_max
+            and self.in_flight < commands_in_flight_max
+            and not self._unset
+            and self._waits < waits_together_max
+        )
+
+    @property
     def is_idle(self) -> bool:
         """Whether every command has ended and every user event is set."""
         return not self.in_flight and not self._unset

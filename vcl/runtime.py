@@ -394,8 +394,10 @@ class Runtime:
 
     def wait_for_room(self) -> None:
         """Wait, with the lock held, while too many commands haven't ended, or haven't left."""
-        self._wait_to_say()
         core = self.core
+        if core.has_room:
+            return
+        self._wait_to_say()
         if core.may_enqueue or not self._may_wait():
             return
         self.flush()
