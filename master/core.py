@@ -15,6 +15,7 @@ from typing import Any
 from master.admission import Admission, same
 from master.connections import Connected, Live, Stage, Turn, ticket
 from master.effects import (
+    Analyse,
     Answer,
     Bind,
     Close,
@@ -27,7 +28,18 @@ from master.effects import (
     Send,
     Wake,
 )
-from master.inputs import Broken, Closed, Continue, Due, Input, Judged, Opened, Received, Tick
+from master.inputs import (
+    Analysed,
+    Broken,
+    Closed,
+    Continue,
+    Due,
+    Input,
+    Judged,
+    Opened,
+    Received,
+    Tick,
+)
 from master.nodes import Node, Nodes
 from master.objects import Executor, Step
 from master.sessions import Session
@@ -124,6 +136,11 @@ class MasterCore:
             if one.session in self.sessions:
                 live = self.sessions[one.session]
                 live.session.judged(one.request, one.judgement)
+                self._flush(live)
+        elif isinstance(one, Analysed):
+            if one.session in self.sessions:
+                live = self.sessions[one.session]
+                live.session.analysed(one.number, one.found)
                 self._flush(live)
         elif isinstance(one, Continue):
             if one.session in self.sessions:
@@ -360,6 +377,9 @@ class MasterCore:
         for request, units in ledger.for_guard:
             self._effects.append(Judge(live.session.number, request, units))
         ledger.for_guard = []
+        for question in ledger.for_analysis:
+            self._effects.append(Analyse(live.session.number, *question))
+        ledger.for_analysis = []
         if ledger.for_client:
             self._effects.append(Send(live.control, ledger.for_client))
             ledger.for_client = []

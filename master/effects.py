@@ -83,6 +83,22 @@ class Judge(_Effect):
 
 
 @dataclass(slots=True)
+class Analyse(_Effect):
+    """Find out what a launch touches; answered by Analysed. number: to tell the answer by.
+
+    The other fields: as `master.access.analyser.analysis` has them.
+    """
+
+    session: int
+    number: int
+    units: list[list[Any]]
+    device: dict[str, str]
+    kernel: str
+    arguments: list[bytes | str]
+    ndrange: list[list[int]]
+
+
+@dataclass(slots=True)
 class Log(_Effect):
     """Something that the operator should read."""
 
@@ -107,4 +123,4 @@ class Wake(_Effect):
     due: Due
 
 
-Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Log | Wake | GoOn
+Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Analyse | Log | Wake | GoOn

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from master.access.kernels import Footprint
 from master.access.programs import Judgement
 from vcl.wire.messages.handshake import Knock
 
@@ -64,6 +65,15 @@ class Judged(_Following):
 
 
 @dataclass(frozen=True, slots=True)
+class Analysed(_Following):
+    """The answer to Analyse: what the launch touches, or why that isn't known."""
+
+    session: int
+    number: int
+    found: Footprint | str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `now` of the call says how much."""
 
@@ -84,4 +94,4 @@ class Due(_Following):
     start: int
 
 
-Input = Opened | Received | Broken | Closed | Judged | Tick | Due | Continue
+Input = Opened | Received | Broken | Closed | Judged | Analysed | Tick | Due | Continue

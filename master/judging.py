@@ -1,4 +1,4 @@
-"""The guard at work beside the master: processes that read programs, in time and size limits.
+"""The guard and the analysis at work beside the master: processes that read programs, in limits.
 
 Owns: the reading processes (`master.access.reader`), whose turn it is, and the verdicts that were
 reached before. Must not know: what a program means, or what a verdict is for.
@@ -22,12 +22,14 @@ from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
+from master.access.encoded import decode
 from master.access.guard import Verdict
 from master.access.programs import Judgement
 from master.access.reader import LENGTH, MEMORY_STATUS
-from master.effects import Judge
-from master.inputs import Judged
+from master.effects import Analyse, Judge
+from master.inputs import Analysed, Judged
 from vcl.local import process_environment
 from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.units import unit_bytes
@@ -36,6 +38,9 @@ log = logging.getLogger("vcl-master")
 
 guard_time_s_max = 2.0
 """Processor time that reading one program may take."""
+
+analysis_time_s_max = 0.5
+"""Processor time that analysing one launch may take, and reading its program."""
 
 guard_wait_s_max = 30.0
 """The same on the clock, for a process that doesn't get to run."""
@@ -56,25 +61,29 @@ guard_cached_max = 256
 """Verdicts that are kept for the next who builds the same."""
 
 
+Asked = Judge | Analyse
+
+
 class _PastLimit(Exception):
     """The reason why a program wasn't read to its end."""
 
 
 class Judging:
-    """Answers each Judge with a Judged, through `judged` and never within `ask`."""
+    """Answers each Judge with a Judged and each Analyse with an Analysed, through `answered` and
+    never within `ask`."""
 
-    def __init__(self, judged: Callable[[Judged], None]) -> None:
-        self._judged = judged
-        self._waiting: dict[int, deque[tuple[Judge, bytes]]] = {}
-        """By session, what it has had no turn for, with its key in the cache."""
+    def __init__(self, answered: Callable[[Judged | Analysed], None]) -> None:
+        self._answered = answered
+        self._waiting: dict[int, deque[tuple[Asked, bytes]]] = {}
+        """By session, what it has had no turn for, as it travels."""
         self._turns: deque[int] = deque()
         """Sessions of which nothing is read, and something waits."""
-        self._reading: dict[int, asyncio.Task[Judgement]] = {}
+        self._reading: dict[int, asyncio.Task[Any]] = {}
         self._slow: set[int] = set()
         """Sessions whose last program was past a limit."""
         self._idle: list[Process] = []
         self._ending: set[asyncio.Task[int]] = set()
-        self._cache: OrderedDict[bytes, Judgement] = OrderedDict()
+        self._cache: OrderedDict[bytes, Any] = OrderedDict()
         self._closed = False
 
     async def start(self) -> None:
@@ -84,31 +93,32 @@ class Judging:
         except OSError as error:
             log.error("the guard's process didn't start: %s", error)
 
-    def ask(self, judge: Judge) -> None:
-        """Have a program judged."""
-        size = sum(map(unit_bytes, judge.units))
+    def ask(self, asked: Asked) -> None:
+        """Have a program judged, or a launch analysed."""
+        size = sum(map(unit_bytes, asked.units))
         if size > guard_source_bytes_max:
-            self._answer_soon(judge, _whole(f"the program has {size} bytes, and the guard reads "
-                                            f"{guard_source_bytes_max} at most"))  # fmt: skip
+            most = guard_source_bytes_max
+            why = f"the program has {size} bytes, and the guard reads {most} at most"
+            self._answer_soon(asked, _PastLimit(why))
             return
-        key = hashlib.sha256(pack_value(judge.units)).digest()
+        data = pack_value(_request(asked))
+        key = hashlib.sha256(data).digest()
         if key in self._cache:
             self._cache.move_to_end(key)
-            self._answer_soon(judge, self._cache[key])
+            self._answer_soon(asked, self._cache[key])
             return
-        waiting = self._waiting.setdefault(judge.session, deque())
+        waiting = self._waiting.setdefault(asked.session, deque())
         if len(waiting) >= guard_waiting_max:
             why = f"{guard_waiting_max} programs of the session wait for the guard already"
-            self._answer_soon(judge, _whole(why))
+            self._answer_soon(asked, _PastLimit(why))
             return
-        waiting.append((judge, key))
-        if len(waiting) == 1 and judge.session not in self._reading:
-            self._turns.append(judge.session)
+        waiting.append((asked, data))
+        if len(waiting) == 1 and asked.session not in self._reading:
+            self._turns.append(asked.session)
             self._next()
 
-    def _answer_soon(self, judge: Judge, judgement: Judgement) -> None:
-        answer = Judged(judge.session, judge.request, judgement, cause=judge.cause)
-        asyncio.get_running_loop().call_soon(self._judged, answer)
+    def _answer_soon(self, asked: Asked, value: Any) -> None:
+        asyncio.get_running_loop().call_soon(self._answered, _answer(asked, value))
 
     def forget(self, session: int) -> None:
         """A session is over: nobody waits for its verdicts."""
@@ -139,54 +149,54 @@ class Judging:
             if session is None:
                 return
             self._turns.remove(session)
-            judge, key = self._waiting[session].popleft()
-            reading = asyncio.get_running_loop().create_task(self._read(judge, key))
+            asked, data = self._waiting[session].popleft()
+            reading = asyncio.get_running_loop().create_task(self._read(asked, data))
             self._reading[session] = reading
-            reading.add_done_callback(partial(self._read_done, judge))
+            reading.add_done_callback(partial(self._read_done, asked))
 
-    def _read_done(self, judge: Judge, reading: asyncio.Task[Judgement]) -> None:
-        del self._reading[judge.session]
-        if self._waiting.get(judge.session):
-            self._turns.append(judge.session)
+    def _read_done(self, asked: Asked, reading: asyncio.Task[Any]) -> None:
+        del self._reading[asked.session]
+        if self._waiting.get(asked.session):
+            self._turns.append(asked.session)
         else:
-            self._waiting.pop(judge.session, None)
+            self._waiting.pop(asked.session, None)
         self._next()
         if reading.cancelled():
             return
         if reading.exception() is not None:  # a mistake of ours, and the build waits
-            log.error("session %d: unexpected error", judge.session, exc_info=reading.exception())
-            judgement = _whole("the guard failed; vcl-master's log says how")
+            log.error("session %d: unexpected error", asked.session, exc_info=reading.exception())
+            value: Any = _PastLimit("the guard failed; vcl-master's log says how")
         else:
-            judgement = reading.result()
-        self._judged(Judged(judge.session, judge.request, judgement, cause=judge.cause))
+            value = reading.result()
+        self._answered(_answer(asked, value))
 
     # ---- processes
 
-    async def _read(self, judge: Judge, key: bytes) -> Judgement:
+    async def _read(self, asked: Asked, data: bytes) -> Any:
         while self._idle and self._idle[-1].returncode is not None:
             log.error("an idle process of the guard ended with %s", self._idle.pop().returncode)
         try:
             process = self._idle.pop() if self._idle else await _start_process()
         except OSError as error:
-            return _whole(f"the guard's process didn't start: {error}")
+            return _PastLimit(f"the guard's process didn't start: {error}")
         good = False
         try:
-            judgement = await _exchange(process, pack_value(judge.units))
+            value = await _exchange(process, data, _time_s_max(asked))
             good = True
         except _PastLimit as limit:
-            log.warning("session %d: a program runs whole: %s", judge.session, limit)
-            self._slow.add(judge.session)
-            return _whole(str(limit))
+            log.warning("session %d: a program isn't split: %s", asked.session, limit)
+            self._slow.add(asked.session)
+            return limit
         finally:
             if good:
                 self._idle.append(process)
             else:
                 self._end(process)
-        self._slow.discard(judge.session)
-        self._cache[key] = judgement
+        self._slow.discard(asked.session)
+        self._cache[hashlib.sha256(data).digest()] = value
         if len(self._cache) > guard_cached_max:
             self._cache.popitem(last=False)
-        return judgement
+        return value
 
     def _end(self, process: Process) -> None:
         if process.returncode is None:
@@ -196,14 +206,36 @@ class Judging:
         ending.add_done_callback(self._ending.discard)
 
 
-def _whole(reason: str) -> Judgement:
-    return Judgement(Verdict(False, reason), False)
+def _request(asked: Asked) -> list[Any]:
+    """As `master.access.reader` has it."""
+    if isinstance(asked, Judge):
+        return ["judge", asked.units]
+    return [
+        "analyse", asked.units, asked.device, asked.kernel, asked.arguments, asked.ndrange
+    ]  # fmt: skip
+
+
+def _time_s_max(asked: Asked) -> float:
+    return guard_time_s_max if isinstance(asked, Judge) else analysis_time_s_max
+
+
+def _answer(asked: Asked, value: Any) -> Judged | Analysed:
+    """What the core is told. value: as it came from the process, or the limit that it was past."""
+    if isinstance(asked, Judge):
+        if isinstance(value, _PastLimit):
+            judgement = Judgement(Verdict(False, str(value)), False)
+        else:
+            may_split, reason, *rest = value
+            judgement = Judgement(Verdict(may_split, reason), *rest)
+        return Judged(asked.session, asked.request, judgement, cause=asked.cause)
+    found = decode(value) if isinstance(value, bytes) else str(value)
+    return Analysed(asked.session, asked.number, found, cause=asked.cause)
 
 
 async def _start_process() -> Process:
     # -P: what lies in the current folder must not stand in for our modules.
     arguments = ["-P", "-m", "master.access.reader", os.getpid(), guard_time_s_max,
-                 guard_memory_bytes_max]  # fmt: skip
+                 analysis_time_s_max, guard_memory_bytes_max]  # fmt: skip
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *map(str, arguments),
@@ -214,8 +246,8 @@ async def _start_process() -> Process:
     )
 
 
-async def _exchange(process: Process, asked: bytes) -> Judgement:
-    """One program; raises _PastLimit if the process doesn't answer."""
+async def _exchange(process: Process, asked: bytes, time_s: float) -> Any:
+    """What it answers; raises _PastLimit if the process doesn't answer."""
     assert process.stdin is not None and process.stdout is not None
     try:
         async with asyncio.timeout(guard_wait_s_max):
@@ -223,18 +255,16 @@ async def _exchange(process: Process, asked: bytes) -> Judgement:
                 process.stdin.write(LENGTH.pack(len(asked)) + asked)
                 await process.stdin.drain()
                 (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-                answer = unpack_value(await process.stdout.readexactly(length))
+                return unpack_value(await process.stdout.readexactly(length))
             except (asyncio.IncompleteReadError, ConnectionError):
-                raise _PastLimit(_why_ended(await process.wait())) from None
+                raise _PastLimit(_why_ended(await process.wait(), time_s)) from None
     except TimeoutError:
         raise _PastLimit(f"reading the program took longer than {guard_wait_s_max:g} s") from None
-    may_split, reason, *rest = answer
-    return Judgement(Verdict(may_split, reason), *rest)
 
 
-def _why_ended(status: int) -> str:
+def _why_ended(status: int, time_s: float) -> str:
     if status == -signal.SIGPROF:
-        return f"reading the program took longer than {guard_time_s_max:g} s"
+        return f"reading the program took longer than {time_s:g} s"
     if status == MEMORY_STATUS:
         return f"reading the program took more than {guard_memory_bytes_max} bytes of memory"
     return f"the process that read the program ended with status {status}"

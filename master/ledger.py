@@ -37,6 +37,17 @@ class Gives(NamedTuple):
     makes: bool = False
 
 
+class Question(NamedTuple):
+    """What a launch touches; fields as in `effects.Analyse`."""
+
+    number: int
+    units: list[list[Any]]
+    device: dict[str, str]
+    kernel: str
+    arguments: list[bytes | str]
+    ndrange: list[list[int]]
+
+
 @dataclass(slots=True)
 class Operation:
     """An operation that was sent to an executor.
@@ -86,6 +97,8 @@ class Ledger:
         """Messages to the client since the owner last took them."""
         self.for_guard: list[tuple[int, list[list[Any]]]] = []
         """(request, units) of builds since the owner last took them."""
+        self.for_analysis: list[Question] = []
+        """Launches to be analysed since the owner last took them."""
         self.staged_bytes = 0
         """Bytes of the client's copies that it hasn't been told to drop."""
         self._staged: dict[int, int] = {}

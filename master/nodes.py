@@ -10,13 +10,11 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from master.places import NONE_CONNECTED, Place
+from master.places import KIND, NONE_CONNECTED, Place
 from master.quarantine import Quarantine
 from vcl.numbering import Numbering
 from vcl.text import plain
 from vcl.wire.messages.handshake import DeviceDescription, Hello, RemoteDevice
-
-_KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VERSION")
 
 
 @dataclass(slots=True)
@@ -91,7 +89,7 @@ class Nodes:
                 name,
                 info["MAX_WORK_GROUP_SIZE"],
                 tuple(info["MAX_WORK_ITEM_SIZES"]),
-                tuple(str(info.get(name)) for name in _KIND),
+                tuple(str(info.get(name)) for name in KIND),
             )
         self.by_id[node.id] = node
         return node

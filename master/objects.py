@@ -6,12 +6,14 @@ ordered (`commands`) or planned (`planner`); buffers are in `residency`.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
 from master.access.guard import Verdict
+from master.access.kernels import Footprint
 from master.commands import Command
 from vcl.numbering import Numbering
 
@@ -64,12 +66,17 @@ class KernelFacts:
             self.item_ns = each if self.item_ns is None else (self.item_ns + each) / 2
 
 
+footprints_max = 256
+"""Launches of a program of which it is kept what they touch."""
+
+
 @dataclass(slots=True)
 class Program:
     """step, units, link_options: how it is made. verdict: of the guard on all its units.
     kernel_reasons: as `Judgement.kernels` has them.
 
     keeps_const: whether what its kernels declare const stays unwritten.
+    footprints: what launches touch, by kernel, geometry, kind of device and arguments.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
     that refer to it.
     """
@@ -88,7 +95,14 @@ class Program:
     operations: set[int] = field(default_factory=set)
     users: int = 0
     released: bool = False
+    footprints: OrderedDict[tuple[Any, ...], Footprint | str] = field(default_factory=OrderedDict)
     _trim_at: int = 256
+
+    def note_footprint(self, key: tuple[Any, ...], found: Footprint | str) -> None:
+        """What a launch touches, or why that isn't known, for those that follow."""
+        self.footprints[key] = found
+        if len(self.footprints) > footprints_max:
+            self.footprints.popitem(last=False)
 
     def why_whole(self, kernel: str) -> str | None:
         """What the guard has against running this kernel in parts."""

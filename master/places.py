@@ -17,6 +17,10 @@ NONE_CONNECTED = (
 )
 
 
+KIND = ("ADDRESS_BITS", "ENDIAN_LITTLE", "EXTENSIONS", "OPENCL_C_VERSION", "VERSION")
+"""What of a device a source can ask for: its answers to these are its kind."""
+
+
 class PlanFailed(Exception):
     """A command can't be planned; code is an OpenCL status."""
 
@@ -34,7 +38,7 @@ class PlanPaused(Exception):
 class Place:
     """A device that a session may use now.
 
-    kind: what a source can ask for (address width, byte order, extensions, language version);
+    kind: its answers to KIND, as text, or nothing;
     parts of one launch run on devices of one kind.
     """
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
+    Analyse,
     Answer,
     Bind,
     Close,
@@ -352,7 +353,7 @@ class MasterServer:
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
             self._judging.forget(effect.session)
-        elif isinstance(effect, Judge):
+        elif isinstance(effect, Judge | Analyse):
             self._judging.ask(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)

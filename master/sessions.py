@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from master.access.kernels import Footprint
 from master.access.programs import Judgement
 from master.builds import Builds
 from master.checks import (
@@ -32,6 +33,7 @@ from master.places import NONE_CONNECTED, Place, PlanFailed
 from master.plan.commit import Committer
 from master.plan.plan import Kind, Plan, Region, Step
 from master.plan.planner import Planner
+from master.plan.regions import NotAnalysed
 from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
 from master.plan.view import View
@@ -93,6 +95,10 @@ class Session:
         self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
+        self._questions: dict[int, tuple[Program, tuple[int, Any]]] = {}
+        self._last_question = 0
+        self._analysing: dict[tuple[int, Any], list[Command]] = {}
+        """Commands that wait until it's known what they touch, by program and launch."""
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
@@ -343,9 +349,10 @@ class Session:
         graph, ledger = self.graph, self.ledger
         self._losses.clear()
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
-        tables: tuple[dict[int, Any], ...] = (
+        tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
-            self.queues, self.contexts, self._reports, self._asked,
+            self.queues, self.contexts, self._reports, self._asked, self._analysing,
+            self._questions,
         )  # fmt: skip
         for kept in queues:
             while kept:
@@ -417,6 +424,9 @@ class Session:
                 plan = self._planner.plan(command)
             except PlanFailed as error:
                 command.fail(error.code, error.message)
+            except NotAnalysed as missing:
+                self._ask_what_is_touched(command, missing)
+                return
             else:
                 self._committer.commit(plan, command)
                 if not plan.complete:
@@ -439,6 +449,25 @@ class Session:
             if program.released:
                 self._free_program(program)
         self.graph.planned(command)
+
+    def _ask_what_is_touched(self, command: Command, missing: NotAnalysed) -> None:
+        """The first that is ready has to wait until it's known what it touches; others needn't."""
+        self.graph.ready.popleft()
+        key = (missing.program.id, missing.key)
+        waiting = self._analysing.get(key)
+        if waiting is None:
+            waiting = self._analysing[key] = []
+            self._last_question += 1
+            self._questions[self._last_question] = (missing.program, key)
+            question = missing.question._replace(number=self._last_question)
+            self.ledger.for_analysis.append(question)
+        waiting.append(command)
+
+    def analysed(self, number: int, found: Footprint | str) -> None:
+        """What a launch touches is known, or why it isn't."""
+        program, key = self._questions.pop(number)
+        program.note_footprint(key[1], found)
+        self.graph.ready.extend(self._analysing.pop(key))
 
     def _lose_results(self, command: Command) -> None:
         """What a command should have written isn't there: nobody shall take old bytes for it."""
@@ -527,7 +556,7 @@ class Session:
         text = None if text is None else clipped(text)
         command = operation.command
         if status < 0:
-            if extra == part.UNTOUCHED and operation.part is not None:
+            if extra == part.UNTOUCHED and operation.part is not None and not _in_regions(command):
                 # A launch has all its regions whole on its device: they stay what they were.
                 self._part_skipped(operation, status, str(text))
             else:
@@ -658,6 +687,11 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.Fill: Session._enqueue_fill,
     session.Marker: Session._enqueue,
 }
+
+
+def _in_regions(command: Command | None) -> bool:
+    """Whether it's a launch in parts with bytes of their own: others may have written theirs."""
+    return command is not None and command.record is not None and command.record.mode == "regions"
 
 
 def _take_back(gives: Gives, text: str) -> None:

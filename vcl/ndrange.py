@@ -62,10 +62,10 @@ def choose_local_size(
     return tuple(chosen)
 
 
-def split(ndrange: NDRange, count: int) -> list[NDRange]:
+def split(ndrange: NDRange, count: int, dimension: int | None = None) -> list[NDRange]:
     """Cut an NDRange into at most `count` parts, as equal as work-groups allow.
 
-    The cut runs along the last dimension that has at least `count` work-groups, else along the
+    dimension: of the cuts; without it the last that has at least `count` work-groups, else the
     one that has most: later dimensions vary slowest in memory. Parts are disjoint, cover the
     range, come in order, and each is a whole number of work-groups (but for the remainder of a
     non-uniform range, which stays at the end of the last part). Fewer work-groups than `count`
@@ -75,7 +75,8 @@ def split(ndrange: NDRange, count: int) -> list[NDRange]:
     groups = ndrange.group_counts
     if not groups or min(groups) == 0:
         return [ndrange]
-    dimension = max(range(len(groups)), key=lambda d: (min(groups[d], count), d))
+    if dimension is None:
+        dimension = max(range(len(groups)), key=lambda d: (min(groups[d], count), d))
     total = groups[dimension]
     count = min(count, total)
     local = ndrange.local_size[dimension]

@@ -46,8 +46,8 @@ def extents(
         else:
             extent.reads = _joined(extent.reads, runs)
     for extent in found.values():
-        extent.reads = None if extent.reads is None else _sorted(extent.reads)
-        extent.writes = None if extent.writes is None else _sorted(extent.writes)
+        extent.reads = None if extent.reads is None else in_order(extent.reads)
+        extent.writes = None if extent.writes is None else in_order(extent.writes)
     return found
 
 
@@ -125,8 +125,8 @@ def _joined(before: Runs | None, more: Runs | None) -> Runs | None:
     return None if before is None or more is None else before + more
 
 
-def _sorted(runs: Runs) -> Runs:
-    """In order, and those that touch each other as one."""
+def in_order(runs: Runs) -> Runs:
+    """The same bytes, in order, and what touches each other as one."""
     joined: Runs = []
     for start, end in sorted(runs):
         if joined and start <= joined[-1][1]:

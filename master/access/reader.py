@@ -4,8 +4,9 @@ Owns: its limits, and the frames on its standard input and output. Must not know
 asks. A source may be written to take any time or memory that the guard gives it; here that costs
 nobody else anything.
 
-A frame is its length in four bytes, little-endian, and a msgpack value: the units of a program one
-way, [may split, reason, keeps const, reasons by kernel] the other. Past its time for one program
+A frame is its length in four bytes, little-endian, and a msgpack value. One way: ["judge", units],
+or ["analyse", ...] with the arguments of `Analyser.analyse`. The other: [may split, reason, keeps
+const, reasons by kernel]; a footprint, encoded, or why there is none. Past its time for one of them
 the process ends by SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a
 processor, so a verdict doesn't depend on how busy the host is.
 """
@@ -16,27 +17,57 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from master.access.encoded import encode
 from master.access.programs import judge_program
 from vcl.lifeline import die_with_parent
 from vcl.wire.frame import pack_value, unpack_value
+
+if TYPE_CHECKING:
+    from master.access.analyser.analysis import Analyser
 
 LENGTH = struct.Struct("<I")
 MEMORY_STATUS = 3
 
 
+def _judge(units: list[list[Any]]) -> Any:
+    verdict, *rest = judge_program(units)
+    return [verdict.may_split, verdict.reason, *rest]
+
+
+def _analyse(*what: Any) -> bytes | str:
+    found = _analyser().analyse(*what)
+    return found if isinstance(found, str) else encode(found)
+
+
+@cache
+def _analyser() -> Analyser:
+    # libclang takes time and memory, and many processes only judge.
+    from master.access.analyser.analysis import Analyser
+
+    return Analyser()
+
+
+_JOBS: dict[str, Callable[..., Any]] = {"judge": _judge, "analyse": _analyse}
+
+
 def main() -> None:
-    """Arguments: the parent's process id, seconds for a program, bytes of address space."""
-    parent, time_s, memory_bytes = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    """Arguments: the parent's process id, seconds for judging a program, for analysing a launch,
+    bytes of address space."""
+    parent, memory_bytes = int(sys.argv[1]), int(sys.argv[4])
+    time_s = {"judge": float(sys.argv[2]), "analyse": float(sys.argv[3])}
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         while head := asked.read(LENGTH.size):
+            kind, *what = unpack_value(asked.read(*LENGTH.unpack(head)))
             # The kernel ends the process, also inside of one long regular expression.
-            signal.setitimer(signal.ITIMER_PROF, time_s)
-            verdict, *rest = judge_program(unpack_value(asked.read(*LENGTH.unpack(head))))
-            answer = pack_value([verdict.may_split, verdict.reason, *rest])
+            signal.setitimer(signal.ITIMER_PROF, time_s[kind])
+            answer = pack_value(_JOBS[kind](*what))
             signal.setitimer(signal.ITIMER_PROF, 0)
             answers.write(LENGTH.pack(len(answer)) + answer)
             answers.flush()

@@ -1,7 +1,7 @@
 """Plans of launches: whether to split, into which parts, and the steps of a merge.
 
-Owns: the answer for each launch (*merge* or *whole*, and why), and its parts. Must not know: ids,
-versions, waits, messages to executors, or the order of commands.
+Owns: the answer for each launch (*regions*, *merge* or *whole*, and why), and its parts. Must not
+know: ids, versions, waits, messages to executors, or the order of commands.
 
 Theory of operation of a merge. Every part's device gets the whole of each argument region and
 keeps a snapshot of what the kernel may write; the parts run with a global offset; each device
@@ -19,10 +19,11 @@ from master.objects import KernelFacts, Program, Queue
 from master.places import Candidates, Place
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Transfer
+from master.plan.regions import Division, divide, footprint_of, missing
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
-from master.plan.worth import TOO_SMALL, worth
+from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import session
 
@@ -45,21 +46,81 @@ def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch)
     kernel = program.kernels[message.kernel]
     images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
     why_whole = _why_whole(queue, places, program, kernel, ndrange, uses, images)
-    if why_whole is None and not (
-        view.split_always or worth(message.global_size, uses, len(places)).pays(kernel)
-    ):
-        why_whole = TOO_SMALL
     if why_whole is None:
-        ndrange = _with_local_size(ndrange, kernel, places)
-        pieces = split(ndrange, len(places))
-        if len(pieces) > 1:
-            answer = Answer(
-                "merge", "changed bytes of whole buffers are merged; trusted to be free of races"
-            )
-            return _plan_parts(draft, view, ndrange, pieces, uses, places[: len(pieces)], answer)
-        why_whole = "one work-group is all there is"
+        split_ndrange = _with_local_size(ndrange, kernel, places)
+        plan = _plan_split(draft, view, queue, message, split_ndrange, uses, places)
+        if isinstance(plan, Plan):
+            return plan
+        why_whole = plan
     place = view.nearest(queue, [(u.buffer, u.start, u.end) for u in uses])
     return _plan_whole(draft, view, ndrange, uses, place, Answer("whole", why_whole))
+
+
+def _plan_split(
+    draft: Draft,
+    view: View,
+    queue: Queue,
+    message: session.Launch,
+    ndrange: NDRange,
+    uses: Sequence[Use],
+    places: Sequence[Place],
+) -> Plan | str:
+    """In parts that write bytes of their own, or whose changes are merged; or why in none."""
+    program = view.programs[message.program]
+    kernel = program.kernels[message.kernel]
+    pieces = split(ndrange, len(places))
+    if len(pieces) < 2:
+        return "one work-group is all there is"
+    always, count, size = view.split_always, len(pieces), ndrange.global_size
+
+    def pays(worth: Worth) -> bool:
+        return always or draft.pays(worth, kernel.item_ns)
+
+    if not pays(regions_worth(size, 0, count)):
+        return TOO_SMALL
+    found = footprint_of(program, kernel, message, ndrange, places[0])
+    division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
+    if isinstance(division, Division):
+        regions = [(u.buffer, u.start, u.end) for u in uses]
+        moved = max(0, division.missing_bytes - missing(view.nearest(queue, regions), regions))
+        if not pays(regions_worth(size, moved, count)):
+            return TOO_SMALL
+        return _plan_regions(draft, view, division, uses, places)
+    written = sum(use.end - use.start for use in uses if use.may_write)
+    if not pays(merge_worth(size, written, count)):
+        return TOO_SMALL
+    why = f" ({division})" if division else ""
+    answer = Answer(
+        "merge", f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
+    )
+    return _plan_parts(draft, view, ndrange, pieces, uses, list(places[:count]), answer)
+
+
+def _plan_regions(
+    draft: Draft, view: View, division: Division, uses: Sequence[Use], places: Sequence[Place]
+) -> Plan:
+    parts = list(zip(division.parts, places, strict=False))
+    for part, place in parts:
+        for buffer, start, end in [*part.reads, *part.writes]:
+            bring(draft, view, buffer, start, end, place)
+    for index, (part, place) in enumerate(parts):
+        touched = {buffer.id for buffer, _, _ in [*part.reads, *part.writes]}
+        reads = [Region(buffer.id, start, end) for buffer, start, end in part.reads]
+        # It must have memory there, and keep it until the part has ended.
+        reads += [
+            Region(u.buffer.id, u.start, u.start + 1) for u in uses if u.buffer.id not in touched
+        ]
+        writes = tuple(Region(buffer.id, start, end) for buffer, start, end in part.writes)
+        draft.add(
+            Step(
+                Kind.RUN, place, tuple(reads), writes, Makes.VERSION, main=True, part=index,
+                piece=part.piece,
+            )
+        )  # fmt: skip
+    cuts = "xyz"[division.dimension]
+    return draft.plan(
+        answer=Answer("regions", f"each part writes bytes of its own, cut along {cuts}")
+    )
 
 
 def _with_local_size(ndrange: NDRange, kernel: KernelFacts, places: Sequence[Place]) -> NDRange:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from master.places import Place, PlanPaused
 from master.plan.residency import Buffer, Contents
+from master.plan.worth import Worth
 from vcl.ndrange import NDRange
 from vcl.region import RegionMap
 
@@ -108,8 +109,10 @@ class Plan(NamedTuple):
     """What is to be done for a command.
 
     staged: before all steps, the client's staging copy becomes the contents of this region.
-    regions: of a merge, as its messages have them. complete: false if the command has to be
-    planned again once this is committed, because there is more to bring than fits into one turn.
+    regions: of a merge, as its messages have them. compared: what was weighed, and whether it
+    paid; the plan is another when one of these does no longer. complete: false if the command has
+    to be planned again once this is committed, because there is more to bring than fits into one
+    turn.
     """
 
     steps: tuple[Step, ...]
@@ -118,6 +121,7 @@ class Plan(NamedTuple):
     answer: Answer | None = None
     regions: tuple[tuple[int, int, int, int], ...] = ()
     staged: Region | None = None
+    compared: tuple[tuple[Worth, bool], ...] = ()
     complete: bool = True
 
 
@@ -131,6 +135,7 @@ class Draft:
         self.steps: list[Step] = []
         self.transfers: list[Transfer] = []
         self.deliveries: list[Delivery] = []
+        self.compared: list[tuple[Worth, bool]] = []
         self._room = room
         self._coming: dict[int, RegionMap[frozenset[int]]] = {}
 
@@ -141,7 +146,14 @@ class Draft:
 
     def plan(self, **more: Any) -> Plan:
         """What it has become; more: the fields that a Plan has besides."""
-        return Plan(tuple(self.steps), tuple(self.transfers), tuple(self.deliveries), **more)
+        parts = tuple(self.steps), tuple(self.transfers), tuple(self.deliveries)
+        return Plan(*parts, compared=tuple(self.compared), **more)
+
+    def pays(self, worth: Worth, item_ns: float | None) -> bool:
+        """Whether something pays, which the plan depends on."""
+        pays = worth.pays(item_ns)
+        self.compared.append((worth, pays))
+        return pays
 
     def pieces(
         self, buffer: Buffer, start: int, end: int

@@ -41,15 +41,17 @@ class Planner:
         self.templates.clear()
 
     def plan(self, command: Command) -> Plan:
-        """The plan of a command, perhaps one that was made before. Raises PlanFailed."""
+        """The plan of a command, perhaps one that was made before.
+
+        Raises PlanFailed, and NotAnalysed if it has to be known first what a launch touches.
+        """
         m = command.message
         if type(m) is not session.Launch:
             return self.anew(command)
         plan = self.templates.find(command)
         if plan is None:
             plan = self.anew(command)
-            count = len(self._view.candidates(command.queue).alike)
-            self.templates.keep(command, uses_of(self._view, m), count, plan)
+            self.templates.keep(command, uses_of(self._view, m), plan)
         return plan
 
     def anew(self, command: Command) -> Plan:

@@ -3,10 +3,10 @@
 Owns: which launches are repetitions, and what must be as it was for their plan to be right again.
 Must not know: what is in a plan.
 
-A plan depends on the launch (kernel, geometry, regions; the values of other arguments aren't in
-it), on the verdict of its program, on whether parts pay by what is known of the kernel, on which
-places there are, and on where the bytes of its regions are: in which pieces, on which devices, at
-the client, or nowhere yet. Versions don't matter: commit reads them. What depends on more than that
+A plan depends on the launch (kernel, geometry, regions, other arguments where it may be split), on
+the verdict of its program, on whether parts pay by what is known of the kernel, on which places
+there are, and on where the bytes of its regions are: in which pieces, on which devices, at the
+client, or nowhere yet. Versions don't matter: commit reads them. What depends on more than that
 isn't kept.
 """
 
@@ -23,7 +23,6 @@ from master.objects import KernelFacts, Program, Queue
 from master.plan.plan import Plan
 from master.plan.residency import Buffer
 from master.plan.uses import Use
-from master.plan.worth import Worth, worth
 from vcl.wire.messages import session
 
 templates_max = 256
@@ -38,11 +37,16 @@ Shape = list[tuple[int, int, frozenset[int], int]]
 
 
 def key_of(queue: Queue, m: session.Launch) -> tuple[Any, ...]:
-    """What is the same for all repetitions of a launch."""
+    """What is the same for all repetitions of a launch.
+
+    The values of other arguments are, too, where a launch may be split: what it touches depends on
+    them.
+    """
+    splits = queue.context.split and not queue.device
     return (
         queue.id, m.program, m.kernel, *m.global_offset, None, *m.global_size, None,
         *(m.local_size or ()), None,
-        *[tuple(a) if type(a) is list else None for a in m.arguments],
+        *[tuple(a) if type(a) is list else a if splits else None for a in m.arguments],
     )  # fmt: skip
 
 
@@ -77,8 +81,6 @@ class Template:
     kernel: KernelFacts
     verdict: Verdict | None
     conflicts: str | None
-    worth: Worth
-    pays: bool
     shape: Shape
     layouts: list[int]
     plan: Plan
@@ -90,9 +92,11 @@ class Template:
             self.program.kernels.get(kernel.name) is not kernel
             or self.program.verdict is not self.verdict
             or kernel.conflicts != self.conflicts
-            or self.worth.pays(kernel) != self.pays
         ):
             return False
+        for worth, pays in self.plan.compared:
+            if worth.pays(kernel.item_ns) != pays:
+                return False
         layouts = [use.buffer.layout for use in self.uses]
         if layouts != self.layouts:  # else it isn't worth looking at the pieces
             if shape_of(self.uses) != self.shape:
@@ -153,17 +157,16 @@ class Templates:
         self.used += 1
         return found.plan
 
-    def keep(self, command: Command, uses: list[Use], count: int, plan: Plan) -> None:
-        """A launch was planned, and nothing has changed since. count: places it may have."""
+    def keep(self, command: Command, uses: list[Use], plan: Plan) -> None:
+        """A launch was planned, and nothing has changed since."""
         shape = shape_of(uses)
         if shape is None or not plan.complete or command.key is None:
             return
         m, program = command.message, command.program
         kernel = program.kernels[m.kernel]
-        gain = worth(m.global_size, uses, count)
         self._kept[command.key] = Template(
             command.queue, program, command.buffers, uses, kernel, program.verdict,
-            kernel.conflicts, gain, gain.pays(kernel), shape, [u.buffer.layout for u in uses], plan,
+            kernel.conflicts, shape, [u.buffer.layout for u in uses], plan,
         )  # fmt: skip
         if len(self._kept) > templates_max:
             self._kept.popitem(last=False)

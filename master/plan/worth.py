@@ -15,14 +15,17 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from master.objects import KernelFacts
-from master.plan.uses import Use
-
 merge_ns = 2_000_000
 """What a merge of two parts costs besides its bytes."""
 
 merge_byte_ns = 2.0
 """What each byte that may have changed costs: a copy, a comparison, and the way home."""
+
+regions_ns = 300_000
+"""What parts cost that merge nothing: another operation, and its way."""
+
+moved_byte_ns = 4.0
+"""What each byte costs that has to be brought to a part, relayed by the master."""
 
 item_ns_guess = 100.0
 """Time of a work-item of a kernel that never ran."""
@@ -36,13 +39,21 @@ class Worth(NamedTuple):
     items: float
     cost_ns: float
 
-    def pays(self, kernel: KernelFacts) -> bool:
-        """Whether parts save more than they cost, by what is known of the kernel now."""
-        each_ns = item_ns_guess if kernel.item_ns is None else kernel.item_ns
+    def pays(self, item_ns: float | None) -> bool:
+        """Whether parts save more than they cost; item_ns: of a work-item, None if not known."""
+        each_ns = item_ns_guess if item_ns is None else item_ns
         return each_ns * self.items > self.cost_ns
 
 
-def worth(global_size: Sequence[int], uses: Sequence[Use], count: int) -> Worth:
-    """Of a launch in so many parts."""
-    written = sum(use.end - use.start for use in uses if use.may_write)
-    return Worth(prod(global_size) * (1 - 1 / count), merge_ns + written * merge_byte_ns)
+def merge_worth(global_size: Sequence[int], written_bytes: int, count: int) -> Worth:
+    """Of a merge of so many parts. written_bytes: that may have changed."""
+    return Worth(_saved(global_size, count), merge_ns + written_bytes * merge_byte_ns)
+
+
+def regions_worth(global_size: Sequence[int], moved_bytes: int, count: int) -> Worth:
+    """Of so many parts that write bytes of their own. moved_bytes: more than for a whole launch."""
+    return Worth(_saved(global_size, count), regions_ns + moved_bytes * moved_byte_ns)
+
+
+def _saved(global_size: Sequence[int], count: int) -> float:
+    return prod(global_size) * (1 - 1 / count)

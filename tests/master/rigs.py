@@ -6,14 +6,16 @@ Must not know: what the right answers are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from master.access.kernels import Footprint
 from master.access.programs import judge_program
 from master.connections import INCOMING
 from master.core import MasterCore
-from master.effects import Answer, Close, Effect, GoOn, Judge, Send, Wake
-from master.inputs import Broken, Closed, Continue, Input, Judged, Opened, Received, Tick
+from master.effects import Analyse, Answer, Close, Effect, GoOn, Judge, Send, Wake
+from master.inputs import Analysed, Broken, Closed, Continue, Input, Judged, Opened, Received, Tick
+from master.ledger import Question
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
@@ -53,6 +55,8 @@ class SessionRig:
 
     def __init__(self, *places: Place, split: bool = True, properties: int = 0) -> None:
         self._places = list(places)
+        self.analyse: Callable[[Question], Footprint | str] = lambda question: ""
+        """Answers what launches touch."""
         self.session = Session(1, self._find)
         self.client: list[Any] = []
         """Messages to the client since `clear`."""
@@ -86,6 +90,11 @@ class SessionRig:
         for request, units in ledger.for_guard:
             self.session.judged(request, judge_program(units))
         ledger.for_guard = []
+        for question in ledger.for_analysis:
+            self.session.analysed(question.number, self.analyse(question))
+        if ledger.for_analysis:
+            ledger.for_analysis = []
+            self._take()
         self.client += ledger.for_client
         ledger.for_client = []
         for number in list(ledger.for_nodes):
@@ -181,6 +190,9 @@ class MasterRig:
             if isinstance(effect, Judge) and self.judges:
                 judged = Judged(effect.session, effect.request, judge_program(effect.units))
                 self.effects += self.core.handle([judged], self.now)
+            elif isinstance(effect, Analyse):
+                analysed = Analysed(effect.session, effect.number, "")
+                self.effects += self.core.handle([analysed], self.now)
             elif isinstance(effect, GoOn) and self.goes_on:
                 self.effects += self.core.handle([Continue(effect.session)], self.now)
         return self.effects

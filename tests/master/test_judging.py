@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from master import judging as subject
+from master.access.extents import extents
 from master.access.guard import Verdict
 from master.access.programs import Judgement
-from master.effects import Judge
-from master.inputs import Judged
+from master.effects import Analyse, Judge
+from master.inputs import Analysed, Judged
 from master.judging import Judging
 from tests.master.rigs import ADD
+from vcl.ndrange import NDRange, split
 from vcl.wire.frame import unpack_value
 
 TIMEOUT_S = 60
@@ -32,11 +34,11 @@ class Rig:
     """A Judging, and what it answered."""
 
     def __init__(self) -> None:
-        self.answers: list[Judged] = []
+        self.answers: list[Any] = []
         self._new = asyncio.Event()
         self.judging = Judging(self._take)
 
-    def _take(self, judged: Judged) -> None:
+    def _take(self, judged: Judged | Analysed) -> None:
         self.answers.append(judged)
         self._new.set()
 
@@ -48,7 +50,23 @@ class Rig:
         while len(self.answers) < count:
             self._new.clear()
             await self._new.wait()
-        return [(a.session, a.request) for a in self.answers]
+        return [(a.session, a.request) for a in self.answers if isinstance(a, Judged)]
+
+    async def analyse(self, source: str, kernel: str = "add") -> Any:
+        """Of a launch of 64 work-items of one more program, which has two buffers."""
+        device = {"ADDRESS_BITS": "64", "ENDIAN_LITTLE": "1", "EXTENSIONS": "cl_khr_fp64",
+                  "OPENCL_C_VERSION": "OpenCL C 1.2 PoCL", "VERSION": "OpenCL 3.0 PoCL"}
+        ndrange = [[0], [64], [16]]
+        self.judging.ask(
+            Analyse(1, 7, units(source), device, kernel, ["buffer", "buffer"], ndrange, cause=5)
+        )  # fmt: skip
+        count = len(self.answers) + 1
+        while len(self.answers) < count:
+            self._new.clear()
+            await self._new.wait()
+        answer = self.answers[-1]
+        assert (type(answer), answer.session, answer.number, answer.cause) == (Analysed, 1, 7, 5)
+        return answer.found
 
     async def judge(self, source: str) -> Judgement:
         """Of one more program."""
@@ -66,6 +84,51 @@ async def rig() -> AsyncIterator[Rig]:
 
 
 # Real processes
+
+
+COPY = "kernel void add(global const int *a, global int *b) { int i = get_global_id(0); %s }"
+
+
+async def test_a_launch_is_analysed(rig: Rig) -> None:
+    source = COPY % "b[i] = a[i];"
+    found = await rig.analyse(source)
+    ndrange = NDRange((0,), (64,), (16,))
+    parts = [extents(found, ndrange, part, {0: 256, 1: 256}) for part in split(ndrange, 2)]
+    assert [(p[0].reads, p[1].writes) for p in parts] == [
+        ([(0, 128)], [(0, 128)]), ([(128, 256)], [(128, 256)])
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (COPY % "nosuch(b);", "line 1: "),
+        (COPY % "b = *(global int *global *)a; *b = 1;", "a pointer comes from memory"),
+        ("#ifdef __POCL__\n#endif\n" + COPY % "", "asks for __POCL__, which devices define"),
+        (COPY % "" + "\n#ifdef cl_khr_fp16\n#endif", "asks for cl_khr_fp16"),
+        ("#if __OPENCL_C_VERSION__ != 120\n#error no\n#endif\n" + COPY % "b[0]++;", None),
+        ("#if defined(__OPENCL_VERSION__) && defined(cl_khr_fp64)\n" + COPY % "b[0]++;"
+         + "\n#endif\n#if __ENDIAN_LITTLE__ != 1\n#error no\n#endif", None),
+        ("", "the program has no source"),
+        (COPY.replace("add", "other") % "", "the kernel 'add' isn't in its source"),
+        ("kernel void f() {" * 30_000, "reading the program took longer than 0.5 s"),
+    ],
+)  # fmt: skip
+async def test_why_a_launch_is_not_analysed(rig: Rig, source: str, reason: str | None) -> None:
+    found = await rig.analyse(source)
+    if reason is None:
+        assert not isinstance(found, str), found
+    else:
+        assert isinstance(found, str) and reason in found, found
+
+
+async def test_an_analysis_past_its_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "analysis_time_s_max", 0.05)
+    loops = "".join(f"for (int j{n} = 0; j{n} < a[{n}]; j{n} += b[{n}]) " for n in range(9))
+    assert await rig.analyse(COPY % (loops + "b[j0] += j8;")) == (
+        "reading the program took longer than 0.05 s"
+    )
+    assert (await rig.judge(ADD)).verdict.may_split, "the next is read"
 
 
 async def test_a_program_is_read_by_the_process_that_is_ready(rig: Rig) -> None:
@@ -163,7 +226,7 @@ class ByHand:
     """Processes that answer when told to."""
 
     def __init__(self) -> None:
-        self.reading: dict[str, asyncio.Future[Judgement]] = {}
+        self.reading: dict[str, asyncio.Future[Any]] = {}
         """By source; those that are read."""
         self.ended = 0
         self.returncode: int | None = None
@@ -171,8 +234,9 @@ class ByHand:
     async def start(self) -> ByHand:
         return self
 
-    async def exchange(self, process: ByHand, asked: bytes) -> Judgement:
-        ((source, *_),) = unpack_value(asked)
+    async def exchange(self, process: ByHand, asked: bytes, time_s: float) -> Any:
+        assert time_s == subject.guard_time_s_max
+        _, ((source, *_),) = unpack_value(asked)
         self.reading[source] = asyncio.get_running_loop().create_future()
         try:
             return await self.reading[source]
@@ -186,7 +250,7 @@ class ByHand:
         return 0
 
     async def answer(self, source: str) -> None:
-        self.reading[source].set_result(Judgement(Verdict(True, source), True))
+        self.reading[source].set_result([True, source, True, {}])
         await settle()
 
 

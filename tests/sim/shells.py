@@ -18,6 +18,7 @@ from master.access.programs import judge_program
 from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
+    Analyse,
     Answer,
     Bind,
     Close,
@@ -29,7 +30,7 @@ from master.effects import (
     Send,
     Wake,
 )
-from master.inputs import Broken, Closed, Continue, Judged, Opened, Received, Tick
+from master.inputs import Analysed, Broken, Closed, Continue, Judged, Opened, Received, Tick
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
@@ -287,6 +288,8 @@ class MasterShell:
                 self._close(effect.connection, effect.reason)
             elif isinstance(effect, Judge):
                 self._judge(effect)
+            elif isinstance(effect, Analyse):
+                self._analyse(effect)
             elif isinstance(effect, GoOn):
                 if effect.session not in self._unfinished:
                     self._unfinished.add(effect.session)
@@ -296,6 +299,10 @@ class MasterShell:
             else:
                 assert isinstance(effect, Log)
                 self._log(effect.text)
+
+    def _analyse(self, effect: Analyse) -> None:
+        analysed = Analysed(effect.session, effect.number, "", cause=effect.cause)
+        self._world.heap.after(0.01 * self._judging_rng.random(), self._feed, analysed)
 
     def _judge(self, effect: Judge) -> None:
         """Verdicts come in their order, before or after the nodes have built, or after the

@@ -21,9 +21,9 @@ def run(
     *sources: str, time_s: float = 60, memory_bytes: int = 2**30
 ) -> tuple[int, list[list[object]]]:
     """(status, answers) of a process that is asked about these, and then sees the end."""
-    asked = [pack_value([[source, "", [], []]]) for source in sources]
+    asked = [pack_value(["judge", [[source, "", [], []]]]) for source in sources]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "master.access.reader", str(os.getpid()), str(time_s),
+        [sys.executable, "-P", "-m", "master.access.reader", str(os.getpid()), str(time_s), "9",
          str(memory_bytes)],
         input=b"".join(LENGTH.pack(len(data)) + data for data in asked),
         env=environment(), stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=False,

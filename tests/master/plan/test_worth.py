@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from master.objects import KernelFacts
-from master.plan.worth import TOO_SMALL, Worth, item_ns_guess, merge_byte_ns, merge_ns, worth
+from master.plan.worth import (
+    TOO_SMALL,
+    Worth,
+    item_ns_guess,
+    merge_byte_ns,
+    merge_ns,
+    merge_worth,
+    moved_byte_ns,
+    regions_ns,
+    regions_worth,
+)
 from master.sessions import Session
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from vcl.wire.messages import part, session
@@ -18,11 +28,12 @@ def facts(item_ns: float | None) -> KernelFacts:
 
 
 def test_what_parts_save_and_cost() -> None:
-    half = worth((1024, 2), [], 2)
+    half = merge_worth((1024, 2), 0, 2)
     assert half == Worth(1024, merge_ns)
-    assert worth((1000,), [], 4) == Worth(750, merge_ns)
-    assert half.pays(facts(2 * merge_ns / 1024)) and not half.pays(facts(merge_ns / 2048))
-    assert half.pays(facts(None)) == (1024 * item_ns_guess > merge_ns)
+    assert merge_worth((1000,), 10, 4) == Worth(750, merge_ns + 10 * merge_byte_ns)
+    assert regions_worth((1000,), 10, 4) == Worth(750, regions_ns + 10 * moved_byte_ns)
+    assert half.pays(2 * merge_ns / 1024) and not half.pays(merge_ns / 2048)
+    assert half.pays(None) == (1024 * item_ns_guess > merge_ns)
 
 
 def test_a_kernel_learns_from_its_launches() -> None:

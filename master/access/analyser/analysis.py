@@ -1,0 +1,126 @@
+"""Programs that are analysed, in the process that does it.
+
+Owns: the way from a build's units to a launch's footprint, and the trees of programs that were read
+before. Must not know: who asks, or how long it may take.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from master.access import tree
+from master.access.analyser.expand import expand
+from master.access.analyser.frontend import parse
+from master.access.analyser.text import Unreadable
+from master.access.files import Files
+from master.access.kernels import Footprint, footprint
+from master.access.memory import Lost
+from vcl.ndrange import NDRange
+from vcl.wire.frame import pack_value
+
+trees_max = 32
+"""Programs whose trees are kept."""
+
+_RESERVED = re.compile(r"__\w*|_[A-Z]\w*|cl_\w+|CL_\w+|linux|unix|i386|SPIR\w*")
+"""Macros that devices define, or may."""
+
+_VERSION = re.compile(r"OpenCL (?:C )?(\d+)\.(\d+)")
+
+
+class Analyser:
+    """Analyses launches of programs."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[bytes, tree.Program | str] = OrderedDict()
+
+    def analyse(
+        self,
+        units: Sequence[list[Any]],
+        device: Mapping[str, str],
+        kernel: str,
+        arguments: Sequence[Any],
+        ndrange: Sequence[Sequence[int]],
+    ) -> Footprint | str:
+        """What a launch touches, or why that isn't known, in a sentence without an end.
+
+        units: as `vcl.wire.units` has them. device: answers of the devices that it may run on.
+        arguments: as `kernels.footprint` has them. ndrange: offset, size and local size.
+        """
+        program = self._tree(units, device)
+        if isinstance(program, str):
+            return program
+        if kernel not in program.functions:
+            return f"the kernel {kernel!r} isn't in its source"
+        offset, size, local = map(tuple, ndrange)
+        try:
+            return footprint(program, kernel, arguments, NDRange(offset, size, local))
+        except Lost as lost:
+            return str(lost)
+
+    def _tree(
+        self, units: Sequence[list[Any]], device: Mapping[str, str]
+    ) -> tree.Program | str:
+        key = pack_value([units, sorted(device.items())])
+        found = self._trees.get(key)
+        if found is None:
+            found = self._trees[key] = _read(units, device)
+            if len(self._trees) > trees_max:
+                self._trees.popitem(last=False)
+        else:
+            self._trees.move_to_end(key)
+        return found
+
+
+def _read(units: Sequence[list[Any]], device: Mapping[str, str]) -> tree.Program | str:
+    if len(units) != 1:
+        return "the program is linked from several"
+    ((source, options, folders, files),) = units
+    if not source:
+        return "the program has no source"
+    macros = device_macros(device, options)
+    try:
+        expanded = expand(source, options, Files(folders, files), macros)
+        unknown = sorted(
+            name
+            for name in expanded.looked_at - macros.keys()
+            if _RESERVED.fullmatch(name) and name not in _NOWHERE
+        )
+        if unknown:
+            return f"the program asks for {unknown[0]}, which devices define as they like"
+        return parse(expanded.text, options, int(device["ADDRESS_BITS"]))
+    except Unreadable as error:
+        return str(error)
+
+
+_NOWHERE = frozenset(("__cplusplus", "__CUDACC__", "__NVCC__", "__APPLE__", "__METAL__"))
+"""Reserved names that no compiler of OpenCL C defines, as sources for several languages ask."""
+
+
+def device_macros(device: Mapping[str, str], options: str) -> dict[str, str]:
+    """The macros that OpenCL C has a device define (OpenCL C 3.0, 6.12), by what it answers."""
+    version, c_version = (_number(device[n]) for n in ("VERSION", "OPENCL_C_VERSION"))
+    asked = re.search(r"-cl-std=CL(\d)\.(\d)", options)
+    if asked is not None:
+        c_version = int(asked[1]) * 100 + int(asked[2]) * 10
+    macros = {
+        "__OPENCL_VERSION__": str(version),
+        # Without -cl-std it is the latest of 1.x (OpenCL 3.0 API, 5.8.6.5).
+        "__OPENCL_C_VERSION__": str(c_version if asked else min(c_version, 120)),
+        "CL_VERSION_1_0": "100",
+        "CL_VERSION_1_1": "110",
+        "CL_VERSION_1_2": "120",
+        **dict.fromkeys(device["EXTENSIONS"].split(), "1"),
+    }
+    if device["ENDIAN_LITTLE"] in ("1", "True"):
+        macros["__ENDIAN_LITTLE__"] = "1"
+    if "-cl-fast-relaxed-math" in options:
+        macros["__FAST_RELAXED_MATH__"] = "1"
+    return macros
+
+
+def _number(version: str) -> int:
+    match = _VERSION.match(version)
+    return int(match[1]) * 100 + int(match[2]) * 10 if match else 0
