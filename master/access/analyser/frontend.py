@@ -25,6 +25,7 @@ from clang import cindex
 
 from master.access import tree
 from master.access.analyser import base
+from master.access.analyser.places import PlacedCall, PlacedFunction, Places
 from master.access.analyser.text import Lines, Unreadable, checked_text
 from master.access.tree import Declared, Expression, Space, Statement, Type
 
@@ -101,6 +102,13 @@ def parse(text: str, options: str, address_bits: int = 64) -> tree.Program:
     options: those of the build; macros and folders in them are no longer looked at.
     Raises Unreadable.
     """
+    return parse_placed(text, options, address_bits)[0]
+
+
+def parse_placed(
+    text: str, options: str, address_bits: int = 64
+) -> tuple[tree.Program, Places]:
+    """As `parse`, and where functions and calls stand in the text. Raises Unreadable."""
     arguments = _arguments(options)
     source, lines = checked_text(text)
     target = {32: "spir", 64: "spir64"}[address_bits]
@@ -125,7 +133,8 @@ def parse(text: str, options: str, address_bits: int = 64) -> tree.Program:
             line = lines.of(diagnostic.location.line) if inside else 0
             raise Unreadable(line, f"it doesn't compile: {diagnostic.spelling}")
     try:
-        return _Reader(unit, source, lines, address_bits).program()
+        reader = _Reader(unit, source, lines, address_bits)
+        return reader.program(), reader.places()
     except RecursionError:
         raise Unreadable(0, "it is nested too deeply") from None
 
@@ -184,6 +193,10 @@ class _Reader:
         """Of each function, what it calls."""
         self._called: set[str] = set()
         """By what is being read."""
+        self._reading = ""
+        """The function whose body is."""
+        self._placed_functions: list[PlacedFunction] = []
+        self._placed_calls: list[PlacedCall] = []
         self._depth = 0
 
     # Places and text.
@@ -341,6 +354,10 @@ class _Reader:
             self._functions, tuple(initialised), variables, frozenset(builtins), width
         )
 
+    def places(self) -> Places:
+        """Of the program that was read."""
+        return Places(tuple(self._placed_functions), tuple(self._placed_calls))
+
     @staticmethod
     def _is_array_type(found: Any) -> bool:
         return _lib.clang_getCanonicalType(found)._kind_id in (_ARRAY, _INCOMPLETE_ARRAY)
@@ -353,6 +370,7 @@ class _Reader:
         name = cursor.spelling
         self._prototypes.setdefault(name, self._extent(cursor)[0])
         self._own.add(cursor.data[0])
+        self._placed_functions.append(PlacedFunction(name, cursor.location.offset))
         children = self._children(cursor)
         if not children or children[-1]._kind_id != 202:
             return
@@ -373,8 +391,10 @@ class _Reader:
             elif child._kind_id not in (43,) and not self._is_type(child):  # a type's name
                 raise self._unknown(child)
         self._called = self._calls[name] = set()
+        self._reading = name
         body = self._block(children[-1])
         self._called = set()
+        self._reading = ""
         self._functions[name] = tree.Function(
             name,
             tuple(parameters),
@@ -910,6 +930,8 @@ class _Reader:
         if (declared.data[0] in self._own) != (name in self._prototypes):
             raise self._refused(cursor, f"{name}() is both a builtin and not")
         self._called.add(name)
+        start, close = self._extent(callee)[0], self._extent(cursor)[1] - 1
+        self._placed_calls.append(PlacedCall(self._reading, name, start, close, len(arguments)))
         given = tuple(self._expression(argument) for argument in arguments)
         return tree.Call(to, line, name, given, used)
 
