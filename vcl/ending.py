@@ -33,8 +33,8 @@ def _end() -> None:
         for child in multiprocessing.active_children():
             if not child.daemon:
                 child.join()
-    session = sys.modules.get("vcl.pyopencl_cl.session")
-    if session is not None and session.outlasts_exit():
+    session = sys.modules.get("vcl.api.session")
+    if session is not None and session.PROCESS.outlasts_exit():
         return  # the holder sees to it, when this process is gone
     from vcl import embedded
 

@@ -31,12 +31,11 @@ def _session_ends(cluster: cl.LocalCluster) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def platform(cluster: cl.LocalCluster, _session_ends: None) -> Any:
     """The platform of this process's session; of a new one if a test broke the old."""
-    from vcl.pyopencl_cl import session
+    from vcl.api.session import PROCESS
 
-    current = session._Current
-    if current.platform is None or current.runtime is None or current.runtime.dead:
+    if PROCESS.platform is None or PROCESS.runtime is None or PROCESS.runtime.dead:
         return cl.connect(cluster.url, token=cluster.token)
-    return current.platform
+    return PROCESS.platform
 
 
 @pytest.fixture(scope="module")

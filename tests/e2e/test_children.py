@@ -26,8 +26,8 @@ def compute(number):
     import pyopencl.array
     queue = cl.CommandQueue(cl.create_some_context(interactive=False))
     total = int((cl.array.arange(queue, 4, dtype=np.int32) + number).get().sum())
-    from vcl.pyopencl_cl.session import _Current
-    return queue.device.platform.name, _Current.runtime.url, total, os.getpid()
+    from vcl.api.session import PROCESS
+    return queue.device.platform.name, PROCESS.runtime.url, total, os.getpid()
 
 def check(found, count):
     assert {f[0] for f in found} == {"VCL"}, found

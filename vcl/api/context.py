@@ -11,7 +11,7 @@ from typing import Any
 
 from vcl.api.devices import Device
 from vcl.api.errors import fail, fail_code
-from vcl.api.lifetimes import Owner
+from vcl.api.lifetimes import CONTEXTS, Leaving, Owner
 from vcl.api.runtime import Runtime
 from vcl.constants import CLASSES
 from vcl.wire.messages import session
@@ -52,6 +52,7 @@ class Context:
         self._runtime = runtime
         number = runtime.new_id()
         runtime.say(session.CreateContext(number, ids, cluster is not None))
+        self._living = CONTEXTS.add()
         self._id = number
 
     def __del__(self) -> None:
@@ -60,6 +61,7 @@ class Context:
             if self._initial is not None:
                 self._runtime.release(self._initial)
             self._runtime.release(self._id)
+            self._leaving = Leaving(CONTEXTS, self._living)
 
     def _initial_queue(self) -> int:
         """A queue of our own, for the initial contents of memory objects."""

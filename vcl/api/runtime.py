@@ -1,16 +1,17 @@
 """What the rules of OpenCL need of the process's connection to the cluster.
 
-Owns: the protocol that `vcl.runtime.Runtime` fulfils; tests have one without processes. Must not
+Owns: the protocols that `vcl.runtime.Runtime` fulfils; tests have one without processes. Must not
 know: how messages travel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from vcl.client_core import Destination, EventState
+from vcl.wire.messages.handshake import RemoteDevice
 
 
 class Failures(Protocol):
@@ -38,6 +39,10 @@ class Runtime(Protocol):
     @property
     def core(self) -> Failures:
         """What became of commands."""
+
+    @property
+    def devices(self) -> Sequence[RemoteDevice]:
+        """The cluster's devices when the session began."""
 
     def check(self) -> None:
         """Raise OperatingError if the session is dead."""
@@ -94,3 +99,21 @@ class Runtime(Protocol):
 
     def when_ended(self, event: int, callback: Callable[[int], None]) -> None:
         """Call back on another thread, with 0 or a negative status, once it has ended."""
+
+
+class Connection(Runtime, Protocol):
+    """The session itself, for who begins and ends it."""
+
+    @property
+    def url(self) -> str:
+        """Of the master."""
+
+    @property
+    def dead(self) -> str | None:
+        """Why the session is over, if it is."""
+
+    def close(self) -> None:
+        """End the session. Idempotent; does nothing in a forked child."""
+
+    def lead_to_end(self) -> bool:
+        """Python is ending: go on without threads of the session's own. False if it can't."""

@@ -16,7 +16,7 @@ from vcl.constants import CLASSES
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle, reference_count
 from vcl.pyopencl_cl.platform import Device
-from vcl.pyopencl_cl.session import context_gone, context_made, current_platform
+from vcl.pyopencl_cl.session import current_platform
 
 _CONTEXT = CLASSES["context_info"]
 _QUEUE = CLASSES["command_queue_info"]
@@ -26,21 +26,6 @@ def expect(value: Any, kind: type, what: str) -> None:
     """Raise TypeError, as pyopencl does, for an argument of another class."""
     if not isinstance(value, kind):
         raise TypeError(f"the {what} must be a {kind.__name__}, not {type(value).__name__}")
-
-
-class _Freed:
-    """Says that a context has gone, when the context's own memory is freed.
-
-    A collection of garbage calls all destructors before it frees anything, in any order: those of
-    contexts before those of objects that still use them in theirs. What a destructor makes and
-    hangs on its object goes after all of these.
-    """
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __del__(self) -> None:
-        context_gone(self._number)
 
 
 class Context(Handle, api.Context):
@@ -58,10 +43,7 @@ class Context(Handle, api.Context):
         if devices is not None and dev_type is not None:
             fail("Context", "INVALID_VALUE", "one of 'devices' or 'dev_type' must be None")
         if devices is None:
-            default = CLASSES["device_type"]["DEFAULT"]
-            devices = current_platform().get_devices(default if dev_type is None else dev_type)
-            if not devices:
-                fail("clCreateContextFromType", "DEVICE_NOT_FOUND")
+            devices = current_platform()._devices_for_context(dev_type)
         devices = list(devices)
         api.check_devices(devices)
         properties = [] if properties is None else list(properties)
@@ -79,12 +61,6 @@ class Context(Handle, api.Context):
         _answer_for_build_cache()
         self._properties = properties
         api.Context.__init__(self, devices[0]._platform._runtime, devices)
-        context_made(self._handle)
-
-    def __del__(self) -> None:
-        super().__del__()
-        if hasattr(self, "_id"):
-            self._freed = _Freed(self._handle)
 
     def get_info(self, param: int) -> Any:
         """Answer a context query."""

@@ -1,7 +1,7 @@
 """The platform "VCL" and its devices.
 
 Owns: `Platform`, `Device`, `NameVersion`, and giving a device's answers as pyopencl does. Must not
-know: what the answers are (`vcl.api.devices`).
+know: what the answers are (`vcl.api.platform`, `vcl.api.devices`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcl.api import devices
+from vcl.api import platform as api
 from vcl.api.devices import INFO
-from vcl.constants import CLASSES
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle
-from vcl.release import VERSION
-from vcl.runtime import Runtime
 from vcl.wire.messages.handshake import RemoteDevice
 
 _NAMES = {value: name for name, value in INFO.items()}
-_PLATFORM_NAMES = {value: name for name, value in CLASSES["platform_info"].items()}
 
 
 class NameVersion:
@@ -30,42 +27,18 @@ class NameVersion:
         self.name = name
 
 
-class Platform(Handle):
+class Platform(Handle, api.Platform):
     """The one platform of a session."""
 
     _invalid = "INVALID_PLATFORM"
 
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__()
-        self._runtime = runtime
-        self._remote = [Device(self, d) for d in runtime.devices]
-        self._cluster: Device | None = None
+    def _device(self, remote: RemoteDevice | None) -> Device:
+        return Device(self, remote)
 
-    def _devices(self) -> list[Device]:
-        if not self._remote:
-            return []
-        if self._cluster is None:
-            self._cluster = Device(self, None)
-        return [self._cluster, *self._remote]
-
+    @translated("clGetPlatformInfo")
     def get_info(self, param: int) -> Any:
         """Answer a platform query."""
-        name = _PLATFORM_NAMES.get(param)
-        answers: dict[str, Any] = {
-            "PROFILE": "FULL_PROFILE",
-            "VERSION": f"OpenCL 3.0 VCL {VERSION}",
-            "NAME": "VCL",
-            "VENDOR": "VCL",
-            "EXTENSIONS": "",
-            "HOST_TIMER_RESOLUTION": 1,
-            "NUMERIC_VERSION": 3 << 22,
-            "EXTENSIONS_WITH_VERSION": [],
-        }
-        if name not in answers:
-            fail("clGetPlatformInfo", "INVALID_VALUE")
-        if name == "EXTENSIONS" and self._remote:
-            return self._devices()[0].get_info(INFO["EXTENSIONS"])
-        return answers[name]
+        return self._query(param)
 
     @translated("clGetDeviceIDs")
     def get_devices(self, device_type: int = 0xFFFFFFFF) -> list[Device]:

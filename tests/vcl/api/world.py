@@ -7,7 +7,7 @@ messages travel, or what becomes of commands; tests say that.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,10 +32,11 @@ class StubRuntime:
 
     said: all messages, in order. staged: bytes of writes, by staging. reads: destinations by event.
     released: numbers, in order. states: of events; a test changes them. answers: to requests, by
-    the type of the message. dead: what every call raises, if anything.
+    the type of the message. dead: what every call raises, if anything. devices: of the cluster.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, devices: Sequence[RemoteDevice] = ()) -> None:
+        self.devices = devices
         self.lock = threading.RLock()
         self.core = self
         self.said: list[Any] = []
