@@ -11,11 +11,12 @@ from typing import Any
 
 from vcl.api.devices import Device
 from vcl.api.errors import fail, fail_code
-from vcl.api.lifetimes import CONTEXTS, Leaving, Owner
+from vcl.api.lifetimes import CONTEXTS, REFERENCES, Leaving, Owner
 from vcl.api.runtime import Runtime
 from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO = CLASSES["context_info"]
 _QUEUE = CLASSES["command_queue_info"]
 _PROPERTIES = CLASSES["command_queue_properties"]
 OUT_OF_ORDER = _PROPERTIES["OUT_OF_ORDER_EXEC_MODE_ENABLE"]
@@ -31,6 +32,12 @@ def check_devices(devices: Sequence[Any]) -> None:
         fail("clCreateContext", "INVALID_DEVICE")
 
 
+def check_property(given: Sequence[Any]) -> None:
+    """Raise CallError for a property that isn't a name with a value."""
+    if len(given) != 2:
+        fail("Context", "INVALID_VALUE", "property tuple must have length 2")
+
+
 class Context:
     """A context on the cluster device or on remote devices.
 
@@ -40,14 +47,21 @@ class Context:
 
     _initial: int | None = None
 
-    def __init__(self, runtime: Runtime, devices: Sequence[Device]) -> None:
-        """devices: as `check_devices` lets pass. Raises OperatingError."""
+    def __init__(
+        self,
+        runtime: Runtime,
+        devices: Sequence[Device],
+        properties: Sequence[Sequence[Any]] = (),
+    ) -> None:
+        """devices, properties: as `check_devices` and `check_property` let pass; properties are
+        kept to be asked for, and change nothing. Raises OperatingError."""
         cluster = next((device for device in devices if device._id == 0), None)
         if cluster is not None:
             ids = [remote.device for remote in cluster._remotes]
         else:
             ids = [device._id for device in devices]
         self._devices: Any = list(devices)
+        self._properties = list(properties)
         self._written: dict[int, Any] = {}
         self._runtime = runtime
         number = runtime.new_id()
@@ -62,6 +76,18 @@ class Context:
                 self._runtime.release(self._initial)
             self._runtime.release(self._id)
             self._leaving = Leaving(CONTEXTS, self._living)
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of context_info. Raises CallError for what isn't any."""
+        if param == _INFO["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _INFO["DEVICES"]:
+            return list(self._devices)
+        if param == _INFO["PROPERTIES"]:
+            return list(self._properties)
+        if param == _INFO["NUM_DEVICES"]:
+            return len(self._devices)
+        fail("clGetContextInfo", "INVALID_VALUE")
 
     def _initial_queue(self) -> int:
         """A queue of our own, for the initial contents of memory objects."""
@@ -98,6 +124,20 @@ class CommandQueue:
     @property
     def _in_order(self) -> bool:
         return not self._flags & OUT_OF_ORDER
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of command_queue_info. Raises CallError for what isn't any."""
+        if param == _QUEUE["CONTEXT"]:
+            return self._context
+        if param == _QUEUE["DEVICE"]:
+            return self._device
+        if param == _QUEUE["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _QUEUE["PROPERTIES"]:
+            return self._flags
+        if param == _QUEUE["PROPERTIES_ARRAY"]:
+            return [_QUEUE["PROPERTIES"], self._flags, 0] if self._flags else []
+        fail("clGetCommandQueueInfo", "INVALID_COMMAND_QUEUE")
 
     def _flush(self) -> None:
         """Send what was enqueued. Raises OperatingError."""

@@ -18,6 +18,7 @@ from vcl.text import counted
 from vcl.wire.messages.handshake import RemoteDevice
 
 INFO = CLASSES["device_info"]
+_NAMES = {value: name for name, value in INFO.items()}
 _INVALID_VALUE = STATUS["INVALID_VALUE"]
 _TYPES = CLASSES["device_type"]
 
@@ -60,8 +61,11 @@ _NOT_HONOURED: dict[str, Any] = {
 class Device:
     """The cluster (remote None), or one remote device.
 
-    remotes: what the session may use; frozen here for the cluster device.
+    remotes: what the session may use; frozen here for the cluster device. _platform: that the
+    device is of, set by it.
     """
+
+    _platform: Any = None
 
     def __init__(self, remotes: Sequence[RemoteDevice], remote: RemoteDevice | None) -> None:
         self._remote = remote
@@ -96,6 +100,17 @@ class Device:
                 return base64.b64decode(answer["b64"])
             fail_code("clGetDeviceInfo", int(answer.get("error", _INVALID_VALUE)))
         return answer
+
+    def _query(self, param: int) -> Any:
+        """As `_info`. param: of device_info; of a platform the answer is the object."""
+        name = _NAMES.get(param)
+        if name is None:
+            fail("clGetDeviceInfo", "INVALID_VALUE")
+        if name == "PLATFORM":
+            return self._platform
+        if name == "PARENT_DEVICE":
+            return None
+        return self._info(name)
 
 
 D = TypeVar("D", bound=Device)

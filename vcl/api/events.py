@@ -11,6 +11,7 @@ from typing import Any
 
 from vcl.api.context import PROFILING, Context
 from vcl.api.errors import STATUS_NAMES, fail, fail_code
+from vcl.api.lifetimes import REFERENCES
 from vcl.api.runtime import Runtime
 from vcl.client_core import COMPLETE, RUNNING, SUBMITTED, EventState
 from vcl.constants import CLASSES
@@ -18,6 +19,7 @@ from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
 from vcl.wire.limits import waits_max
 from vcl.wire.messages import session
 
+_INFO = CLASSES["event_info"]
 _KINDS = CLASSES["command_type"]
 _PROFILING = CLASSES["profiling_info"]
 
@@ -62,6 +64,23 @@ class Event:
         if state.status > COMPLETE:
             self._runtime.flush()
         return state.status
+
+    def _query(self, param: int) -> Any:
+        """Answer a query; asking for the status sends what was enqueued.
+
+        param: of event_info. Raises CallError for what isn't any.
+        """
+        if param == _INFO["COMMAND_EXECUTION_STATUS"]:
+            return self._status()
+        if param == _INFO["COMMAND_QUEUE"]:
+            return self._queue
+        if param == _INFO["CONTEXT"]:
+            return self._context
+        if param == _INFO["COMMAND_TYPE"]:
+            return self._kind
+        if param == _INFO["REFERENCE_COUNT"]:
+            return REFERENCES
+        fail("clGetEventInfo", "INVALID_VALUE")
 
     def _profiled(self, param: int) -> int:
         """A time in ns of this process's clock; start and end are the node's, moved onto it.

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from vcl.api import boxes
 from vcl.api.devices import Device
 from vcl.api.errors import fail
+from vcl.api.lifetimes import REFERENCES
 from vcl.api.memory import FLAGS
 from vcl.constants import CLASSES
 
@@ -23,6 +25,7 @@ TYPE = CLASSES["channel_type"]
 OBJECT = CLASSES["mem_object_type"]
 _ADDRESSING = CLASSES["addressing_mode"]
 _FILTER = CLASSES["filter_mode"]
+_SAMPLER = CLASSES["sampler_info"]
 
 _CHANNELS = {
     **dict.fromkeys(("R", "A", "INTENSITY", "LUMINANCE", "DEPTH", "Rx"), 1),
@@ -183,13 +186,47 @@ def linear_box(
 # ---- samplers
 
 
-def sampler(normalized: bool, addressing_mode: int, filter_mode: int) -> list[int]:
-    """A sampler as it travels with a launch. Raises CallError for modes that aren't any."""
-    if addressing_mode not in _ADDRESSING.values():
-        fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
-    if filter_mode not in _FILTER.values():
-        fail("clCreateSampler", "INVALID_VALUE", f"filter mode {filter_mode:#x}")
-    repeats = (_ADDRESSING["REPEAT"], _ADDRESSING["MIRRORED_REPEAT"])
-    if not normalized and addressing_mode in repeats:
-        fail("Sampler", "INVALID_VALUE", "repeating needs normalized coordinates")
-    return [int(normalized), addressing_mode, filter_mode]
+class Sampler:
+    """A sampler; it travels with each launch that uses it.
+
+    _wire: as it travels.
+    """
+
+    def __init__(
+        self, context: Any, normalized: bool, addressing_mode: int, filter_mode: int
+    ) -> None:
+        """Raises CallError for modes that aren't any."""
+        if addressing_mode not in _ADDRESSING.values():
+            fail("clCreateSampler", "INVALID_VALUE", f"addressing mode {addressing_mode:#x}")
+        if filter_mode not in _FILTER.values():
+            fail("clCreateSampler", "INVALID_VALUE", f"filter mode {filter_mode:#x}")
+        repeats = (_ADDRESSING["REPEAT"], _ADDRESSING["MIRRORED_REPEAT"])
+        if not normalized and addressing_mode in repeats:
+            fail("Sampler", "INVALID_VALUE", "repeating needs normalized coordinates")
+        self._context = context
+        self._wire = [int(normalized), addressing_mode, filter_mode]
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of sampler_info. Raises CallError for what isn't any."""
+        if param == _SAMPLER["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _SAMPLER["CONTEXT"]:
+            return self._context
+        if param == _SAMPLER["NORMALIZED_COORDS"]:
+            return bool(self._wire[0])
+        if param == _SAMPLER["ADDRESSING_MODE"]:
+            return self._wire[1]
+        if param == _SAMPLER["FILTER_MODE"]:
+            return self._wire[2]
+        fail("clGetSamplerInfo", "INVALID_VALUE")
+
+
+def sampler_modes(properties: Sequence[int]) -> tuple[int, int, int]:
+    """(normalized coordinates, addressing mode, filter mode) of a list of names and values, as of
+    clCreateSamplerWithProperties; what isn't given is as OpenCL says."""
+    given = dict(zip(properties[::2], properties[1::2], strict=False))
+    return (
+        given.get(_SAMPLER["NORMALIZED_COORDS"], 1),
+        given.get(_SAMPLER["ADDRESSING_MODE"], _ADDRESSING["CLAMP"]),
+        given.get(_SAMPLER["FILTER_MODE"], _FILTER["NEAREST"]),
+    )

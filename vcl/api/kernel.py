@@ -11,9 +11,22 @@ from typing import Any
 
 from vcl.api.devices import Device
 from vcl.api.errors import fail
+from vcl.api.lifetimes import REFERENCES
 from vcl.api.memory import Memory
 from vcl.api.program import KernelFacts, Program
+from vcl.constants import CLASSES
 from vcl.wire.messages import session
+
+_INFO = CLASSES["kernel_info"]
+_GROUP = CLASSES["kernel_work_group_info"]
+_ARGUMENT = CLASSES["kernel_arg_info"]
+_DECLARED = tuple(
+    _ARGUMENT[name]
+    for name in (
+        "ADDRESS_QUALIFIER", "TYPE_NAME", "ACCESS_QUALIFIER", "TYPE_QUALIFIER", "NAME"
+    )
+)  # fmt: skip
+"""In the order of `KernelFacts.arguments`."""
 
 _UNSET = object()
 
@@ -155,6 +168,52 @@ class Kernel:
         return arguments
 
     # ---- queries
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of kernel_info. Raises CallError for what isn't any."""
+        if param == _INFO["FUNCTION_NAME"]:
+            return self._facts.name
+        if param == _INFO["NUM_ARGS"]:
+            return len(self._facts.arguments)
+        if param == _INFO["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _INFO["CONTEXT"]:
+            return self._context
+        if param == _INFO["PROGRAM"]:
+            return self._program
+        if param == _INFO["ATTRIBUTES"]:
+            return next(iter(self._facts.groups.values()))[5]
+        fail("clGetKernelInfo", "INVALID_VALUE")
+
+    def _work_group_query(self, param: int, device: Device) -> Any:
+        """Answer a query about the kernel on a device; of the cluster, what holds on all.
+
+        param: of kernel_work_group_info. Raises CallError for what isn't any, and as `_group`.
+        """
+        routine = "clGetKernelWorkGroupInfo"
+        groups = self._group(device, routine)
+        if param == _GROUP["WORK_GROUP_SIZE"]:
+            return min(g[0] for g in groups)
+        if param == _GROUP["COMPILE_WORK_GROUP_SIZE"]:
+            return list(groups[0][1])
+        if param == _GROUP["LOCAL_MEM_SIZE"]:
+            return max(g[2] for g in groups)
+        if param == _GROUP["PREFERRED_WORK_GROUP_SIZE_MULTIPLE"]:
+            return max(g[3] for g in groups)
+        if param == _GROUP["PRIVATE_MEM_SIZE"]:
+            return max(g[4] for g in groups)
+        fail(routine, "INVALID_VALUE")
+
+    def _argument_query(self, index: int, param: int) -> Any:
+        """Answer a query about an argument's declaration; index: from 0.
+
+        param: of kernel_arg_info. Raises CallError for what isn't any, and for no argument.
+        """
+        if not 0 <= index < len(self._facts.arguments):
+            fail("clGetKernelArgInfo", "INVALID_ARG_INDEX")
+        if param not in _DECLARED:
+            fail("clGetKernelArgInfo", "INVALID_VALUE")
+        return self._facts.arguments[index][_DECLARED.index(param)]
 
     def _group(self, device: Device, routine: str) -> list[list[Any]]:
         """Work-group info of the device; of the cluster device, of all its devices.

@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 from vcl.api.runtime import Runtime
 
+REFERENCES = 1
+"""What every object answers for its REFERENCE_COUNT: the program's reference, as each is held once
+here."""
+
 
 class Owner:
     """Holds a number of the session's; it is released when the last reference to this goes.

@@ -10,11 +10,12 @@ from typing import Any
 
 from vcl.api.context import Context
 from vcl.api.errors import fail
-from vcl.api.lifetimes import Owner
+from vcl.api.lifetimes import REFERENCES, Owner
 from vcl.api.runtime import Runtime
 from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO = CLASSES["mem_info"]
 FLAGS = CLASSES["mem_flags"]
 TYPES = CLASSES["mem_object_type"]
 ACCESS = FLAGS["READ_WRITE"] | FLAGS["READ_ONLY"] | FLAGS["WRITE_ONLY"]
@@ -96,6 +97,33 @@ class Memory:
         self._flags, self._size = flags, size
         self._origin, self._parent = parent._origin + origin, parent
         self._root_id, self._root = parent._root_id, parent._root
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of mem_info; HOST_PTR is the face's to answer.
+
+        Raises CallError for what isn't any.
+        """
+        if param == _INFO["TYPE"]:
+            return self._type
+        if param == _INFO["FLAGS"]:
+            return self._flags
+        if param == _INFO["SIZE"]:
+            return self._size
+        if param == _INFO["MAP_COUNT"]:
+            return 0
+        if param == _INFO["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _INFO["CONTEXT"]:
+            return self._context
+        if param == _INFO["ASSOCIATED_MEMOBJECT"]:
+            return self._parent
+        if param == _INFO["OFFSET"]:
+            return self._origin
+        if param == _INFO["USES_SVM_POINTER"]:
+            return False
+        if param == _INFO["PROPERTIES"]:
+            return []
+        fail("clGetMemObjectInfo", "INVALID_VALUE")
 
     def _sub_buffer_flags(self, origin: int, size: int, flags: int) -> int:
         """The flags that a sub-buffer has, given these. Raises CallError if there can't be one."""

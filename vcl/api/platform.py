@@ -28,19 +28,24 @@ class Platform:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime: Any = runtime
-        self._remote: list[Any] = [self._device(remote) for remote in runtime.devices]
+        self._remote = [self._own(remote) for remote in runtime.devices]
         self._cluster: Any = None
 
     def _device(self, remote: RemoteDevice | None) -> Any:
         """The cluster device (None), or that of a remote one; a face has a class of its own."""
         return Device(self._runtime.devices, remote)
 
+    def _own(self, remote: RemoteDevice | None) -> Any:
+        device = self._device(remote)
+        device._platform = self
+        return device
+
     def _devices(self) -> list[Any]:
         """The cluster device, then every remote one; none if there is no remote one."""
         if not self._remote:
             return []
         if self._cluster is None:
-            self._cluster = self._device(None)
+            self._cluster = self._own(None)
         return [self._cluster, *self._remote]
 
     def _devices_for_context(self, device_type: int | None) -> list[Any]:

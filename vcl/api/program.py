@@ -17,7 +17,7 @@ from vcl.api.context import Context
 from vcl.api.devices import Device
 from vcl.api.errors import fail, fail_code
 from vcl.api.headers import check_length, make_unit
-from vcl.api.lifetimes import Owner
+from vcl.api.lifetimes import REFERENCES, Owner
 from vcl.constants import CLASSES
 from vcl.errors import RemoteProtocolError
 from vcl.scalars import value_bytes
@@ -26,6 +26,8 @@ from vcl.wire.messages import session
 from vcl.wire.units import check_unit
 
 TYPES = CLASSES["program_binary_type"]
+_INFO = CLASSES["program_info"]
+_BUILD = CLASSES["program_build_info"]
 _ADDRESS = CLASSES["kernel_arg_address_qualifier"]
 _STATUS = CLASSES.get("build_status", {"SUCCESS": 0, "NONE": -1, "ERROR": -2})
 _ANY_MAGIC = b"VCL program "
@@ -160,6 +162,55 @@ class Program:
         if self._kernels is None:
             fail(routine, "INVALID_PROGRAM_EXECUTABLE", "the program isn't built")
         return self._kernels
+
+    def _query(self, param: int) -> Any:
+        """Answer a query. param: of program_info.
+
+        Raises CallError for what isn't any, and about kernels of a program that isn't built.
+        """
+        routine = "clGetProgramInfo"
+        count = len(self._context._devices)
+        if param == _INFO["REFERENCE_COUNT"]:
+            return REFERENCES
+        if param == _INFO["CONTEXT"]:
+            return self._context
+        if param == _INFO["NUM_DEVICES"]:
+            return count
+        if param == _INFO["DEVICES"]:
+            return list(self._context._devices)
+        if param == _INFO["SOURCE"]:
+            return self._source
+        if param in (_INFO["NUM_KERNELS"], _INFO["KERNEL_NAMES"]):
+            names = list(self._built_kernels(routine))
+            return len(names) if param == _INFO["NUM_KERNELS"] else ";".join(names)
+        if param == _INFO["BINARIES"]:
+            return [self._binary()] * count
+        if param == _INFO["BINARY_SIZES"]:
+            return [len(self._binary())] * count
+        if param == _INFO["IL"]:
+            return None
+        if param in (_INFO["SCOPE_GLOBAL_CTORS_PRESENT"], _INFO["SCOPE_GLOBAL_DTORS_PRESENT"]):
+            return False
+        fail(routine, "INVALID_VALUE")
+
+    def _build_query(self, device: Device, param: int) -> Any:
+        """Answer a query about the last build on a device; the cluster device's log is that of all
+        its devices.
+
+        param: of program_build_info. Raises CallError for what isn't any, and as `_logs_of`.
+        """
+        if param == _BUILD["STATUS"]:
+            return self._build_status(device)
+        if param == _BUILD["LOG"]:
+            return self._build_log(device)
+        self._logs_of(device)
+        if param == _BUILD["OPTIONS"]:
+            return self._options
+        if param == _BUILD["BINARY_TYPE"]:
+            return self._type
+        if param == _BUILD["GLOBAL_VARIABLE_TOTAL_SIZE"]:
+            return 0
+        fail("clGetProgramBuildInfo", "INVALID_VALUE")
 
     def _logs_of(self, device: Device) -> list[tuple[int, str]]:
         """(status, log) of the last build on a device; on all of them, of the cluster device.

@@ -12,14 +12,10 @@ from typing import Any
 from vcl.api import context as api
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes
-from vcl.constants import CLASSES
 from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.handles import Handle
 from vcl.pyopencl_cl.platform import Device
 from vcl.pyopencl_cl.session import current_platform
-
-_CONTEXT = CLASSES["context_info"]
-_QUEUE = CLASSES["command_queue_info"]
 
 
 def expect(value: Any, kind: type, what: str) -> None:
@@ -49,8 +45,7 @@ class Context(Handle, api.Context):
         properties = [] if properties is None else list(properties)
         for one in properties:
             expect(one, tuple, "property of a context")
-            if len(one) != 2:
-                fail("Context", "INVALID_VALUE", "property tuple must have length 2")
+            api.check_property(one)
         if len(devices) > 1 and any(d._id == 0 for d in devices):
             warnings.warn(
                 "this context has the cluster device and devices that are part of it: a program "
@@ -59,20 +54,12 @@ class Context(Handle, api.Context):
                 stacklevel=3,
             )
         _answer_for_build_cache()
-        self._properties = properties
-        api.Context.__init__(self, devices[0]._platform._runtime, devices)
+        api.Context.__init__(self, devices[0]._platform._runtime, devices, properties)
 
+    @translated("clGetContextInfo")
     def get_info(self, param: int) -> Any:
         """Answer a context query."""
-        if param == _CONTEXT["REFERENCE_COUNT"]:
-            return reference_count(self)
-        if param == _CONTEXT["DEVICES"]:
-            return list(self._devices)
-        if param == _CONTEXT["PROPERTIES"]:
-            return list(self._properties)
-        if param == _CONTEXT["NUM_DEVICES"]:
-            return len(self._devices)
-        fail("clGetContextInfo", "INVALID_VALUE")
+        return self._query(param)
 
     def set_default_device_command_queue(self, device: Device, queue: Any) -> None:
         """Not supported: devices don't enqueue to themselves here."""
@@ -135,19 +122,10 @@ class CommandQueue(Handle, api.CommandQueue):
         """The end of `with queue:`."""
         self._finalized = True
 
+    @translated("clGetCommandQueueInfo")
     def get_info(self, param: int) -> Any:
         """Answer a queue query."""
-        if param == _QUEUE["CONTEXT"]:
-            return self._context
-        if param == _QUEUE["DEVICE"]:
-            return self._device
-        if param == _QUEUE["REFERENCE_COUNT"]:
-            return reference_count(self)
-        if param == _QUEUE["PROPERTIES"]:
-            return self._flags
-        if param == _QUEUE["PROPERTIES_ARRAY"]:
-            return [_QUEUE["PROPERTIES"], self._flags, 0] if self._flags else []
-        fail("clGetCommandQueueInfo", "INVALID_COMMAND_QUEUE")
+        return self._query(param)
 
     @translated("clFlush")
     def flush(self) -> None:

@@ -11,12 +11,9 @@ from typing import Any
 
 from vcl.api import events as api
 from vcl.api.integers import int32
-from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import CommandQueue, Context, expect
-from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
-
-_INFO = CLASSES["event_info"]
+from vcl.pyopencl_cl.errors import translated
+from vcl.pyopencl_cl.handles import Handle
 
 
 class Event(Handle, api.Event):
@@ -24,19 +21,10 @@ class Event(Handle, api.Event):
 
     _invalid = "INVALID_EVENT"
 
+    @translated("clGetEventInfo")
     def get_info(self, param: int) -> Any:
         """Answer an event query; asking for the status sends what was enqueued."""
-        if param == _INFO["COMMAND_QUEUE"]:
-            return self._queue
-        if param == _INFO["CONTEXT"]:
-            return self._context
-        if param == _INFO["COMMAND_TYPE"]:
-            return self._kind
-        if param == _INFO["REFERENCE_COUNT"]:
-            return reference_count(self)
-        if param == _INFO["COMMAND_EXECUTION_STATUS"]:
-            return self._status()
-        fail("clGetEventInfo", "INVALID_VALUE")
+        return self._query(param)
 
     @translated("clGetEventProfilingInfo")
     def get_profiling_info(self, param: int) -> int:

@@ -51,8 +51,3 @@ class Handle:
 
     def __hash__(self) -> int:
         return self._handle
-
-
-def reference_count(object_: Any) -> int:
-    """OpenCL's count of references: the program's one, as every object here is held once."""
-    return 1

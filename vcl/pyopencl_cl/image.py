@@ -19,11 +19,10 @@ from vcl.api.memory import ACCESS, FLAGS, HOST_ACCESS, HOST_PTR, check_flags
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.handles import Handle
 from vcl.pyopencl_cl.memory import Buffer, MemoryObjectHolder, contiguous_bytes
 
 _IMAGE = CLASSES["image_info"]
-_SAMPLER = CLASSES["sampler_info"]
 
 
 class ImageFormat:
@@ -213,7 +212,7 @@ def get_supported_image_formats(
     return [ImageFormat(*pair) for pair in found]
 
 
-class Sampler(Handle):
+class Sampler(Handle, images.Sampler):
     """A sampler; travels with each launch that uses it."""
 
     _invalid = "INVALID_SAMPLER"
@@ -226,35 +225,19 @@ class Sampler(Handle):
         addressing_mode: int | None = None,
         filter_mode: int | None = None,
     ) -> None:
-        super().__init__()
         expect(context, Context, "context")
         if addressing_mode is None or filter_mode is None:
             given = [int(v) for v in normalized_coords]
-            properties = dict(zip(given[::2], given[1::2], strict=False))
-            normalized_coords = properties.get(_SAMPLER["NORMALIZED_COORDS"], 1)
-            clamp = CLASSES["addressing_mode"]["CLAMP"]
-            addressing_mode = properties.get(_SAMPLER["ADDRESSING_MODE"], clamp)
-            nearest = CLASSES["filter_mode"]["NEAREST"]
-            filter_mode = properties.get(_SAMPLER["FILTER_MODE"], nearest)
+            normalized_coords, addressing_mode, filter_mode = images.sampler_modes(given)
         elif not isinstance(normalized_coords, (bool, np.bool_)):
             raise TypeError("normalized_coords must be True or False")
         addressing_mode = uint32(addressing_mode, "addressing mode")
         filter_mode = uint32(filter_mode, "filter mode")
-        self._context = context
-        self._wire = images.sampler(bool(normalized_coords), addressing_mode, filter_mode)
+        images.Sampler.__init__(
+            self, context, bool(normalized_coords), addressing_mode, filter_mode
+        )
 
+    @translated("clGetSamplerInfo")
     def get_info(self, param: int) -> Any:
         """Answer a sampler query."""
-        answers = {
-            "REFERENCE_COUNT": reference_count(self),
-            "CONTEXT": self._context,
-            "NORMALIZED_COORDS": bool(self._wire[0]),
-            "ADDRESSING_MODE": self._wire[1],
-            "FILTER_MODE": self._wire[2],
-        }
-        for name, answer in answers.items():
-            if param == _SAMPLER[name]:
-                return answer
-        fail("clGetSamplerInfo", "INVALID_VALUE")
-
-
+        return self._query(param)

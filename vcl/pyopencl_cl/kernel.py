@@ -14,19 +14,14 @@ import numpy as np
 from vcl.api import kernel as api
 from vcl.api.integers import uint32
 from vcl.api.program import Program
-from vcl.constants import CLASSES
 from vcl.errors import CallError
 from vcl.pyopencl_cl.context import CommandQueue, expect
 from vcl.pyopencl_cl.errors import fail, not_built, translate, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.handles import Handle
 from vcl.pyopencl_cl.image import Image, Sampler
 from vcl.pyopencl_cl.memory import LocalMemory, MemoryObjectHolder
 from vcl.pyopencl_cl.platform import Device
 from vcl.pyopencl_cl.svm import SVMPointer, shared_region
-
-_KERNEL = CLASSES["kernel_info"]
-_GROUP = CLASSES["kernel_work_group_info"]
-_ARGUMENT = CLASSES["kernel_arg_info"]
 
 
 class Kernel(Handle, api.Kernel):
@@ -164,54 +159,20 @@ class Kernel(Handle, api.Kernel):
 
     # ---- queries
 
+    @translated("clGetKernelInfo")
     def get_info(self, param: int) -> Any:
         """Answer a kernel query."""
-        if param == _KERNEL["FUNCTION_NAME"]:
-            return self._facts.name
-        if param == _KERNEL["NUM_ARGS"]:
-            return len(self._facts.arguments)
-        if param == _KERNEL["REFERENCE_COUNT"]:
-            return reference_count(self)
-        if param == _KERNEL["CONTEXT"]:
-            return self._context
-        if param == _KERNEL["PROGRAM"]:
-            return self._program
-        if param == _KERNEL["ATTRIBUTES"]:
-            return next(iter(self._facts.groups.values()))[5]
-        fail("clGetKernelInfo", "INVALID_VALUE")
+        return self._query(param)
 
     @translated("clGetKernelWorkGroupInfo")
     def get_work_group_info(self, param: int, device: Device) -> Any:
         """Answer a query about the kernel on a device; of the cluster, what holds on all."""
-        routine = "clGetKernelWorkGroupInfo"
-        groups = self._group(device, routine)
-        if param == _GROUP["WORK_GROUP_SIZE"]:
-            return min(g[0] for g in groups)
-        if param == _GROUP["COMPILE_WORK_GROUP_SIZE"]:
-            return list(groups[0][1])
-        if param == _GROUP["LOCAL_MEM_SIZE"]:
-            return max(g[2] for g in groups)
-        if param == _GROUP["PREFERRED_WORK_GROUP_SIZE_MULTIPLE"]:
-            return max(g[3] for g in groups)
-        if param == _GROUP["PRIVATE_MEM_SIZE"]:
-            return max(g[4] for g in groups)
-        fail(routine, "INVALID_VALUE")
+        return self._work_group_query(param, device)
 
+    @translated("clGetKernelArgInfo")
     def get_arg_info(self, index: int, param: int) -> Any:
         """Answer a query about an argument's declaration."""
-        if not 0 <= index < len(self._facts.arguments):
-            fail("clGetKernelArgInfo", "INVALID_ARG_INDEX")
-        order = (
-            "ADDRESS_QUALIFIER",
-            "TYPE_NAME",
-            "ACCESS_QUALIFIER",
-            "TYPE_QUALIFIER",
-            "NAME",
-        )
-        for at, name in enumerate(order):
-            if param == _ARGUMENT[name]:
-                return self._facts.arguments[index][at]
-        fail("clGetKernelArgInfo", "INVALID_VALUE")
+        return self._argument_query(index, param)
 
     def get_sub_group_info(self, device: Device, param: int, input_value: Any = None) -> Any:
         """Not built yet."""

@@ -26,7 +26,7 @@ from vcl.api.memory import (
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.handles import Handle
 
 _INFO = CLASSES["mem_info"]
 
@@ -47,32 +47,13 @@ class MemoryObjectHolder(Handle):
         """The buffer that commands work on; raises if it was released."""
         raise NotImplementedError
 
+    @translated("clGetMemObjectInfo")
     def get_info(self, param: int) -> Any:
         """Answer a memory object query."""
         memory = self._memory("clGetMemObjectInfo")
-        if param == _INFO["TYPE"]:
-            return memory._type
-        if param == _INFO["FLAGS"]:
-            return memory._flags
-        if param == _INFO["SIZE"]:
-            return memory._size
         if param == _INFO["HOST_PTR"]:
             fail("MemoryObject.get_info", "INVALID_VALUE", "Use MemoryObject.get_host_array.")
-        if param == _INFO["MAP_COUNT"]:
-            return 0
-        if param == _INFO["REFERENCE_COUNT"]:
-            return reference_count(memory)
-        if param == _INFO["CONTEXT"]:
-            return memory._context
-        if param == _INFO["ASSOCIATED_MEMOBJECT"]:
-            return memory._parent
-        if param == _INFO["OFFSET"]:
-            return memory._origin
-        if param == _INFO["USES_SVM_POINTER"]:
-            return False
-        if param == _INFO["PROPERTIES"]:
-            return []
-        fail("clGetMemObjectInfo", "INVALID_VALUE")
+        return memory._query(param)
 
     def get_host_array(self, shape: Any, dtype: Any, order: Any = "C") -> Any:
         """The host memory of an object made with USE_HOST_PTR, as an array."""

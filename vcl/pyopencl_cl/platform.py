@@ -11,12 +11,9 @@ from typing import Any
 
 from vcl.api import devices
 from vcl.api import platform as api
-from vcl.api.devices import INFO
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle
 from vcl.wire.messages.handshake import RemoteDevice
-
-_NAMES = {value: name for name, value in INFO.items()}
 
 
 class NameVersion:
@@ -33,7 +30,7 @@ class Platform(Handle, api.Platform):
     _invalid = "INVALID_PLATFORM"
 
     def _device(self, remote: RemoteDevice | None) -> Device:
-        return Device(self, remote)
+        return Device(self._runtime.devices, remote)
 
     @translated("clGetPlatformInfo")
     def get_info(self, param: int) -> Any:
@@ -51,21 +48,10 @@ class Device(Handle, devices.Device):
 
     _invalid = "INVALID_DEVICE"
 
-    def __init__(self, platform: Platform, remote: RemoteDevice | None) -> None:
-        devices.Device.__init__(self, platform._runtime.devices, remote)
-        self._platform = platform
-
     @translated("clGetDeviceInfo")
     def get_info(self, param: int) -> Any:
         """Answer a device query with the class of pyopencl's for a name with a version."""
-        name = _NAMES.get(param)
-        if name is None:
-            fail("clGetDeviceInfo", "INVALID_VALUE")
-        if name == "PLATFORM":
-            return self._platform
-        if name == "PARENT_DEVICE":
-            return None
-        answer = self._info(name)
+        answer = self._query(param)
         if isinstance(answer, list) and answer and isinstance(answer[0], list):
             return [NameVersion(version, text) for version, text in answer]
         return answer

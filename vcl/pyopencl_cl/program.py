@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcl.api import program as api
-from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context
 from vcl.pyopencl_cl.errors import fail, not_built, translated
-from vcl.pyopencl_cl.handles import Handle, reference_count
+from vcl.pyopencl_cl.handles import Handle
 from vcl.pyopencl_cl.kernel import Kernel
 from vcl.pyopencl_cl.platform import Device
-
-_INFO = CLASSES["program_info"]
-_BUILD = CLASSES["program_build_info"]
 
 
 class _Program(Handle, api.Program):
@@ -84,49 +80,12 @@ class _Program(Handle, api.Program):
     @translated("clGetProgramInfo")
     def get_info(self, param: int) -> Any:
         """Answer a program query."""
-        routine = "clGetProgramInfo"
-        count = len(self._context._devices)
-        if param == _INFO["REFERENCE_COUNT"]:
-            return reference_count(self)
-        if param == _INFO["CONTEXT"]:
-            return self._context
-        if param == _INFO["NUM_DEVICES"]:
-            return count
-        if param == _INFO["DEVICES"]:
-            return list(self._context._devices)
-        if param == _INFO["SOURCE"]:
-            return self._source
-        if param in (_INFO["NUM_KERNELS"], _INFO["KERNEL_NAMES"]):
-            names = list(self._built_kernels(routine))
-            return len(names) if param == _INFO["NUM_KERNELS"] else ";".join(names)
-        if param == _INFO["BINARIES"]:
-            return [self._binary()] * count
-        if param == _INFO["BINARY_SIZES"]:
-            return [len(self._binary())] * count
-        if param == _INFO["IL"]:
-            return None
-        if param in (
-            _INFO["SCOPE_GLOBAL_CTORS_PRESENT"],
-            _INFO["SCOPE_GLOBAL_DTORS_PRESENT"],
-        ):
-            return False
-        fail(routine, "INVALID_VALUE")
+        return self._query(param)
 
     @translated("clGetProgramBuildInfo")
     def get_build_info(self, device: Device, param: int) -> Any:
         """Answer a build query; the cluster device's log is that of all its devices."""
-        if param == _BUILD["STATUS"]:
-            return self._build_status(device)
-        if param == _BUILD["LOG"]:
-            return self._build_log(device)
-        self._logs_of(device)
-        if param == _BUILD["OPTIONS"]:
-            return self._options
-        if param == _BUILD["BINARY_TYPE"]:
-            return self._type
-        if param == _BUILD["GLOBAL_VARIABLE_TOTAL_SIZE"]:
-            return 0
-        fail("clGetProgramBuildInfo", "INVALID_VALUE")
+        return self._build_query(device, param)
 
     @translated("clCreateKernelsInProgram")
     def all_kernels(self) -> list[Any]:

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.vcl.api.world import StubRuntime, make_context, refused, remotes
+from tests.vcl.api.world import StubRuntime, check_answers, make_context, refused, remotes
 from vcl.api.context import (
     OUT_OF_ORDER,
     PROFILING,
     CommandQueue,
     Context,
     check_devices,
+    check_property,
     queue_flags,
 )
 from vcl.api.devices import Device
@@ -20,6 +21,7 @@ from vcl.constants import CLASSES
 from vcl.errors import OperatingError
 from vcl.wire.messages import session
 
+_CONTEXT = CLASSES["context_info"]
 _QUEUE = CLASSES["command_queue_info"]
 _PROPERTIES = CLASSES["command_queue_properties"]
 
@@ -136,3 +138,37 @@ def test_a_dead_session_says_so(runtime: StubRuntime, queue: Any, call: str) -> 
     with pytest.raises(OperatingError, match="gone"):
         getattr(queue, call)()
     assert not runtime.flushes
+
+
+def test_properties_have_a_name_and_a_value() -> None:
+    check_property((1, 2))
+    for given in ((), (1,), (1, 2, 3)):
+        with refused("Context", "INVALID_VALUE", "length 2"):
+            check_property(given)
+
+
+def test_answers_of_a_context(runtime: StubRuntime) -> None:
+    devices = [Device(remotes(), one) for one in remotes()]
+    context = Context(runtime, devices, [(1, 2)])
+    answers = {
+        "DEVICES": devices, "NUM_DEVICES": 2, "PROPERTIES": [(1, 2)], "REFERENCE_COUNT": 1
+    }  # fmt: skip
+    check_answers(context._query, _CONTEXT, answers)
+    context._query(_CONTEXT["DEVICES"]).clear()
+    assert context._devices == devices
+    with refused("clGetContextInfo", "INVALID_VALUE"):
+        context._query(1)
+
+
+def test_answers_of_a_queue(context: Context) -> None:
+    device = context._devices[0]
+    queue = CommandQueue(context, device, PROFILING)
+    answers = {
+        "CONTEXT": context, "DEVICE": device, "REFERENCE_COUNT": 1, "PROPERTIES": PROFILING,
+        "PROPERTIES_ARRAY": [_QUEUE["PROPERTIES"], PROFILING, 0],
+    }  # fmt: skip
+    check_answers(queue._query, _QUEUE, answers)
+    plain = CommandQueue(context, device, 0)
+    check_answers(plain._query, _QUEUE, {"PROPERTIES": 0, "PROPERTIES_ARRAY": []})
+    with refused("clGetCommandQueueInfo", "INVALID_COMMAND_QUEUE"):
+        queue._query(1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.vcl.api.world import StubRuntime, make_context, refused
+from tests.vcl.api.world import StubRuntime, check_answers, make_context, refused
 from vcl.api import commands, events
 from vcl.api.context import PROFILING, CommandQueue, Context
 from vcl.api.events import Event, UserEvent, ended, wait_for_all, wait_list, wrote
@@ -14,6 +14,7 @@ from vcl.client_core import COMPLETE, RUNNING, SUBMITTED
 from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO = CLASSES["event_info"]
 _PROFILING = CLASSES["profiling_info"]
 
 
@@ -164,3 +165,16 @@ def test_a_blocking_write_waits_only_behind_events_of_the_program(
     assert not runtime.waited
     ended(write, [first], [first._id])
     assert runtime.waited == [write._id]
+
+
+def test_answers_of_an_event(runtime: StubRuntime, queue: CommandQueue) -> None:
+    event = make_event(queue)
+    answers = {
+        "COMMAND_QUEUE": queue, "CONTEXT": queue._context, "REFERENCE_COUNT": 1,
+        "COMMAND_TYPE": CLASSES["command_type"]["MARKER"],
+    }  # fmt: skip
+    check_answers(event._query, _INFO, answers)
+    assert runtime.flushes == 0
+    assert event._query(_INFO["COMMAND_EXECUTION_STATUS"]) > COMPLETE and runtime.flushes == 1
+    with refused("clGetEventInfo", "INVALID_VALUE"):
+        event._query(1)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.described import INFO
-from tests.vcl.api.world import refused
+from tests.vcl.api.world import check_answers, refused
 from vcl.api import images
+from vcl.api.context import Context
 from vcl.api.devices import Device
-from vcl.api.images import OBJECT, ORDER, TYPE
+from vcl.api.images import OBJECT, ORDER, TYPE, Sampler, sampler_modes
 from vcl.api.memory import FLAGS
 from vcl.constants import CLASSES
 from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
@@ -18,6 +19,7 @@ from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
 RGBA, R = ORDER["RGBA"], ORDER["R"]
 FLOAT, BYTE = TYPE["FLOAT"], TYPE["UNSIGNED_INT8"]
 _MODES, _FILTERS = CLASSES["addressing_mode"], CLASSES["filter_mode"]
+_SAMPLER = CLASSES["sampler_info"]
 LIMITS = {
     "IMAGE_SUPPORT": True, "IMAGE2D_MAX_WIDTH": 64, "IMAGE2D_MAX_HEIGHT": 32,
     "IMAGE3D_MAX_WIDTH": 16, "IMAGE3D_MAX_HEIGHT": 8, "IMAGE_MAX_BUFFER_SIZE": 128,
@@ -122,11 +124,30 @@ def test_where_packed_pixels_lie_in_a_buffer(offset: int) -> None:
 
 def test_samplers() -> None:
     repeat, clamp, nearest = _MODES["REPEAT"], _MODES["CLAMP"], _FILTERS["NEAREST"]
-    assert images.sampler(True, repeat, nearest) == [1, repeat, nearest]
-    assert images.sampler(False, clamp, nearest) == [0, clamp, nearest]
+    assert Sampler(None, True, repeat, nearest)._wire == [1, repeat, nearest]
+    assert Sampler(None, False, clamp, nearest)._wire == [0, clamp, nearest]
     with refused("Sampler", "INVALID_VALUE", "normalized"):
-        images.sampler(False, repeat, nearest)
+        Sampler(None, False, repeat, nearest)
     with refused("clCreateSampler", "INVALID_VALUE", "addressing mode 0x1"):
-        images.sampler(True, 1, nearest)
+        Sampler(None, True, 1, nearest)
     with refused("clCreateSampler", "INVALID_VALUE", "filter mode 0x1"):
-        images.sampler(True, clamp, 1)
+        Sampler(None, True, clamp, 1)
+
+
+def test_modes_of_a_list_of_properties() -> None:
+    linear, repeat = _FILTERS["LINEAR"], _MODES["REPEAT"]
+    assert sampler_modes([]) == (1, _MODES["CLAMP"], _FILTERS["NEAREST"])
+    names = [_SAMPLER[name] for name in ("FILTER_MODE", "NORMALIZED_COORDS", "ADDRESSING_MODE")]
+    given = [names[0], linear, names[1], 0, names[2], repeat, 0]
+    assert sampler_modes(given) == (0, repeat, linear)
+
+
+def test_answers_of_a_sampler(context: Context) -> None:
+    sampler = Sampler(context, False, _MODES["CLAMP"], _FILTERS["LINEAR"])
+    answers = {
+        "REFERENCE_COUNT": 1, "CONTEXT": context, "NORMALIZED_COORDS": False,
+        "ADDRESSING_MODE": _MODES["CLAMP"], "FILTER_MODE": _FILTERS["LINEAR"],
+    }  # fmt: skip
+    check_answers(sampler._query, _SAMPLER, answers)
+    with refused("clGetSamplerInfo", "INVALID_VALUE"):
+        sampler._query(1)

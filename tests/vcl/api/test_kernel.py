@@ -6,13 +6,24 @@ from typing import Any
 
 import pytest
 
-from tests.vcl.api.world import ADDRESS, StubRuntime, make_context, make_kernel, refused, remotes
+from tests.vcl.api.world import (
+    ADDRESS,
+    StubRuntime,
+    check_answers,
+    make_context,
+    make_kernel,
+    refused,
+    remotes,
+)
 from vcl.api.context import Context
 from vcl.api.devices import Device
 from vcl.api.kernel import Kernel
 from vcl.api.memory import FLAGS, Memory
+from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO, _GROUP = CLASSES["kernel_info"], CLASSES["kernel_work_group_info"]
+_ARGUMENT = CLASSES["kernel_arg_info"]
 GLOBAL, LOCAL, PRIVATE = ADDRESS["GLOBAL"], ADDRESS["LOCAL"], ADDRESS["PRIVATE"]
 DECLARED = {
     "pointer": (GLOBAL, "float*"),
@@ -148,3 +159,52 @@ def test_work_group_info_of_all_devices(kernel: Kernel) -> None:
     assert len(kernel._group(kernel._context._devices[0], "r")) == 2
     with refused("r", "INVALID_DEVICE"):
         kernel._group(Device(remotes(), None), "r")
+
+
+def test_answers_of_a_kernel(kernel: Kernel) -> None:
+    answers = {
+        "FUNCTION_NAME": "k", "NUM_ARGS": len(DECLARED), "REFERENCE_COUNT": 1, "ATTRIBUTES": "",
+        "CONTEXT": kernel._context, "PROGRAM": kernel._program,
+    }  # fmt: skip
+    check_answers(kernel._query, _INFO, answers)
+    with refused("clGetKernelInfo", "INVALID_VALUE"):
+        kernel._query(1)
+
+
+def test_the_cluster_answers_what_holds_on_all_devices(runtime: StubRuntime) -> None:
+    every = remotes(2)
+    cluster, first = Device(every, None), Device(every, every[0])
+    kernel = make_kernel(Context(runtime, [cluster, first]))
+    kernel._facts.groups = {
+        1: [64, [8, 1, 1], 10, 4, 300, ""],
+        2: [32, [8, 1, 1], 20, 8, 200, ""],
+    }
+    own = {
+        "WORK_GROUP_SIZE": 64, "COMPILE_WORK_GROUP_SIZE": [8, 1, 1], "LOCAL_MEM_SIZE": 10,
+        "PREFERRED_WORK_GROUP_SIZE_MULTIPLE": 4, "PRIVATE_MEM_SIZE": 300,
+    }  # fmt: skip
+    check_answers(lambda param: kernel._work_group_query(param, first), _GROUP, own)
+    common = own | {
+        "WORK_GROUP_SIZE": 32, "LOCAL_MEM_SIZE": 20, "PREFERRED_WORK_GROUP_SIZE_MULTIPLE": 8
+    }  # fmt: skip
+    check_answers(lambda param: kernel._work_group_query(param, cluster), _GROUP, common)
+    routine = "clGetKernelWorkGroupInfo"
+    with refused(routine, "INVALID_VALUE"):
+        kernel._work_group_query(1, first)
+    with refused(routine, "INVALID_DEVICE"):
+        kernel._work_group_query(_GROUP["WORK_GROUP_SIZE"], Device(every, every[1]))
+
+
+def test_answers_of_an_argument(kernel: Kernel) -> None:
+    index = list(DECLARED).index("local")
+    kernel._facts.arguments[index] = [LOCAL, "float*", 2, 3, "scratch"]
+    answers = {
+        "ADDRESS_QUALIFIER": LOCAL, "TYPE_NAME": "float*", "ACCESS_QUALIFIER": 2,
+        "TYPE_QUALIFIER": 3, "NAME": "scratch",
+    }  # fmt: skip
+    check_answers(lambda param: kernel._argument_query(index, param), _ARGUMENT, answers)
+    with refused("clGetKernelArgInfo", "INVALID_VALUE"):
+        kernel._argument_query(index, 1)
+    for outside in (-1, len(DECLARED)):
+        with refused("clGetKernelArgInfo", "INVALID_ARG_INDEX"):
+            kernel._argument_query(outside, _ARGUMENT["NAME"])

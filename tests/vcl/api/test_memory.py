@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 
-from tests.vcl.api.world import StubRuntime, make_context, refused
+from tests.vcl.api.world import StubRuntime, check_answers, make_context, refused
 from vcl.api.context import OUT_OF_ORDER, Context
 from vcl.api.memory import (
     FLAGS,
+    TYPES,
     Memory,
     check_flags,
     check_host_reads,
     check_host_writes,
     region_start,
 )
+from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO = CLASSES["mem_info"]
 RW = FLAGS["READ_WRITE"]
 
 
@@ -148,3 +152,21 @@ def test_what_the_host_may_do(context: Context, flag: str, reads: bool, writes: 
         else:
             with refused("r", "INVALID_OPERATION", "don't allow the host to"):
                 check(memory, "r")
+
+
+def test_answers_of_memory(context: Context) -> None:
+    memory = Memory(context, FLAGS["READ_ONLY"], 256)
+    region = Memory.__new__(Memory)
+    region._be_region_of(memory, 128, 16, RW)
+    same = {
+        "TYPE": TYPES["BUFFER"], "MAP_COUNT": 0, "REFERENCE_COUNT": 1, "CONTEXT": context,
+        "USES_SVM_POINTER": False, "PROPERTIES": [],
+    }  # fmt: skip
+    own: dict[str, Any]
+    own = {"FLAGS": FLAGS["READ_ONLY"], "SIZE": 256, "ASSOCIATED_MEMOBJECT": None, "OFFSET": 0}
+    check_answers(memory._query, _INFO, same | own)
+    own = {"FLAGS": RW, "SIZE": 16, "ASSOCIATED_MEMOBJECT": memory, "OFFSET": 128}
+    check_answers(region._query, _INFO, same | own)
+    for param in (1, _INFO["HOST_PTR"]):
+        with refused("clGetMemObjectInfo", "INVALID_VALUE"):
+            memory._query(param)

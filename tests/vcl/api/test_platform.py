@@ -12,7 +12,7 @@ from vcl.constants import CLASSES
 from vcl.release import VERSION
 
 _INFO = CLASSES["platform_info"]
-_TYPES = CLASSES["device_type"]
+_DEVICE, _TYPES = CLASSES["device_info"], CLASSES["device_type"]
 
 
 def test_the_cluster_device_comes_first() -> None:
@@ -64,3 +64,13 @@ def test_the_extensions_are_those_of_the_cluster_device() -> None:
 def test_what_is_no_query() -> None:
     with refused("clGetPlatformInfo", "INVALID_VALUE"):
         Platform(StubRuntime())._query(1)
+
+
+def test_devices_answer_with_their_platform() -> None:
+    platform = Platform(StubRuntime(remotes(1)))
+    for device in platform._devices():
+        assert device._query(_DEVICE["PLATFORM"]) is platform
+        assert device._query(_DEVICE["PARENT_DEVICE"]) is None
+        assert device._query(_DEVICE["NAME"]) == device._info("NAME")
+        with refused("clGetDeviceInfo", "INVALID_VALUE"):
+            device._query(1)

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.vcl.api.world import ADDRESS, StubRuntime, refused, remotes
+from tests.vcl.api.world import ADDRESS, StubRuntime, check_answers, refused, remotes
 from vcl.api.context import Context
 from vcl.api.devices import Device
 from vcl.api.program import TYPES, KernelFacts, Program
+from vcl.constants import CLASSES
 from vcl.wire.messages import session
 
+_INFO, _BUILD = CLASSES["program_info"], CLASSES["program_build_info"]
 SOURCE = "kernel void k(int n) {}"
 KERNELS: list[Any] = [["k", [[1, [64, [0, 0, 0], 0, 1, 0, ""]]], [[0, "int", 0, 0, "n"]]]]
 
@@ -158,3 +160,41 @@ def test_what_declarations_say() -> None:
     assert facts.threes == [False, False, False, True, False]
     assert facts.unknown == [False, False, False, False, True]
     assert facts.sizes[3] == 16 and facts.sizes[:2] == [None, None] and facts.sizes[4] is None
+
+
+def test_answers_of_a_program(context: Context, builds: list[Any]) -> None:
+    program = built(context)
+    answers = {
+        "REFERENCE_COUNT": 1, "CONTEXT": context, "NUM_DEVICES": 1, "DEVICES": context._devices,
+        "SOURCE": SOURCE, "NUM_KERNELS": 1, "KERNEL_NAMES": "k", "IL": None,
+        "BINARIES": [program._binary()], "BINARY_SIZES": [len(program._binary())],
+        "SCOPE_GLOBAL_CTORS_PRESENT": False, "SCOPE_GLOBAL_DTORS_PRESENT": False,
+    }  # fmt: skip
+    check_answers(program._query, _INFO, answers)
+    with refused("clGetProgramInfo", "INVALID_VALUE"):
+        program._query(1)
+    unbuilt = Program(context, SOURCE)
+    check_answers(unbuilt._query, _INFO, {"BINARIES": [b""], "BINARY_SIZES": [0]})
+    for name in ("NUM_KERNELS", "KERNEL_NAMES"):
+        with refused("clGetProgramInfo", "INVALID_PROGRAM_EXECUTABLE"):
+            unbuilt._query(_INFO[name])
+
+
+def test_answers_of_a_build(context: Context, builds: list[Any]) -> None:
+    builds[0] = (0, "", [[1, 0, "warning"], [2, 0, ""]])
+    program, device = built(context, "-DX=1"), context._devices[0]
+
+    def query(param: int) -> Any:
+        return program._build_query(device, param)
+
+    answers = {
+        "STATUS": 0, "LOG": "warning", "OPTIONS": "-DX=1", "GLOBAL_VARIABLE_TOTAL_SIZE": 0,
+        "BINARY_TYPE": TYPES["EXECUTABLE"],
+    }  # fmt: skip
+    check_answers(query, _BUILD, answers)
+    with refused("clGetProgramBuildInfo", "INVALID_VALUE"):
+        query(1)
+    stranger = Device(remotes(), remotes()[0])
+    for param in (*_BUILD.values(), 1):
+        with refused("clGetProgramBuildInfo", "INVALID_DEVICE"):
+            program._build_query(stranger, param)

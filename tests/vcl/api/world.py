@@ -174,3 +174,10 @@ def refused(routine: str, status: str, text: str = "") -> Iterator[None]:
     error = raised.value
     assert (error.routine, error.code) == (routine, CLASSES["status_code"][status])
     assert text in error.message
+
+
+def check_answers(
+    query: Callable[[int], Any], params: dict[str, int], answers: dict[str, Any]
+) -> None:
+    """Assert what is answered to queries. params: their class, by name."""
+    assert {name: query(params[name]) for name in answers} == answers
