@@ -13,12 +13,101 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vcl.api import commands
-from vcl.api.boxes import Box, Scattered, gather, overlap, packed
+from vcl.api.boxes import (
+    Box,
+    Scattered,
+    check_inside,
+    extent_of,
+    gather,
+    make_box,
+    overlap,
+    packed,
+)
 from vcl.api.context import CommandQueue
 from vcl.api.errors import fail
 from vcl.api.events import wait_list
-from vcl.api.memory import FLAGS, Memory
+from vcl.api.memory import FLAGS, Memory, check_host_reads, check_host_writes
 from vcl.wire.messages import session
+
+Triple = Sequence[int]
+"""Up to three components, as `vcl.api.boxes.triple` takes them."""
+Pitches = Sequence[int] | None
+
+
+def write_rect(
+    queue: CommandQueue,
+    memory: Memory,
+    host: memoryview,
+    buffer_origin: Triple,
+    host_origin: Triple,
+    region: Triple,
+    buffer_pitches: Pitches,
+    host_pitches: Pitches,
+    waits: list[int],
+) -> int:
+    """Check and enqueue a write of a box, as clEnqueueWriteBufferRect says.
+
+    waits: as `vcl.api.events.wait_list` answers. Raises CallError, OperatingError.
+    """
+    routine = "clEnqueueWriteBufferRect"
+    check_host_writes(memory, routine)
+    extent = extent_of(region, routine)
+    to_box = make_box(buffer_origin, extent, buffer_pitches, "buffer", routine)
+    from_box = make_box(host_origin, extent, host_pitches, "host", routine)
+    check_inside(to_box, extent, memory._size, "buffer", routine)
+    check_inside(from_box, extent, host.nbytes, "host memory", routine)
+    return write(queue, memory, host, to_box, from_box, extent, waits)
+
+
+def read_rect(
+    queue: CommandQueue,
+    memory: Memory,
+    host: memoryview,
+    buffer_origin: Triple,
+    host_origin: Triple,
+    region: Triple,
+    buffer_pitches: Pitches,
+    host_pitches: Pitches,
+    waits: list[int],
+) -> int:
+    """Check and enqueue a read of a box, as clEnqueueReadBufferRect says; `host` must live until
+    the event has ended.
+
+    waits: as `vcl.api.events.wait_list` answers. Raises CallError, OperatingError.
+    """
+    routine = "clEnqueueReadBufferRect"
+    check_host_reads(memory, routine)
+    extent = extent_of(region, routine)
+    from_box = make_box(buffer_origin, extent, buffer_pitches, "buffer", routine)
+    to_box = make_box(host_origin, extent, host_pitches, "host", routine)
+    check_inside(from_box, extent, memory._size, "buffer", routine)
+    check_inside(to_box, extent, host.nbytes, "host memory", routine)
+    return read(queue, memory, host, from_box, to_box, extent, waits)
+
+
+def copy_rect(
+    queue: CommandQueue,
+    source: Memory,
+    target: Memory,
+    source_origin: Triple,
+    target_origin: Triple,
+    region: Triple,
+    source_pitches: Pitches,
+    target_pitches: Pitches,
+    waits: list[int],
+) -> int:
+    """Check and enqueue a copy of a box, as clEnqueueCopyBufferRect says.
+
+    waits: as `vcl.api.events.wait_list` answers. Raises CallError, OperatingError.
+    """
+    routine = "clEnqueueCopyBufferRect"
+    extent = extent_of(region, routine)
+    from_box = make_box(source_origin, extent, source_pitches, "source", routine)
+    to_box = make_box(target_origin, extent, target_pitches, "destination", routine)
+    check_inside(from_box, extent, source._size, "source", routine)
+    check_inside(to_box, extent, target._size, "destination", routine)
+    check_copy(source, target, from_box, to_box, extent, routine)
+    return copy(queue, source, target, from_box, to_box, extent, waits)
 
 
 def write(

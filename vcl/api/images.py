@@ -1,6 +1,7 @@
-"""Images and samplers: formats, sizes, and where pixels lie (OpenCL 3.0 API, 5.3 and 5.7).
+"""Images and samplers: sizes, formats of devices, where pixels lie (OpenCL 3.0 API, 5.3 and 5.7).
 
-Owns: those rules. Must not know: commands, how devices keep images, or the classes of any face.
+Owns: `Image`, `Sampler`, and those rules. Must not know: what is in a pixel (`pixels`), commands
+(`image_commands`), how devices keep images, or the classes of any face.
 
 An image's contents are a buffer that holds its pixels packed, rows after rows; a device makes a
 real image of it for the launches that use it. So reads, writes, copies and fills of images are
@@ -17,32 +18,16 @@ from vcl.api import boxes
 from vcl.api.devices import Device
 from vcl.api.errors import fail
 from vcl.api.lifetimes import REFERENCES
-from vcl.api.memory import FLAGS
+from vcl.api.memory import ACCESS, FLAGS, GIVEN, HOST_ACCESS, HOST_PTR, Memory, check_flags
+from vcl.api.pixels import ORDER_NAMES, TYPE_NAMES, pixel_bytes
 from vcl.constants import CLASSES
 
-ORDER = CLASSES["channel_order"]
-TYPE = CLASSES["channel_type"]
 OBJECT = CLASSES["mem_object_type"]
+_INFO = CLASSES["image_info"]
 _ADDRESSING = CLASSES["addressing_mode"]
 _FILTER = CLASSES["filter_mode"]
 _SAMPLER = CLASSES["sampler_info"]
 
-_CHANNELS = {
-    **dict.fromkeys(("R", "A", "INTENSITY", "LUMINANCE", "DEPTH", "Rx"), 1),
-    **dict.fromkeys(("RG", "RA", "RGx", "DEPTH_STENCIL"), 2),
-    **dict.fromkeys(("RGB", "RGBx", "sRGB"), 3),
-    **dict.fromkeys(("RGBA", "BGRA", "ARGB", "ABGR", "sRGBA", "sBGRA", "sRGBx"), 4),
-}
-_CHANNEL_BYTES = {
-    **dict.fromkeys(("SNORM_INT8", "UNORM_INT8", "SIGNED_INT8", "UNSIGNED_INT8"), 1),
-    **dict.fromkeys(
-        ("SNORM_INT16", "UNORM_INT16", "SIGNED_INT16", "UNSIGNED_INT16", "HALF_FLOAT"), 2
-    ),
-    **dict.fromkeys(("SIGNED_INT32", "UNSIGNED_INT32", "FLOAT"), 4),
-}
-_PACKED_BYTES = {"UNORM_SHORT_565": 2, "UNORM_SHORT_555": 2, "UNORM_INT_101010": 4}
-ORDER_NAMES = {v: k for k, v in ORDER.items()}
-TYPE_NAMES = {v: k for k, v in TYPE.items()}
 DIMENSIONS = {
     OBJECT["IMAGE1D"]: 1,
     OBJECT["IMAGE1D_BUFFER"]: 1,
@@ -55,27 +40,6 @@ DIMENSIONS = {
 
 
 # ---- formats: `order` is of channel_order, `kind` of channel_type
-
-
-def channel_count(order: int, routine: str) -> int:
-    """Channels of a pixel. Raises CallError for what isn't an order."""
-    count = _CHANNELS.get(ORDER_NAMES.get(order, ""))
-    if count is None:
-        fail(routine, "INVALID_VALUE", "unrecognized channel order")
-    return count
-
-
-def channel_bytes(kind: int, routine: str) -> int:
-    """Bytes of a channel. Raises CallError for what isn't a type, or has no whole bytes."""
-    size = _CHANNEL_BYTES.get(TYPE_NAMES.get(kind, ""))
-    if size is None:
-        fail(routine, "INVALID_VALUE", "unrecognized channel type")
-    return size
-
-
-def packed_bytes(kind: int) -> int | None:
-    """Bytes of a pixel whose channels share them; None if each has its own."""
-    return _PACKED_BYTES.get(TYPE_NAMES.get(kind, ""))
 
 
 def formats(device: Device, flags: int, image_type: int) -> set[tuple[int, int]]:
@@ -181,6 +145,140 @@ def linear_box(
     slices, rest = divmod(offset, slice_)
     rows, column = divmod(rest, row)
     return (column, rows, slices), (row, slice_)
+
+
+def packed_pixels(
+    host: memoryview,
+    extent: Sequence[int],
+    size: int,
+    pitches: Sequence[int] | None,
+    routine: str,
+) -> Any:
+    """Pixels of host memory without the gaps between rows and slices; size: bytes of a pixel.
+
+    pitches: of rows and slices in bytes; what is 0 or missing is packed. Raises CallError if the
+    memory is too small for them.
+    """
+    region = [extent[0] * size, extent[1], extent[2]]
+    given = [pitch for pitch in (pitches or ()) if pitch]
+    box = boxes.make_box((0, 0, 0), region, given, "host", routine)
+    if box.size(region) > host.nbytes:
+        fail(routine, "INVALID_VALUE", "buffer is too small for the image and its pitches")
+    return boxes.gather(host, box, region).data
+
+
+class Image(Memory):
+    """An image: its pixels are a buffer of its own, or a region of another.
+
+    _channels: of channel_order and of channel_type. _extent: as `extent_of` answers. _pixel_bytes:
+    of one pixel.
+    """
+
+    _channels: tuple[int, int]
+    _extent: tuple[int, int, int]
+    _pixel_bytes: int
+
+    def _shape(
+        self,
+        context: Any,
+        flags: int,
+        image_type: int,
+        channels: tuple[int, int],
+        shape: Sequence[int],
+        routine: str,
+    ) -> None:
+        """Be of this type, format and size, before the pixels are given.
+
+        shape: as of `extent_of`. Raises CallError for what the devices don't take.
+        """
+        devices = context._devices
+        extent = extent_of(image_type, shape, devices, routine)
+        check_format(devices, flags, *channels, image_type, routine)
+        self._type, self._channels, self._extent = image_type, channels, extent
+        self._pixel_bytes = pixel_bytes(*channels, routine)
+
+    def _make_pixels(
+        self,
+        context: Any,
+        flags: int,
+        host: memoryview | None,
+        pitches: Sequence[int] | None,
+        routine: str,
+    ) -> None:
+        """Have pixels of its own, with the contents of `host` if that is given.
+
+        pitches: of the host's rows and slices, as of `packed_pixels`. Raises CallError for flags
+        that contradict each other, or what was given; OperatingError.
+        """
+        check_flags(flags, routine)
+        if host is not None and not flags & GIVEN:
+            text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
+            fail(routine, "INVALID_HOST_PTR", text)
+        if host is None and flags & GIVEN:
+            fail(routine, "INVALID_HOST_PTR")
+        data = None
+        if host is not None:
+            data = packed_pixels(host, self._extent, self._pixel_bytes, pitches, routine)
+        size = math.prod(self._extent) * self._pixel_bytes
+        # The pixels are ours whatever the flags say: the host's memory isn't shared.
+        Memory.__init__(self, context, flags & ~GIVEN, size, data, routine="create_buffer")
+        self._flags = flags or FLAGS["READ_WRITE"]
+
+    def _take_pixels(self, context: Any, flags: int, parent: Memory, routine: str) -> None:
+        """Have the first bytes of a buffer as pixels. Raises CallError if they are too few."""
+        size = math.prod(self._extent) * self._pixel_bytes
+        if size > parent._size:
+            fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
+        access = flags & (ACCESS | HOST_ACCESS) if flags else parent._flags
+        # The host's memory is inherited whatever is given.
+        self._be_region_of(parent, 0, size, access | parent._flags & HOST_PTR)
+        self._context, self._runtime = context, context._runtime
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._extent[0] * self._pixel_bytes
+
+    def _slice_pitch(self, row: int, slice_: int) -> int:
+        """What is told of the slices' pitch, where rows and slices have these."""
+        if self._type == OBJECT["IMAGE1D_ARRAY"]:
+            return row
+        return slice_ if DIMENSIONS[self._type] == 3 else 0
+
+    def _pixel_box(
+        self, origin: Sequence[int], region: Sequence[int], routine: str
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int]]:
+        """As `pixel_box`, of this image."""
+        return pixel_box(self._extent, self._pixel_bytes, origin, region, routine)
+
+    def _describe(self) -> list[int]:
+        """For a launch's argument: type, channel order, channel type, width, height, depth."""
+        return [self._type, *self._channels, *self._extent]
+
+    def _image_query(self, param: int) -> Any:
+        """Answer a query. param: of image_info; the format is (channel order, channel type).
+
+        Raises CallError for what isn't any.
+        """
+        width, height, depth = self._extent
+        array = self._type in (OBJECT["IMAGE1D_ARRAY"], OBJECT["IMAGE2D_ARRAY"])
+        dimensions = DIMENSIONS[self._type]
+        answers: dict[str, Any] = {
+            "FORMAT": self._channels,
+            "ELEMENT_SIZE": self._pixel_bytes,
+            "ROW_PITCH": self._row_bytes,
+            "SLICE_PITCH": self._slice_pitch(self._row_bytes, self._row_bytes * height),
+            "WIDTH": width,
+            "HEIGHT": height if dimensions - array > 1 else 0,
+            "DEPTH": depth if dimensions - array > 2 else 0,
+            "ARRAY_SIZE": self._extent[dimensions - 1] if array else 0,
+            "BUFFER": self._parent,
+            "NUM_MIP_LEVELS": 0,
+            "NUM_SAMPLES": 0,
+        }
+        for name, answer in answers.items():
+            if param == _INFO[name]:
+                return answer
+        fail("clGetImageInfo", "INVALID_VALUE")
 
 
 # ---- samplers

@@ -6,16 +6,15 @@ know: commands, or OpenCL's rules of images (`vcl.api.images`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from vcl.api import boxes, images
+from vcl.api import images, pixels
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes, uint32
-from vcl.api.memory import ACCESS, FLAGS, HOST_ACCESS, HOST_PTR, check_flags
+from vcl.api.memory import FLAGS
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
@@ -38,18 +37,18 @@ class ImageFormat:
     @translated("ImageFormat.channel_count")
     def channel_count(self) -> int:
         """Channels of a pixel."""
-        return images.channel_count(self.channel_order, "ImageFormat.channel_count")
+        return pixels.channel_count(self.channel_order, "ImageFormat.channel_count")
 
     @property
     @translated("ImageFormat.channel_dtype_size")
     def dtype_size(self) -> int:
         """Bytes of a channel."""
-        return images.channel_bytes(self.channel_data_type, "ImageFormat.channel_dtype_size")
+        return pixels.channel_bytes(self.channel_data_type, "ImageFormat.channel_dtype_size")
 
     @property
     def itemsize(self) -> int:
         """Bytes of a pixel."""
-        packed = images.packed_bytes(self.channel_data_type)
+        packed = pixels.packed_bytes(self.channel_data_type)
         return packed or self.channel_count * self.dtype_size
 
 
@@ -79,12 +78,11 @@ class ImageDescriptor:
         self.array_size = self._shape[2]
 
 
-class Image(Buffer):
+class Image(Buffer, images.Image):
     """An image; pyopencl's Python layer turns its constructors into `_custom_init`."""
 
     _invalid = "INVALID_MEM_OBJECT"
     _format: ImageFormat
-    _extent: tuple[int, int, int]
     _host_pitches: tuple[int, ...] = ()
 
     @staticmethod
@@ -105,100 +103,25 @@ class Image(Buffer):
         if descriptor.buffer is not None:
             expect(descriptor.buffer, MemoryObjectHolder, "buffer")
         flags = size_t(flags, "flags")
-        kind, devices = descriptor.image_type, context._devices
-        extent = images.extent_of(kind, descriptor.shape, devices, routine)
-        order, channel = format.channel_order, format.channel_data_type
-        images.check_format(devices, flags, order, channel, kind, routine)
-        size = math.prod(extent) * format.itemsize
+        channels = format.channel_order, format.channel_data_type
+        self._shape(context, flags, descriptor.image_type, channels, descriptor.shape, routine)
         if descriptor.buffer is not None:
-            parent = descriptor.buffer._memory(routine)
-            if size > parent._size:
-                fail(routine, "INVALID_IMAGE_SIZE", "the image is larger than its buffer")
-            access = flags & (ACCESS | HOST_ACCESS) if flags else parent._flags
-            # The host's memory is inherited whatever is given.
-            self._be_region_of(parent, 0, size, access | parent._flags & HOST_PTR)
-            self._context, self._runtime = context, context._runtime
-            self._hostbuf = None
+            self._take_pixels(context, flags, descriptor.buffer._memory(routine), routine)
         else:
-            check_flags(flags, routine)
-            data = None
-            if hostbuf is not None:
-                if not flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
-                    text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
-                    fail(routine, "INVALID_HOST_PTR", text)
-                data = _packed_host(hostbuf, extent, format, descriptor.pitches, routine)
-            elif flags & (FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"]):
-                fail(routine, "INVALID_HOST_PTR")
-            # The pixels are ours whatever the flags say: the host's memory isn't shared.
-            plain = flags & ~(FLAGS["USE_HOST_PTR"] | FLAGS["COPY_HOST_PTR"])
-            copied = 0 if data is None else FLAGS["COPY_HOST_PTR"]
-            Buffer.__init__(self, context, plain | copied, 0 if data is not None else size, data)
-            self._flags = flags or FLAGS["READ_WRITE"]
+            host = None if hostbuf is None else contiguous_bytes(hostbuf)
+            self._make_pixels(context, flags, host, descriptor.pitches, routine)
             if flags & FLAGS["USE_HOST_PTR"]:
                 self._hostbuf, self._host = hostbuf, contiguous_bytes(hostbuf, writable=True)
                 given = [p for p in (descriptor.pitches or ()) if p]
-                self._host_pitches = tuple(given or (extent[0] * format.itemsize,))
-        self._type = descriptor.image_type
+                self._host_pitches = tuple(given or (self._row_bytes,))
         self._format = format
-        self._extent = extent
         self._descriptor = descriptor
 
-    @property
-    def _row_bytes(self) -> int:
-        return int(self._extent[0] * self._format.itemsize)
-
-    @property
-    def _dimensions(self) -> int:
-        """Of its extent; layers count as one."""
-        return images.DIMENSIONS[self._type]
-
-    def _describe(self) -> list[int]:
-        """For a launch's argument: type, channel order, channel type, width, height, depth."""
-        return [
-            self._type,
-            self._format.channel_order,
-            self._format.channel_data_type,
-            *self._extent,
-        ]
-
+    @translated("clGetImageInfo")
     def get_image_info(self, param: int) -> Any:
         """Answer an image query."""
         self._memory("clGetImageInfo")
-        width, height, depth = self._extent
-        array = self._type in (images.OBJECT["IMAGE1D_ARRAY"], images.OBJECT["IMAGE2D_ARRAY"])
-        dimensions = images.DIMENSIONS[self._type]
-        answers: dict[str, Any] = {
-            "FORMAT": self._format,
-            "ELEMENT_SIZE": self._format.itemsize,
-            "ROW_PITCH": self._row_bytes,
-            "SLICE_PITCH": self._row_bytes * height if dimensions == 3 else 0,
-            "WIDTH": width,
-            "HEIGHT": height if dimensions - array > 1 else 0,
-            "DEPTH": depth if dimensions - array > 2 else 0,
-            "ARRAY_SIZE": self._extent[dimensions - 1] if array else 0,
-            "BUFFER": self._parent,
-            "NUM_MIP_LEVELS": 0,
-            "NUM_SAMPLES": 0,
-        }
-        if self._type == images.OBJECT["IMAGE1D_ARRAY"]:
-            answers["SLICE_PITCH"] = self._row_bytes
-        for name, answer in answers.items():
-            if param == _IMAGE[name]:
-                return answer
-        fail("clGetImageInfo", "INVALID_VALUE")
-
-
-def _packed_host(
-    hostbuf: Any, extent: Sequence[int], format: ImageFormat, pitches: Any, routine: str
-) -> Any:
-    """Host pixels without gaps between rows and slices."""
-    region = [extent[0] * format.itemsize, extent[1], extent[2]]
-    given = [p for p in (pitches or ()) if p]
-    box = boxes.make_box((0, 0, 0), region, given, "host", routine)
-    host = contiguous_bytes(hostbuf)
-    if box.size(region) > host.nbytes:
-        fail(routine, "INVALID_VALUE", "buffer is too small for the image and its pitches")
-    return boxes.gather(host, box, region)
+        return self._format if param == _IMAGE["FORMAT"] else self._image_query(param)
 
 
 @translated("clGetSupportedImageFormats")

@@ -1,44 +1,30 @@
 """Commands on images: reads, writes, copies, fills and maps.
 
-Owns: the `enqueue_*_image` functions of `_cl` (OpenCL 3.0 API, 5.3). Must not know: how a box of a
-buffer travels; an image's pixels are one (`image`).
+Owns: the `enqueue_*_image` functions of `_cl`. Must not know: what becomes of pixels
+(`vcl.api.image_commands`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from vcl.api import boxes, images
-from vcl.api.images import OBJECT, ORDER_NAMES, TYPE_NAMES
+from vcl.api import boxes, image_commands
+from vcl.api.events import ended, wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.mapping import directions
-from vcl.api.memory import FLAGS
-from vcl.pyopencl_cl import mapping, rectangles
+from vcl.pyopencl_cl import mapping
 from vcl.pyopencl_cl.context import CommandQueue
-from vcl.pyopencl_cl.enqueue import WaitFor, _memory, enqueue_fill_buffer, marker
+from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue, _memory, finish_read, marker
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
-from vcl.pyopencl_cl.image import Image, ImageFormat
-from vcl.pyopencl_cl.memory import Buffer, contiguous_bytes
+from vcl.pyopencl_cl.image import Image
+from vcl.pyopencl_cl.memory import contiguous_bytes
 
-_FILL_DTYPES = {
-    "SNORM_INT8": np.int8,
-    "UNORM_INT8": np.uint8,
-    "SIGNED_INT8": np.int8,
-    "UNSIGNED_INT8": np.uint8,
-    "SNORM_INT16": np.int16,
-    "UNORM_INT16": np.uint16,
-    "SIGNED_INT16": np.int16,
-    "UNSIGNED_INT16": np.uint16,
-    "HALF_FLOAT": np.float16,
-    "SIGNED_INT32": np.int32,
-    "UNSIGNED_INT32": np.uint32,
-    "FLOAT": np.float32,
-}
+# An image's pixels are boxes of a buffer: what is refused of these is told of these.
+_READ, _WRITE, _COPY = (f"clEnqueue{what}BufferRect" for what in ("Read", "Write", "Copy"))
 
 
 def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
@@ -48,11 +34,7 @@ def _image(queue: CommandQueue, mem: Any, routine: str) -> Image:
     return memory
 
 
-def _pixels(image: Image, origin: Any, region: Any, routine: str) -> tuple[Any, Any, Any]:
-    """(origin in bytes, region in bytes, pitches) of a box of an image; raises outside of it."""
-    return images.pixel_box(image._extent, image._format.itemsize, origin, region, routine)
-
-
+@translated(_READ)
 def enqueue_read_image(
     queue: CommandQueue,
     mem: Any,
@@ -67,14 +49,16 @@ def enqueue_read_image(
     kind: str = "READ_IMAGE",
 ) -> Event:
     """Enqueue a read of a box of an image into host memory."""
+    queue._check(_READ)
     image = _image(queue, mem, "clEnqueueReadImage")
-    start, extent, pitches = _pixels(image, origin, region, "clEnqueueReadImage")
-    return rectangles.enqueue_read_buffer_rect(
-        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
-        wait_for, is_blocking, kind=kind,
-    )  # fmt: skip
+    waits = wait_list(wait_for, queue._context, _READ)
+    host = contiguous_bytes(hostbuf, writable=True)
+    pitches = row_pitch, slice_pitch
+    event = image_commands.read(queue, image, host, origin, region, pitches, waits)
+    return finish_read(queue, event, hostbuf, is_blocking, _READ, kind)
 
 
+@translated(_WRITE)
 def enqueue_write_image(
     queue: CommandQueue,
     mem: Any,
@@ -88,15 +72,19 @@ def enqueue_write_image(
     *,
     kind: str = "WRITE_IMAGE",
 ) -> Event:
-    """Enqueue a write of a box of an image."""
+    """Enqueue a write of a box of an image. The bytes are copied at once."""
+    queue._check(_WRITE)
     image = _image(queue, mem, "clEnqueueWriteImage")
-    start, extent, pitches = _pixels(image, origin, region, "clEnqueueWriteImage")
-    return rectangles.enqueue_write_buffer_rect(
-        queue, image, hostbuf, start, (0, 0, 0), extent, pitches, (row_pitch, slice_pitch),
-        wait_for, is_blocking, kind=kind,
-    )  # fmt: skip
+    waits = wait_list(wait_for, queue._context, _WRITE)
+    host, pitches = contiguous_bytes(hostbuf), (row_pitch, slice_pitch)
+    event = image_commands.write(queue, image, host, origin, region, pitches, waits)
+    made = _finish_enqueue(queue, event, kind, hostbuf)
+    if is_blocking:
+        ended(made, wait_for, waits)
+    return made
 
 
+@translated(_COPY)
 def enqueue_copy_image(
     queue: CommandQueue,
     src: Any,
@@ -108,23 +96,14 @@ def enqueue_copy_image(
 ) -> Event:
     """Enqueue a copy between images of one format."""
     routine = "clEnqueueCopyImage"
+    queue._check(routine)
     source, target = _image(queue, src, routine), _image(queue, dest, routine)
-    same = (source._format.channel_order, source._format.channel_data_type)
-    if same != (target._format.channel_order, target._format.channel_data_type):
-        fail(routine, "IMAGE_FORMAT_MISMATCH")
-    start, extent, pitches = _pixels(source, src_origin, region, routine)
-    to, _, to_pitches = _pixels(target, dest_origin, region, routine)
-    return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
-        kind="COPY_IMAGE",
-    )  # fmt: skip
+    waits = wait_list(wait_for, queue._context, _COPY)
+    event = image_commands.copy(queue, source, target, src_origin, dest_origin, region, waits)
+    return _finish_enqueue(queue, event, "COPY_IMAGE")
 
 
-def _linear(buffer: Buffer, offset: int, extent: Sequence[int], routine: str) -> Any:
-    """(origin, pitches) of a packed box at a byte offset of a buffer."""
-    return images.linear_box(buffer._size, size_t(offset, "offset"), extent, routine)
-
-
+@translated(_COPY)
 def enqueue_copy_image_to_buffer(
     queue: CommandQueue,
     src: Any,
@@ -136,15 +115,14 @@ def enqueue_copy_image_to_buffer(
 ) -> Event:
     """Enqueue a copy of a box of an image to a buffer, packed."""
     routine = "clEnqueueCopyImageToBuffer"
+    queue._check(routine)
     source, target = _image(queue, src, routine), _memory(queue, dest, routine)
-    start, extent, pitches = _pixels(source, origin, region, routine)
-    to, to_pitches = _linear(target, offset, extent, routine)
-    return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
-        kind="COPY_IMAGE_TO_BUFFER",
-    )  # fmt: skip
+    waits, start = wait_list(wait_for, queue._context, _COPY), size_t(offset, "offset")
+    event = image_commands.copy_to_buffer(queue, source, target, origin, region, start, waits)
+    return _finish_enqueue(queue, event, "COPY_IMAGE_TO_BUFFER")
 
 
+@translated(_COPY)
 def enqueue_copy_buffer_to_image(
     queue: CommandQueue,
     src: Any,
@@ -156,15 +134,14 @@ def enqueue_copy_buffer_to_image(
 ) -> Event:
     """Enqueue a copy of packed pixels from a buffer to a box of an image."""
     routine = "clEnqueueCopyBufferToImage"
+    queue._check(routine)
     source, target = _memory(queue, src, routine), _image(queue, dest, routine)
-    to, extent, to_pitches = _pixels(target, origin, region, routine)
-    start, pitches = _linear(source, offset, extent, routine)
-    return rectangles.enqueue_copy_buffer_rect(
-        queue, source, target, start, to, extent, pitches, to_pitches, wait_for,
-        kind="COPY_BUFFER_TO_IMAGE",
-    )  # fmt: skip
+    waits, start = wait_list(wait_for, queue._context, _COPY), size_t(offset, "offset")
+    event = image_commands.copy_from_buffer(queue, source, target, start, origin, region, waits)
+    return _finish_enqueue(queue, event, "COPY_BUFFER_TO_IMAGE")
 
 
+@translated("clEnqueueFillImage")
 def enqueue_fill_image(
     queue: CommandQueue,
     mem: Any,
@@ -175,38 +152,13 @@ def enqueue_fill_image(
 ) -> Event:
     """Enqueue a fill of a box of an image with a colour of four components."""
     routine = "clEnqueueFillImage"
+    queue._check(routine)
     image = _image(queue, mem, routine)
-    to, extent, to_pitches = _pixels(image, origin, region, routine)
+    waits = wait_list(wait_for, queue._context, _COPY)
     contiguous_bytes(color)  # pyopencl takes nothing else
-    pixel = _pixel(image._format, np.asarray(color), routine)
-    if len(pixel) not in (1, 2, 4, 8, 16):
-        fail(routine, "INVALID_VALUE", f"pixels of {len(pixel)} bytes can't be filled")
-    packed = Buffer(queue._context, FLAGS["READ_WRITE"], math.prod(extent))
-    fill = enqueue_fill_buffer(queue, packed, np.frombuffer(pixel, np.uint8), 0, packed._size)
-    start, pitches = _linear(packed, 0, extent, routine)
-    return rectangles.enqueue_copy_buffer_rect(
-        queue, packed, image, start, to, extent, pitches, to_pitches,
-        [*(wait_for or ()), fill], kind="FILL_IMAGE",
-    )  # fmt: skip
-
-
-def _pixel(format: ImageFormat, color: Any, routine: str) -> bytes:
-    """A pixel of a format from four components (OpenCL 3.0 API, 5.3.1.1 and C, 6.15.15)."""
-    name = TYPE_NAMES.get(format.channel_data_type, "")
-    dtype = _FILL_DTYPES.get(name)
-    order = ORDER_NAMES.get(format.channel_order, "")
-    positions = {"BGRA": (2, 1, 0, 3), "ARGB": (3, 0, 1, 2), "A": (3,), "RA": (0, 3)}
-    if dtype is None or color.size != 4:
-        fail(routine, "INVALID_VALUE", f"a colour of {color.size} components for {name}")
-    chosen = color.ravel()[list(positions.get(order, range(format.channel_count)))]
-    if "NORM" in name:
-        low = -1.0 if name.startswith("SNORM") else 0.0
-        scale = np.iinfo(dtype).max  # type: ignore[type-var]
-        chosen = np.rint(np.clip(chosen.astype(np.float64), low, 1.0) * scale)
-    elif dtype is not np.float16 and dtype is not np.float32:
-        limits = np.iinfo(dtype)  # type: ignore[type-var]
-        chosen = np.clip(chosen, limits.min, limits.max)
-    return bytes(chosen.astype(dtype).tobytes())
+    components = np.asarray(color).ravel().tolist()
+    event = image_commands.fill(queue, image, components, origin, region, waits)
+    return _finish_enqueue(queue, event, "FILL_IMAGE")
 
 
 @translated("clEnqueueMapImage")
@@ -229,7 +181,7 @@ def enqueue_map_image(
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")
     reads, writes = directions(size_t(flags, "map flags"), routine)
-    start, extent, _ = _pixels(image, origin, region, routine)
+    start, extent, _ = image._pixel_box(origin, region, routine)
     storage: Any = np.empty(math.prod(extent), np.uint8)
     row, slice_ = extent[0], extent[0] * extent[1]
     if image._host is not None:
@@ -254,9 +206,4 @@ def enqueue_map_image(
     array = mapping.make_array(
         storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
     )
-    told = slice_
-    if image._type == OBJECT["IMAGE1D_ARRAY"]:
-        told = row
-    elif image._dimensions < 3:
-        told = 0
-    return array, event, row, told
+    return array, event, row, image._slice_pitch(row, slice_)

@@ -91,3 +91,62 @@ def test_boxes_overlap_if_they_share_a_byte(queue: CommandQueue) -> None:
     assert len(made) < refusals < len(made) ** 2
     with refused("r", "INVALID_VALUE", "pitches must be equal"):
         box_commands.check_copy(memory, memory, made[0], Box(500, 8, 24), region, "r")
+
+
+def test_checked_writes_and_reads(runtime: StubRuntime, queue: CommandQueue) -> None:
+    memory = Memory(queue._context, RW, 64)
+    host = memoryview(bytearray(range(40)))
+    event = box_commands.write_rect(
+        queue, memory, host, (1, 1), (0, 0, 1), (2, 2), (8, 64), (4, 8), [5]
+    )
+    write, copy = runtime.said[-2:]
+    assert runtime.staged[write.staging] == bytes([8, 9, 12, 13])
+    assert copy == session.CopyRect(
+        event, queue._id, [5, write.event], write.buffer, memory._root_id,
+        0, 9, 2, 2, 1, 2, 4, 8, 64,
+    )  # fmt: skip
+    event = box_commands.read_rect(
+        queue, memory, host, (1, 1), (0, 0, 1), (2, 2), (8, 64), (4, 8), [5]
+    )
+    runtime.reads[event][0:4] = b"abcd"
+    assert bytes(host[8:14]) == b"ab" + bytes([10, 11]) + b"cd"
+
+
+def test_a_checked_copy(runtime: StubRuntime, queue: CommandQueue) -> None:
+    source, target = Memory(queue._context, RW, 64), Memory(queue._context, RW, 64)
+    event = box_commands.copy_rect(
+        queue, source, target, (1,), (0, 1), (2, 2), (8,), (4,), [5]
+    )
+    assert runtime.said[-1] == session.CopyRect(
+        event, queue._id, [5], source._root_id, target._root_id, 1, 4, 2, 2, 1, 8, 16, 4, 8
+    )
+
+
+def test_boxes_that_are_refused(runtime: StubRuntime, queue: CommandQueue) -> None:
+    memory, host = Memory(queue._context, RW, 64), memoryview(bytearray(64))
+    closed = Memory(queue._context, FLAGS["HOST_NO_ACCESS"], 64)
+    other = Memory(queue._context, RW, 64)
+    said = list(runtime.said)
+    for call, routine in (
+        (box_commands.write_rect, "clEnqueueWriteBufferRect"),
+        (box_commands.read_rect, "clEnqueueReadBufferRect"),
+    ):
+        with refused(routine, "INVALID_OPERATION"):
+            call(queue, closed, host, (0,), (0,), (4,), None, None, [])
+        with refused(routine, "INVALID_VALUE", "is empty"):
+            call(queue, memory, host, (0,), (0,), (0,), None, None, [])
+        with refused(routine, "INVALID_VALUE", "buffer pitches (2, 2) are too small"):
+            call(queue, memory, host, (0,), (0,), (4,), (2,), None, [])
+        with refused(routine, "INVALID_VALUE", "host pitches (2, 2) are too small"):
+            call(queue, memory, host, (0,), (0,), (4,), None, (2,), [])
+        with refused(routine, "INVALID_VALUE", "the buffer of 64 bytes"):
+            call(queue, memory, host, (61,), (0,), (4,), None, None, [])
+        with refused(routine, "INVALID_VALUE", "the host memory of 64 bytes"):
+            call(queue, memory, host, (0,), (61,), (4,), None, None, [])
+    routine = "clEnqueueCopyBufferRect"
+    for origins, what in ((((61,), (0,)), "source"), (((0,), (61,)), "destination")):
+        with refused(routine, "INVALID_VALUE", f"the {what} of 64 bytes"):
+            box_commands.copy_rect(queue, memory, other, *origins, (4,), None, None, [])
+    with refused(routine, "MEM_COPY_OVERLAP"):
+        box_commands.copy_rect(queue, memory, memory, (0,), (3,), (4,), None, None, [])
+    assert runtime.said == said

@@ -1,4 +1,4 @@
-"""Images and samplers: formats, sizes, and where pixels lie."""
+"""Images and samplers: sizes, formats of devices, where pixels lie."""
 
 from __future__ import annotations
 
@@ -7,50 +7,38 @@ from typing import Any
 import pytest
 
 from tests.described import INFO
-from tests.vcl.api.world import check_answers, refused
+from tests.vcl.api.world import (
+    IMAGE_LIMITS,
+    StubRuntime,
+    check_answers,
+    image_context,
+    make_image,
+    refused,
+)
 from vcl.api import images
 from vcl.api.context import Context
 from vcl.api.devices import Device
-from vcl.api.images import OBJECT, ORDER, TYPE, Sampler, sampler_modes
-from vcl.api.memory import FLAGS
+from vcl.api.images import OBJECT, Image, Sampler, sampler_modes
+from vcl.api.memory import FLAGS, Memory
+from vcl.api.pixels import ORDER, TYPE
 from vcl.constants import CLASSES
+from vcl.wire.messages import session
 from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
 
 RGBA, R = ORDER["RGBA"], ORDER["R"]
 FLOAT, BYTE = TYPE["FLOAT"], TYPE["UNSIGNED_INT8"]
 _MODES, _FILTERS = CLASSES["addressing_mode"], CLASSES["filter_mode"]
 _SAMPLER = CLASSES["sampler_info"]
-LIMITS = {
-    "IMAGE_SUPPORT": True, "IMAGE2D_MAX_WIDTH": 64, "IMAGE2D_MAX_HEIGHT": 32,
-    "IMAGE3D_MAX_WIDTH": 16, "IMAGE3D_MAX_HEIGHT": 8, "IMAGE_MAX_BUFFER_SIZE": 128,
-}  # fmt: skip
+_IMAGE = CLASSES["image_info"]
 
 
 def make_device(number: int, *pairs: tuple[int, int], **changes: Any) -> RemoteDevice:
     """A device whose 2D images may have these formats, if they are read and written."""
     formats: Any = {"READ_WRITE": {"IMAGE2D": [list(pair) for pair in pairs], "IMAGE3D": -30}}
     described = DeviceDescription(
-        platform={}, info=INFO | LIMITS | changes, image_formats=formats
+        platform={}, info=INFO | IMAGE_LIMITS | changes, image_formats=formats
     )
     return RemoteDevice(device=number, node=number, node_name="n", description=described)
-
-
-@pytest.mark.parametrize(
-    ("order", "kind", "channels", "size"),
-    [("RGBA", "FLOAT", 4, 4), ("R", "UNSIGNED_INT8", 1, 1), ("RG", "HALF_FLOAT", 2, 2)],
-)
-def test_formats_have_sizes(order: str, kind: str, channels: int, size: int) -> None:
-    assert images.channel_count(ORDER[order], "r") == channels
-    assert images.channel_bytes(TYPE[kind], "r") == size
-    assert images.packed_bytes(TYPE[kind]) is None
-
-
-def test_formats_whose_channels_share_bytes() -> None:
-    assert images.packed_bytes(TYPE["UNORM_INT_101010"]) == 4
-    with refused("r", "INVALID_VALUE", "channel type"):
-        images.channel_bytes(TYPE["UNORM_INT_101010"], "r")
-    with refused("r", "INVALID_VALUE", "channel order"):
-        images.channel_count(1, "r")
 
 
 def test_a_format_must_be_one_that_all_devices_take() -> None:
@@ -151,3 +139,84 @@ def test_answers_of_a_sampler(context: Context) -> None:
     check_answers(sampler._query, _SAMPLER, answers)
     with refused("clGetSamplerInfo", "INVALID_VALUE"):
         sampler._query(1)
+
+
+def test_pixels_of_host_memory_without_gaps() -> None:
+    host = memoryview(bytes(range(64)))
+    rows = images.packed_pixels(host, (2, 2, 2), 2, (6, 18), "r")
+    assert bytes(rows) == b"".join(bytes(range(at, at + 4)) for at in (0, 6, 18, 24))
+    assert bytes(images.packed_pixels(host, (2, 2, 2), 2, (0, 0), "r")) == bytes(range(16))
+    assert bytes(images.packed_pixels(host, (2, 2, 2), 2, None, "r")) == bytes(range(16))
+    with refused("r", "INVALID_VALUE", "buffer is too small"):
+        images.packed_pixels(host[:27], (2, 2, 2), 2, (6, 18), "r")
+    with refused("r", "INVALID_VALUE", "pitches"):
+        images.packed_pixels(host, (2, 2, 2), 2, (3,), "r")
+
+
+# ---- images
+
+
+def test_an_image_has_pixels_of_its_own(runtime: StubRuntime) -> None:
+    context = image_context(runtime)
+    image = make_image(context, (3, 2), BYTE, data=bytes(range(8)), pitches=(4,))
+    made, _, write = runtime.said[-3:]
+    assert made == session.CreateBuffer(image._root_id, context._id, 6, False)
+    assert runtime.staged[write.staging] == bytes([0, 1, 2, 4, 5, 6])
+    assert image._describe() == [OBJECT["IMAGE2D"], R, BYTE, 3, 2, 1]
+    assert image._flags == FLAGS["READ_WRITE"] | FLAGS["COPY_HOST_PTR"]
+
+
+def test_what_an_image_cannot_be_made_of(runtime: StubRuntime) -> None:
+    context = image_context(runtime)
+    copied = FLAGS["COPY_HOST_PTR"]
+    for flags, data in ((0, b"x"), (copied, None), (FLAGS["USE_HOST_PTR"], None)):
+        with refused("r", "INVALID_HOST_PTR"):
+            make_image(context, (1, 1), BYTE, flags=flags, data=data)
+    with refused("r", "INVALID_VALUE", "contradict"):
+        make_image(context, (1, 1), BYTE, flags=copied | FLAGS["USE_HOST_PTR"], data=b"x")
+    with refused("r", "IMAGE_FORMAT_NOT_SUPPORTED"):
+        make_image(context, (1, 1), TYPE["HALF_FLOAT"])
+    with refused("r", "INVALID_IMAGE_SIZE"):
+        make_image(context, (65, 1), BYTE)
+
+
+def test_an_image_of_a_buffer_shares_its_bytes(runtime: StubRuntime) -> None:
+    context = image_context(runtime)
+    buffer = Memory(context, FLAGS["READ_ONLY"], 12)
+    said = list(runtime.said)
+    image = Image.__new__(Image)
+    image._shape(context, 0, OBJECT["IMAGE2D"], (R, FLOAT), (3, 1), "r")
+    image._take_pixels(context, 0, buffer, "r")
+    assert runtime.said == said
+    assert (image._root_id, image._origin, image._size) == (buffer._root_id, 0, 12)
+    assert image._flags == FLAGS["READ_ONLY"]
+    assert image._image_query(_IMAGE["BUFFER"]) is buffer
+    image._shape(context, 0, OBJECT["IMAGE2D"], (R, FLOAT), (2, 2), "r")
+    with refused("r", "INVALID_IMAGE_SIZE", "larger than its buffer"):
+        image._take_pixels(context, 0, buffer, "r")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "found"),
+    [
+        # width, height, depth, array size, slice pitch
+        ("IMAGE1D", (5,), (5, 0, 0, 0, 0)),
+        ("IMAGE1D_ARRAY", (5, 3), (5, 0, 0, 3, 20)),
+        ("IMAGE2D", (5, 3), (5, 3, 0, 0, 0)),
+        ("IMAGE2D_ARRAY", (5, 3, 2), (5, 3, 0, 2, 60)),
+        ("IMAGE3D", (5, 3, 2), (5, 3, 2, 0, 60)),
+    ],
+)
+def test_answers_of_an_image(
+    runtime: StubRuntime, kind: str, shape: tuple[int, ...], found: tuple[int, ...]
+) -> None:
+    image = make_image(image_context(runtime), shape, FLOAT, kind)
+    names = ("WIDTH", "HEIGHT", "DEPTH", "ARRAY_SIZE", "SLICE_PITCH")
+    check_answers(image._image_query, _IMAGE, dict(zip(names, found, strict=True)))
+    same = {
+        "FORMAT": (R, FLOAT), "ELEMENT_SIZE": 4, "ROW_PITCH": 20, "BUFFER": None,
+        "NUM_MIP_LEVELS": 0, "NUM_SAMPLES": 0,
+    }  # fmt: skip
+    check_answers(image._image_query, _IMAGE, same)
+    with refused("clGetImageInfo", "INVALID_VALUE"):
+        image._image_query(1)

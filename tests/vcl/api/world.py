@@ -13,16 +13,19 @@ from typing import Any
 
 import pytest
 
-from tests.described import device
+from tests.described import INFO, device
 from vcl.api.context import Context
 from vcl.api.devices import Device
+from vcl.api.images import OBJECT, Image
 from vcl.api.kernel import Kernel
+from vcl.api.memory import FLAGS
+from vcl.api.pixels import ORDER, TYPE
 from vcl.api.program import Program
 from vcl.client_core import COMPLETE, Destination, EventState
 from vcl.constants import CLASSES
 from vcl.errors import CallError, OperatingError
 from vcl.wire.messages import session
-from vcl.wire.messages.handshake import RemoteDevice
+from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
 
 ADDRESS = CLASSES["kernel_arg_address_qualifier"]
 
@@ -181,3 +184,42 @@ def check_answers(
 ) -> None:
     """Assert what is answered to queries. params: their class, by name."""
     assert {name: query(params[name]) for name in answers} == answers
+
+
+IMAGE_LIMITS = {
+    "IMAGE_SUPPORT": True, "IMAGE2D_MAX_WIDTH": 64, "IMAGE2D_MAX_HEIGHT": 32,
+    "IMAGE3D_MAX_WIDTH": 16, "IMAGE3D_MAX_HEIGHT": 8, "IMAGE_MAX_BUFFER_SIZE": 128,
+}  # fmt: skip
+
+
+def image_context(runtime: StubRuntime) -> Context:
+    """A context of a device that takes images of all kinds, of one channel of bytes or floats."""
+    pairs = [[ORDER["R"], TYPE[name]] for name in ("UNSIGNED_INT8", "FLOAT")]
+    pairs.append([ORDER["RGBA"], TYPE["FLOAT"]])
+    formats: Any = {"READ_WRITE": dict.fromkeys(OBJECT, pairs)}
+    described = DeviceDescription(
+        platform={}, info=INFO | IMAGE_LIMITS, image_formats=formats
+    )
+    remote = RemoteDevice(device=1, node=1, node_name="n1", description=described)
+    return Context(runtime, [Device([remote], None)])
+
+
+def make_image(
+    context: Context,
+    shape: Sequence[int],
+    kind: int,
+    image_type: str = "IMAGE2D",
+    *,
+    order: int = ORDER["R"],
+    flags: int | None = None,
+    data: bytes | None = None,
+    pitches: Sequence[int] = (),
+) -> Image:
+    """An image with pixels of its own; data: what it holds at first."""
+    if flags is None:
+        flags = FLAGS["READ_WRITE"] | (FLAGS["COPY_HOST_PTR"] if data is not None else 0)
+    image = Image.__new__(Image)
+    image._shape(context, flags, OBJECT[image_type], (order, kind), shape, "r")
+    host = None if data is None else memoryview(data)
+    image._make_pixels(context, flags, host, pitches, "r")
+    return image
