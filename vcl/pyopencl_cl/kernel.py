@@ -100,7 +100,7 @@ class Kernel(Handle, api.Kernel):
             self._set_sampler(index, value._wire)
         elif isinstance(value, SVMPointer):
             self._check_shared(index)
-            shadow, offset, _ = shared_region(value, "clSetKernelArgSVMPointer")
+            _, shadow, offset, _ = shared_region(value, "clSetKernelArgSVMPointer")
             self._set_shared(index, shadow, offset)
         elif isinstance(value, MemoryObjectHolder):
             self._set_buffer(index, value._memory("clSetKernelArg"))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from vcl.api import memory as api
-from vcl.api.addresses import Addresses
 from vcl.api.integers import size as size_t
 from vcl.api.memory import (
     ACCESS,
@@ -23,15 +22,13 @@ from vcl.api.memory import (
     check_flags,
     check_not_empty,
 )
+from vcl.api.svm import SHARED
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.handles import Handle
 
 _INFO = CLASSES["mem_info"]
-
-SHARED: Addresses[Any] = Addresses()
-"""The SVMAllocations of the process."""
 
 
 class MemoryObjectHolder(Handle):

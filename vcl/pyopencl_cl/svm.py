@@ -1,12 +1,7 @@
-"""Coarse-grain shared virtual memory, by shadow buffers.
+"""pyopencl's classes of coarse-grain shared virtual memory.
 
-Owns: `SVMPointer`, `SVM`, `SVMAllocation`, `SVMAllocator`, `SVMPool`, `PooledSVM` (OpenCL 3.0 API,
-5.6), and finding the allocation that an address lies in. Must not know: commands.
-
-An allocation is host memory and a buffer. Coarse-grain rules let the host touch it only while it
-is mapped, so a map reads the buffer into the host memory and an unmap writes it back; kernels get
-the buffer. Pointers kept inside the memory mean nothing on a node: fine-grain and system sharing
-are reported as absent.
+Owns: `SVMPointer`, `SVM`, `SVMAllocation`, `SVMAllocator`, `SVMPool`, `PooledSVM`, and the host
+memory of allocations. Must not know: what becomes of it (`vcl.api.svm`, `vcl.api.svm_commands`).
 """
 
 from __future__ import annotations
@@ -15,22 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from vcl.api import svm, svm_commands
+from vcl.api.events import wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.memory import FLAGS
-from vcl.constants import CLASSES
 from vcl.pyopencl_cl import pools
 from vcl.pyopencl_cl.context import CommandQueue, Context, expect
-from vcl.pyopencl_cl.enqueue import (
-    WaitFor,
-    marker,
-)
+from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.handles import Handle
-from vcl.pyopencl_cl.memory import SHARED, Buffer, contiguous_bytes
-
-_FLAGS = CLASSES["svm_mem_flags"]
-_FINE = _FLAGS["SVM_FINE_GRAIN_BUFFER"] | _FLAGS["SVM_ATOMICS"]
+from vcl.pyopencl_cl.memory import Buffer, contiguous_bytes
 
 
 class SVMPointer(Handle):
@@ -52,9 +42,10 @@ class SVMPointer(Handle):
         raise NotImplementedError
 
 
-class SVMAllocation(SVMPointer):
+class SVMAllocation(svm.Allocation, SVMPointer):
     """An allocation: host memory with a shadow buffer."""
 
+    @translated("clSVMAlloc")
     def __init__(
         self,
         context: Context,
@@ -63,53 +54,41 @@ class SVMAllocation(SVMPointer):
         flags: int,
         queue: CommandQueue | None = None,
     ) -> None:
-        super().__init__()
         routine = "SVMAllocation"
         expect(context, Context, "context")
-        self._released = False
         size, flags = size_t(size, "size"), size_t(flags, "flags")
         alignment = size_t(alignment, "alignment")
-        if flags & _FINE:
-            fail(routine, "INVALID_VALUE", "fine-grain sharing isn't possible across a network")
+        svm.check_shared_flags(flags, routine)
         if queue is not None:
-            _check_in_order(queue, routine)
-        self._context = context
-        self._size = size
+            svm.check_in_order(queue, routine)
         self._queue = queue
-        self._shadow: Buffer | None = None
-        self._maps: dict[int, tuple[int, int]] = {}  # offset: (flags, size)
-        if size:
-            spare = max(alignment, 128)
-            raw = np.zeros(self._size + spare, np.uint8)
-            start = -raw.ctypes.data % spare
-            self._host = raw[start : start + self._size]
-            self._shadow = Buffer(context, flags & 7, self._size, _shadow=True)
-            SHARED.add(self.svm_ptr, self)
-        else:
-            self._host = np.zeros(0, np.uint8)
+        spare = max(alignment, 128)
+        raw = np.zeros(size + spare, np.uint8)
+        start = -raw.ctypes.data % spare
+        self._host = raw[start : start + size]
+        svm.Allocation.__init__(
+            self, context, flags, int(self._host.ctypes.data), self._host.data
+        )
+
+    def _make_shadow(self, flags: int) -> Buffer:
+        return Buffer(self._context, flags, self.size, _shadow=True)
 
     @property
+    @translated("SVMAllocation.svm_ptr")
     def svm_ptr(self) -> int:
         """The address in this process; 0 of an empty allocation."""
-        if self._released:
-            fail("SVMAllocation.svm_ptr", "INVALID_VALUE", "the memory was released")
-        return int(self._host.ctypes.data) if self._size else 0
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self._size
+        return self._start("SVMAllocation.svm_ptr")
 
     @property
     def buf(self) -> Any:
         """The host's view of the memory, as bytes."""
         return self._host
 
+    @translated("SVMAllocation.svm_ptr")
     def release(self) -> None:
         """Free it now; commands that were enqueued still find it."""
-        SHARED.remove(self.svm_ptr)
-        self._released = True
-        self._shadow = None
+        self._start("SVMAllocation.svm_ptr")
+        self._free()
 
     @translated("clEnqueueSVMFree")
     def enqueue_release(
@@ -119,13 +98,16 @@ class SVMAllocation(SVMPointer):
         target = queue or self._queue
         if target is None:
             fail("SVMAllocation.enqueue_release", "INVALID_VALUE", "no queue was given")
-        event = marker(target, wait_for, False, "clEnqueueSVMFree", "SVM_FREE")
-        self.release()
-        return event
+        routine = "clEnqueueSVMFree"
+        target._check(routine)
+        self._start("SVMAllocation.svm_ptr")
+        waits = wait_list(wait_for, target._context, routine)
+        return _finish_enqueue(target, svm_commands.free(target, self, waits), "SVM_FREE")
 
+    @translated("SVMAllocation.bind_to_queue")
     def bind_to_queue(self, queue: CommandQueue) -> None:
         """From now on releases are enqueued in this queue."""
-        _check_in_order(queue, "SVMAllocation.bind_to_queue")
+        svm.check_in_order(queue, "SVMAllocation.bind_to_queue")
         self._queue = queue
 
     def unbind_from_queue(self) -> None:
@@ -133,11 +115,6 @@ class SVMAllocation(SVMPointer):
         if self._queue is not None:
             self._queue.finish()
         self._queue = None
-
-
-def _check_in_order(queue: CommandQueue, routine: str) -> None:
-    if not queue._in_order:
-        fail(routine, "INVALID_VALUE", "shared memory belongs to in-order queues only")
 
 
 class SVM(SVMPointer):
@@ -169,26 +146,23 @@ class SVM(SVMPointer):
         return np.frombuffer(self._bytes, np.uint8)
 
 
-def locate(address: int, size: int) -> tuple[SVMAllocation, int] | None:
-    """The allocation that [address, address + size) lies in, and the offset in it."""
-    return SHARED.locate(address, size)
+def place_of(pointer: Any, routine: str) -> Any:
+    """What has the address, size and bytes of a pointer: of a pool's, its block."""
+    return pointer._allocation(routine) if isinstance(pointer, PooledSVM) else pointer
 
 
-def shared_region(pointer: Any, routine: str) -> tuple[Buffer, int, int]:
-    """(shadow buffer, offset, size) of a pointer; raises if it isn't of an allocation."""
-    if isinstance(pointer, PooledSVM):
-        pointer = pointer._allocation(routine)
-    size = pointer.size or 0
-    found = locate(pointer.svm_ptr, size)
-    if found is None or found[0]._shadow is None:
-        text = "not memory of an SVMAllocation: system sharing is absent"
-        fail(routine, "INVALID_ARG_VALUE", text)
-    return found[0]._shadow, found[1], size
+def shared_region(pointer: Any, routine: str) -> tuple[Any, Any, int, int]:
+    """(allocation, its shadow, offset, size) of a pointer; raises CallError if it isn't of an
+    allocation."""
+    place = place_of(pointer, routine)
+    size = place.size or 0
+    return (*svm.shared_memory(place.svm_ptr, size, routine), size)
 
 
 class SVMAllocator:
     """Allocates shared memory."""
 
+    @translated("SVMAllocator")
     def __init__(
         self,
         context: Context,
@@ -198,7 +172,7 @@ class SVMAllocator:
         queue: CommandQueue | None = None,
     ) -> None:
         if queue is not None:
-            _check_in_order(queue, "SVMAllocator")
+            svm.check_in_order(queue, "SVMAllocator")
         self._context, self._alignment = context, alignment
         self._flags, self._queue = flags, queue
 
@@ -269,9 +243,10 @@ class PooledSVM(SVMPointer):
         """As `release`: commands on the memory are ordered by its data."""
         self.release()
 
+    @translated("PooledSVM.bind_to_queue")
     def bind_to_queue(self, queue: CommandQueue) -> None:
         """From now on the block belongs to this queue."""
-        _check_in_order(queue, "PooledSVM.bind_to_queue")
+        svm.check_in_order(queue, "PooledSVM.bind_to_queue")
         self._queue = queue
 
     def unbind_from_queue(self) -> None:

@@ -1,7 +1,7 @@
-"""Commands on shared virtual memory: copies, fills, maps and unmaps.
+"""Commands on shared virtual memory.
 
-Owns: the `_enqueue_svm_*` functions of `_cl` (OpenCL 3.0 API, 5.6). Must not know: how bytes
-travel; an allocation has a shadow buffer (`svm`).
+Owns: the `_enqueue_svm_*` functions of `_cl`. Must not know: what they are made of
+(`vcl.api.svm_commands`).
 """
 
 from __future__ import annotations
@@ -9,28 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vcl.api import svm_commands
+from vcl.api.events import ended, wait_list
 from vcl.api.integers import size as size_t
-from vcl.api.mapping import directions
+from vcl.api.svm_commands import Place, Way
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
-    enqueue_copy_buffer,
+    _finish_enqueue,
     enqueue_fill_buffer,
+    finish_read,
     marker,
-    read_memory,
-    write_memory,
 )
-from vcl.pyopencl_cl.errors import fail
-from vcl.pyopencl_cl.event import Event, UserEvent
-from vcl.pyopencl_cl.svm import PooledSVM, SVMAllocation, SVMPointer, locate, shared_region
+from vcl.pyopencl_cl.errors import translated
+from vcl.pyopencl_cl.event import Event
+from vcl.pyopencl_cl.svm import SVMPointer, place_of, shared_region
 
 
-def _side(pointer: Any, size: int) -> tuple[SVMAllocation, int] | None:
-    if isinstance(pointer, PooledSVM):
-        pointer = pointer._allocation("clEnqueueSVMMemcpy")
-    return locate(pointer.svm_ptr, size)
-
-
+@translated("clEnqueueSVMMemcpy")
 def enqueue_svm_memcpy(
     queue: CommandQueue,
     is_blocking: int,
@@ -40,58 +36,29 @@ def enqueue_svm_memcpy(
     byte_count: Any = None,
 ) -> Event:
     """Enqueue a copy between shared or host memory."""
-    routine = "clEnqueueSVMMemcpy"
-    sizes = [s for s in (dst.size, src.size) if s is not None]
-    if byte_count is None and len(set(sizes)) > 1:
-        fail("_enqueue_svm_memcpy", "INVALID_VALUE", "sizes of source and destination differ")
-    size = min(sizes) if byte_count is None else size_t(byte_count, "byte count")
-    if any(size > s for s in sizes):
-        fail(routine, "INVALID_VALUE", f"{size} bytes are more than source or destination has")
-    kind = "SVM_MEMCPY"
+    routine, kind = "clEnqueueSVMMemcpy", "SVM_MEMCPY"
+    count = None if byte_count is None else size_t(byte_count, "byte count")
+    size = svm_commands.copied_bytes([s for s in (dst.size, src.size) if s is not None], count)
     if size == 0:
         return marker(queue, wait_for, False, routine, kind)
-    target, source = _side(dst, size), _side(src, size)
-    if target is not None and source is not None:
-        first, second = source[0]._shadow, target[0]._shadow
-        if first is None or second is None:
-            fail(routine, "INVALID_VALUE", "the memory was released")
-        event = enqueue_copy_buffer(
-            queue, first, second, size, source[1], target[1], wait_for, kind=kind
-        )
-        if is_blocking:
-            event.wait()
-        return event
-    if target is not None and target[0]._shadow is not None:
-        host = src.buf[:size]
-        return write_memory(
-            queue, target[0]._shadow, host, target[1], wait_for, bool(is_blocking), routine, kind
-        )
-    if source is not None and source[0]._shadow is not None:
-        host = dst.buf[:size]
-        return read_memory(
-            queue, source[0]._shadow, host, source[1], wait_for, bool(is_blocking), routine, kind
-        )
-    event = _copy_on_host(queue, dst.buf[:size], src.buf[:size], wait_for, routine, kind)
-    if is_blocking:
-        event.wait()
-    return event
-
-
-def _copy_on_host(
-    queue: CommandQueue, target: Any, source: Any, wait_for: WaitFor, routine: str, kind: str
-) -> Event:
-    """Enqueue a copy that happens here, in its turn among the queue's commands."""
-    copied = UserEvent(queue._context)
-    turn = marker(queue, wait_for, False, routine, kind)
-    made = marker(queue, [turn, copied], False, routine, kind, ward=(target, source))
-
-    def copy(status: int) -> None:
-        if status == 0:
-            target[:] = source
-        copied.set_status(min(status, 0))
-
-    turn._runtime.when_ended(turn._id, copy)
-    queue.flush()
+    queue._check(routine)
+    target, source = place_of(dst, routine), place_of(src, routine)
+    to, of = target.buf[:size], source.buf[:size]
+    waits = wait_list(wait_for, queue._context, routine)
+    event, way = svm_commands.copy(
+        queue,
+        Place(target.svm_ptr, memoryview(to)),
+        Place(source.svm_ptr, memoryview(of)),
+        waits,
+    )
+    if way is Way.FROM_SHARED:
+        return finish_read(queue, event, to, bool(is_blocking), routine, kind)
+    kept = {Way.TO_SHARED: of, Way.ON_HOST: (to, of)}.get(way)
+    made = _finish_enqueue(queue, event, kind, kept)
+    if is_blocking and way is Way.TO_SHARED:
+        ended(made, wait_for, waits)
+    elif is_blocking:
+        made.wait()
     return made
 
 
@@ -103,13 +70,14 @@ def enqueue_svm_memfill(
     wait_for: WaitFor = None,
 ) -> Event:
     """Enqueue a fill of shared memory."""
-    shadow, offset, size = shared_region(dst, "clEnqueueSVMMemFill")
+    _, shadow, offset, size = shared_region(dst, "clEnqueueSVMMemFill")
     count = size if byte_count is None else size_t(byte_count, "byte count")
     return enqueue_fill_buffer(
         queue, shadow, pattern, offset, count, wait_for, kind="SVM_MEMFILL"
     )
 
 
+@translated("clEnqueueSVMMap")
 def enqueue_svm_map(
     queue: CommandQueue,
     is_blocking: int,
@@ -119,40 +87,36 @@ def enqueue_svm_map(
     size: Any = None,
 ) -> Event:
     """Let the host touch shared memory."""
-    routine = "clEnqueueSVMMap"
+    routine, kind = "clEnqueueSVMMap", "SVM_MAP"
+    queue._check(routine)
     flags = size_t(flags, "map flags")
-    reads, _ = directions(flags, routine)
-    shadow, offset, whole = shared_region(svm, routine)
+    allocation, shadow, offset, whole = shared_region(svm, routine)
     count = whole if size is None else size_t(size, "size")
-    found = locate(svm.svm_ptr, whole)
-    assert found is not None
-    found[0]._maps[offset] = (flags, count)
-    if not reads:
-        return marker(queue, wait_for, False, routine, "SVM_MAP")
-    host = found[0]._host[offset : offset + count]
-    return read_memory(
-        queue, shadow, host, offset, wait_for, bool(is_blocking), routine, "SVM_MAP"
+    waits = wait_list(wait_for, queue._context, routine)
+    event, reads = svm_commands.map_memory(
+        queue, allocation, shadow, offset, count, flags, waits
     )
+    if not reads:
+        return _finish_enqueue(queue, event, kind)
+    host = allocation._host[offset : offset + count]
+    return finish_read(queue, event, host, bool(is_blocking), routine, kind)
 
 
+@translated("clEnqueueSVMUnmap")
 def enqueue_svm_unmap(
     queue: CommandQueue, svm: SVMPointer, wait_for: WaitFor = None
 ) -> Event:
     """End a map: what the host may have changed is written back."""
     routine = "clEnqueueSVMUnmap"
-    shadow, offset, whole = shared_region(svm, routine)
-    found = locate(svm.svm_ptr, whole)
-    assert found is not None
-    mapped = found[0]._maps.pop(offset, None)
-    if mapped is None:
-        fail(routine, "INVALID_VALUE", "the memory isn't mapped")
-    flags, count = mapped
-    if not directions(flags, routine)[1]:
-        return marker(queue, wait_for, False, routine, "SVM_UNMAP")
-    host = found[0]._host[offset : offset + count]
-    return write_memory(queue, shadow, host, offset, wait_for, False, routine, "SVM_UNMAP")
+    queue._check(routine)
+    allocation, shadow, offset, _ = shared_region(svm, routine)
+    waits = wait_list(wait_for, queue._context, routine)
+    event, written = svm_commands.unmap_memory(queue, allocation, shadow, offset, waits)
+    kept = allocation._host[offset : offset + written] if written else None
+    return _finish_enqueue(queue, event, "SVM_UNMAP", kept)
 
 
+@translated("clEnqueueSVMMigrateMem")
 def enqueue_svm_migrate_mem(
     queue: CommandQueue,
     svms: Sequence[SVMPointer],
@@ -160,6 +124,5 @@ def enqueue_svm_migrate_mem(
     wait_for: WaitFor = None,
 ) -> Event:
     """A hint that changes no contents."""
-    if not svms:
-        fail("clEnqueueSVMMigrateMem", "INVALID_VALUE", "no memory")
+    svm_commands.check_migration(svms)
     return marker(queue, wait_for, False, "clEnqueueSVMMigrateMem", "SVM_MIGRATE_MEM")

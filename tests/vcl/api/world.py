@@ -21,6 +21,7 @@ from vcl.api.kernel import Kernel
 from vcl.api.memory import FLAGS
 from vcl.api.pixels import ORDER, TYPE
 from vcl.api.program import Program
+from vcl.api.svm import Allocation
 from vcl.client_core import COMPLETE, Destination, EventState
 from vcl.constants import CLASSES
 from vcl.errors import CallError, OperatingError
@@ -223,3 +224,10 @@ def make_image(
     host = None if data is None else memoryview(data)
     image._make_pixels(context, flags, host, pitches, "r")
     return image
+
+
+def make_shared(
+    context: Context, address: int, size: int, flags: int = FLAGS["READ_WRITE"]
+) -> Allocation:
+    """Shared memory that is said to be at an address."""
+    return Allocation(context, flags, address, memoryview(bytearray(size)))
