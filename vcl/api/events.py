@@ -108,6 +108,16 @@ class Event:
         self._runtime.check()
         self._raise_if_failed(self._runtime.wait(self._id))
 
+    def _arrived(self, routine: str) -> None:
+        """Wait until what a blocking read reads is there.
+
+        Raises CallError for the first failure in its queue that wasn't raised yet, and if the read
+        itself failed; OperatingError.
+        """
+        state = self._runtime.wait(self._id)
+        self._queue._raise_failure(routine)
+        self._raise_if_failed(state)
+
     def _raise_if_failed(self, state: EventState) -> None:
         """Raise CallError if the command failed, and count the failure as told."""
         if state.status < 0:

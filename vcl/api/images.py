@@ -18,7 +18,16 @@ from vcl.api import boxes
 from vcl.api.devices import Device
 from vcl.api.errors import fail
 from vcl.api.lifetimes import REFERENCES
-from vcl.api.memory import ACCESS, FLAGS, GIVEN, HOST_ACCESS, HOST_PTR, Memory, check_flags
+from vcl.api.memory import (
+    ACCESS,
+    FLAGS,
+    GIVEN,
+    HOST_ACCESS,
+    HOST_PTR,
+    Memory,
+    check_flags,
+    check_host_ptr,
+)
 from vcl.api.pixels import ORDER_NAMES, TYPE_NAMES, pixel_bytes
 from vcl.constants import CLASSES
 
@@ -211,11 +220,7 @@ class Image(Memory):
         that contradict each other, or what was given; OperatingError.
         """
         check_flags(flags, routine)
-        if host is not None and not flags & GIVEN:
-            text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
-            fail(routine, "INVALID_HOST_PTR", text)
-        if host is None and flags & GIVEN:
-            fail(routine, "INVALID_HOST_PTR")
+        check_host_ptr(flags, host is not None, routine)
         data = None
         if host is not None:
             data = packed_pixels(host, self._extent, self._pixel_bytes, pitches, routine)

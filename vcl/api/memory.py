@@ -164,6 +164,15 @@ def check_flags(flags: int, routine: str) -> None:
         fail(routine, "INVALID_VALUE", f"mem_flags {flags:#x} contradict each other")
 
 
+def check_host_ptr(flags: int, is_given: bool, routine: str) -> None:
+    """Raise CallError unless host memory is given if and only if the flags make use of it."""
+    if is_given and not flags & GIVEN:
+        text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
+        fail(routine, "INVALID_HOST_PTR", text)
+    if not is_given and flags & GIVEN:
+        fail(routine, "INVALID_HOST_PTR")
+
+
 def check_not_empty(size: int, routine: str) -> None:
     """Raise CallError for a size of 0."""
     if size == 0:

@@ -83,6 +83,15 @@ def check_in_order(queue: CommandQueue, routine: str) -> None:
         fail(routine, "INVALID_VALUE", "shared memory belongs to in-order queues only")
 
 
+def shadow_of(context: Any, address: int, size: int) -> tuple[Memory, int] | None:
+    """(shadow, offset) of [address, address + size) if that is of an allocation of the context: a
+    buffer that is made to use this host memory is a region of the shadow."""
+    found = SHARED.locate(address, size)
+    if found is None or found[0]._shadow is None or found[0]._context != context:
+        return None
+    return found[0]._shadow, found[1]
+
+
 def shared_memory(address: int, size: int, routine: str) -> tuple[Allocation, Memory, int]:
     """(allocation, its shadow, offset) of [address, address + size). Raises CallError if that isn't
     of an allocation."""

@@ -135,9 +135,7 @@ def finish_read(
     """The event of a read that was enqueued; `hostbuf` owns where its bytes arrive."""
     made = _finish_enqueue(queue, event, kind, hostbuf, arriving=True)
     if is_blocking:
-        state = queue._runtime.wait(event)
-        queue._raise_failure(routine)
-        made._raise_if_failed(state)
+        made._arrived(routine)
     return made
 
 

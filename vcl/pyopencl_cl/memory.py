@@ -20,9 +20,10 @@ from vcl.api.memory import (
     HOST_ACCESS,
     WRITTEN,
     check_flags,
+    check_host_ptr,
     check_not_empty,
 )
-from vcl.api.svm import SHARED
+from vcl.api.svm import shadow_of
 from vcl.constants import CLASSES
 from vcl.pyopencl_cl.context import Context, expect
 from vcl.pyopencl_cl.errors import fail, translated
@@ -116,21 +117,18 @@ class Buffer(MemoryObject, api.Memory):
         flags, size = size_t(flags, "flags"), size_t(size, "size")
         check_flags(flags, routine)
         data = None
+        if hostbuf is not None and not flags & GIVEN:
+            warnings.warn(
+                "'hostbuf' was passed, but no memory flags to make use of it.",
+                stacklevel=3,
+            )
+        check_host_ptr(flags, hostbuf is not None, routine)
         if hostbuf is not None:
-            if not flags & GIVEN:
-                warnings.warn(
-                    "'hostbuf' was passed, but no memory flags to make use of it.",
-                    stacklevel=3,
-                )
-                text = "give COPY_HOST_PTR (or USE_HOST_PTR) with hostbuf"
-                fail(routine, "INVALID_HOST_PTR", text)
             written = flags & FLAGS["USE_HOST_PTR"] and flags & WRITTEN
             data = contiguous_bytes(hostbuf, writable=bool(written))
             if size > data.nbytes:
                 fail("Buffer", "INVALID_VALUE", "Specified size is greater than host buffer size")
             size = size or data.nbytes
-        elif flags & GIVEN:
-            fail(routine, "INVALID_HOST_PTR")
         check_not_empty(size, routine)
         if flags & FLAGS["USE_HOST_PTR"] and self._share(context, flags, size, data):
             assert data is not None
@@ -149,10 +147,10 @@ class Buffer(MemoryObject, api.Memory):
 
     def _share(self, context: Context, flags: int, size: int, data: Any) -> bool:
         """If the host memory is of an SVMAllocation, be a region of its buffer."""
-        found = SHARED.locate(np.frombuffer(data, np.uint8).ctypes.data, size)
-        if found is None or found[0]._shadow is None or found[0]._context != context:
+        found = shadow_of(context, np.frombuffer(data, np.uint8).ctypes.data, size)
+        if found is None:
             return False
-        self._be_region_of(found[0]._shadow, found[1], size, flags)
+        self._be_region_of(*found, size, flags)
         return True
 
     def _memory(self, routine: str) -> Buffer:

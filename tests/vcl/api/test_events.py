@@ -178,3 +178,18 @@ def test_answers_of_an_event(runtime: StubRuntime, queue: CommandQueue) -> None:
     assert event._query(_INFO["COMMAND_EXECUTION_STATUS"]) > COMPLETE and runtime.flushes == 1
     with refused("clGetEventInfo", "INVALID_VALUE"):
         event._query(1)
+
+
+def test_a_blocking_read_raises_what_failed_before_it(
+    runtime: StubRuntime, queue: CommandQueue
+) -> None:
+    earlier, read = make_event(queue), make_event(queue)
+    read._arrived("clEnqueueReadBuffer")
+    assert runtime.waited == [read._id]
+    fail_it(runtime, earlier, "it broke")
+    with refused("clEnqueueReadBuffer", "OUT_OF_RESOURCES", "it broke"):
+        read._arrived("clEnqueueReadBuffer")
+    fail_it(runtime, read, "it broke too")
+    runtime.failures.clear()
+    with refused("clWaitForEvents", "EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST", "it broke too"):
+        read._arrived("clEnqueueReadBuffer")

@@ -14,6 +14,7 @@ from vcl.api.memory import (
     TYPES,
     Memory,
     check_flags,
+    check_host_ptr,
     check_host_reads,
     check_host_writes,
     region_start,
@@ -170,3 +171,13 @@ def test_answers_of_memory(context: Context) -> None:
     for param in (1, _INFO["HOST_PTR"]):
         with refused("clGetMemObjectInfo", "INVALID_VALUE"):
             memory._query(param)
+
+
+def test_host_memory_comes_with_flags_that_use_it() -> None:
+    for name in ("COPY_HOST_PTR", "USE_HOST_PTR"):
+        check_host_ptr(RW | FLAGS[name], True, "r")
+        with refused("r", "INVALID_HOST_PTR"):
+            check_host_ptr(RW | FLAGS[name], False, "r")
+    check_host_ptr(RW, False, "r")
+    with refused("r", "INVALID_HOST_PTR", "give COPY_HOST_PTR"):
+        check_host_ptr(RW | FLAGS["ALLOC_HOST_PTR"], True, "r")

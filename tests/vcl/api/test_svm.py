@@ -95,3 +95,12 @@ def test_shared_memory_belongs_to_in_order_queues(context: Context, queue: Comma
     svm.check_in_order(queue, "r")
     with refused("r", "INVALID_VALUE", "in-order"):
         svm.check_in_order(CommandQueue(context, context._devices[0], OUT_OF_ORDER), "r")
+
+
+def test_which_buffers_use_shared_memory(context: Context) -> None:
+    shared = make_shared(context, 0x70000, 64)
+    assert svm.shadow_of(context, 0x70008, 56) == (shared._shadow, 8)
+    assert svm.shadow_of(context, 0x70008, 57) is None
+    assert svm.shadow_of(make_context(StubRuntime()), 0x70008, 56) is None
+    shared._free()
+    assert svm.shadow_of(context, 0x70008, 56) is None
