@@ -255,6 +255,26 @@ class Image(Memory):
         """As `pixel_box`, of this image."""
         return pixel_box(self._extent, self._pixel_bytes, origin, region, routine)
 
+    def _map_box(
+        self,
+        origin: Sequence[int],
+        region: Sequence[int],
+        pitches: Sequence[int] | None,
+        routine: str,
+    ) -> tuple[boxes.Box, int]:
+        """Where a mapped box of pixels lies in host memory, and how many bytes are there from its
+        first to its last.
+
+        pitches: of the program's own memory that the image was made to use; None if the box is
+        mapped to memory of its own, where it's packed. Raises CallError for what isn't inside.
+        """
+        start, extent, _ = self._pixel_box(origin, region, routine)
+        if pitches is None:
+            box = boxes.packed(extent)
+        else:
+            box = boxes.make_box(start, extent, pitches, "host", routine)
+        return box, box.size(extent)
+
     def _describe(self) -> list[int]:
         """For a launch's argument: type, channel order, channel type, width, height, depth."""
         return [self._type, *self._channels, *self._extent]

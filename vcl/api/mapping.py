@@ -8,7 +8,7 @@ that is, or how bytes travel.
 from __future__ import annotations
 
 from vcl.api.errors import fail
-from vcl.api.memory import Memory, check_host_reads, check_host_writes
+from vcl.api.memory import Memory, check_host_reads, check_host_writes, region_start
 from vcl.constants import CLASSES
 
 _MAP = CLASSES["map_flags"]
@@ -24,6 +24,15 @@ def directions(flags: int, routine: str) -> tuple[bool, bool]:
     if flags & ~(_READS | _WRITES) or (flags & _MAP["WRITE_INVALIDATE_REGION"] and flags & _READS):
         fail(routine, "INVALID_VALUE", f"map_flags {flags:#x}")
     return bool(flags & _READS), bool(flags & _WRITES)
+
+
+def check_map(memory: Memory, flags: int, offset: int, size: int, routine: str) -> None:
+    """Raise CallError unless [offset, offset + size) of a buffer may be mapped with flags that
+    `directions` lets pass."""
+    check_host(memory, flags, routine)
+    region_start(memory, offset, size, routine)
+    if size == 0:
+        fail(routine, "INVALID_VALUE", "nothing to map")
 
 
 def check_host(memory: Memory, flags: int, routine: str) -> None:

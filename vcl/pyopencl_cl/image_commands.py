@@ -6,12 +6,11 @@ Owns: the `enqueue_*_image` functions of `_cl`. Must not know: what becomes of p
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from vcl.api import boxes, image_commands
+from vcl.api import image_commands
 from vcl.api.events import ended, wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.mapping import directions
@@ -181,14 +180,14 @@ def enqueue_map_image(
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")
     reads, writes = directions(size_t(flags, "map flags"), routine)
-    start, extent, _ = image._pixel_box(origin, region, routine)
-    storage: Any = np.empty(math.prod(extent), np.uint8)
-    row, slice_ = extent[0], extent[0] * extent[1]
-    if image._host is not None:
-        box = boxes.make_box(start, extent, image._host_pitches, "host", routine)
-        host = np.frombuffer(image._host, np.uint8)
-        storage = host[box.offset : box.offset + box.size(extent)]
-        row, slice_ = box.row_pitch, box.slice_pitch
+    pitches = None if image._host is None else image._host_pitches
+    box, size = image._map_box(origin, region, pitches, routine)
+    storage: Any
+    if image._host is None:
+        storage = np.empty(size, np.uint8)
+    else:
+        storage = np.frombuffer(image._host, np.uint8)[box.offset : box.offset + size]
+    row, slice_ = box.row_pitch, box.slice_pitch
     if reads:
         event = enqueue_read_image(
             queue, image, origin, region, storage, row, slice_,

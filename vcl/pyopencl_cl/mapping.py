@@ -18,7 +18,7 @@ from vcl.api import mapping as api
 from vcl.api.events import wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes
-from vcl.api.memory import TYPES, region_start
+from vcl.api.memory import TYPES
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import (
     WaitFor,
@@ -100,15 +100,12 @@ def enqueue_map_buffer(
         raise TypeError("the dtype and the order of the array must not be None")
     flags = size_t(flags, "map flags")
     reads, writes = api.directions(flags, routine)
-    api.check_host(memory, flags, routine)
     wait_list(wait_for, queue._context, routine)
     shape = tuple(sizes(shape if isinstance(shape, Iterable) else (shape,), "shape"))
     offset = size_t(offset, "offset")
     dtype = np.dtype(dtype)
     size = _extent(shape, dtype, strides)
-    region_start(memory, offset, size, routine)
-    if size == 0:
-        fail(routine, "INVALID_VALUE", "nothing to map")
+    api.check_map(memory, flags, offset, size, routine)
     storage: Any = np.empty(size, np.uint8)
     if memory._host is not None:
         storage = np.frombuffer(memory._host, np.uint8)[offset : offset + size]

@@ -220,3 +220,16 @@ def test_answers_of_an_image(
     check_answers(image._image_query, _IMAGE, same)
     with refused("clGetImageInfo", "INVALID_VALUE"):
         image._image_query(1)
+
+
+def test_where_a_mapped_box_lies(runtime: StubRuntime) -> None:
+    image = make_image(image_context(runtime), (5, 3, 2), FLOAT, "IMAGE2D_ARRAY")
+    box, size = image._map_box((1, 1, 0), (2, 2, 2), None, "r")
+    assert (box.offset, box.row_pitch, box.slice_pitch, size) == (0, 8, 16, 32)
+    box, size = image._map_box((1, 1, 0), (2, 2, 2), (24, 96), "r")  # of the program's memory
+    assert (box.offset, box.row_pitch, box.slice_pitch) == (28, 24, 96)
+    assert size == 8 + 24 + 96
+    assert image._slice_pitch(24, 96) == 96
+    for pitches in (None, (24, 96)):
+        with refused("r", "INVALID_VALUE", "outside an image"):
+            image._map_box((4, 0, 0), (2, 1, 1), pitches, "r")

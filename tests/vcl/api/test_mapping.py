@@ -6,7 +6,7 @@ import pytest
 
 from tests.vcl.api.world import refused
 from vcl.api.context import Context
-from vcl.api.mapping import check_host, directions
+from vcl.api.mapping import check_host, check_map, directions
 from vcl.api.memory import FLAGS, Memory
 from vcl.constants import CLASSES
 
@@ -51,3 +51,14 @@ def test_what_the_host_may_map(context: Context, memory: str, refusals: str) -> 
                 check_host(buffer, flags, "c")
         else:
             check_host(buffer, flags, "c")
+
+
+def test_regions_that_may_be_mapped(context: Context) -> None:
+    buffer = Memory(context, FLAGS["HOST_READ_ONLY"], 8)
+    check_map(buffer, READ, 2, 6, "r")
+    with refused("r", "INVALID_OPERATION"):
+        check_map(buffer, WRITE, 2, 6, "r")
+    with refused("r", "INVALID_VALUE", "bytes 2 to 9 are outside"):
+        check_map(buffer, READ, 2, 7, "r")
+    with refused("r", "INVALID_VALUE", "nothing to map"):
+        check_map(buffer, READ, 8, 0, "r")
