@@ -1,0 +1,53 @@
+"""From a build's units to footprints; what devices define; trees that are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from master.access.analyser import analysis
+from master.access.analyser.analysis import Analyser, device_macros
+from master.access.kernels import BUFFER, Footprint
+
+DEVICE = {
+    "ADDRESS_BITS": "64",
+    "ENDIAN_LITTLE": "1",
+    "EXTENSIONS": "cl_khr_fp64 cl_khr_3d_image_writes",
+    "OPENCL_C_VERSION": "OpenCL C 3.0 vendor",
+    "VERSION": "OpenCL 3.0 vendor",
+}
+COPY = "kernel void k(global int *a) { a[get_global_id(0)] = %s; }"
+
+
+def analyse(made: Analyser, source: str, options: str = "", count: int = 1) -> Footprint | str:
+    unit = [source, options, [], []]
+    return made.analyse([unit] * count, DEVICE, "k", [BUFFER], [[0], [8], [4]])
+
+
+def test_programs_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    parse = analysis.parse
+    monkeypatch.setattr(analysis, "parse", lambda *what: read.append(what) or parse(*what))
+    monkeypatch.setattr(analysis, "trees_max", 2)
+    made = Analyser()
+    for number in (1, 1, 2, 1, 3, 1, 2):
+        assert isinstance(analyse(made, COPY % number), Footprint)
+    assert len(read) == 4, "the third took the place of the second"
+
+
+def test_what_is_linked_has_no_source_of_its_own() -> None:
+    assert analyse(Analyser(), COPY % 1, count=2) == "the program is linked from several"
+
+
+@pytest.mark.parametrize(
+    ("options", "version"), [("", "120"), ("-cl-std=CL2.0", "200"), ("-cl-std=CL1.1", "110")]
+)
+def test_the_language_is_the_latest_of_1_unless_asked(options: str, version: str) -> None:
+    macros = device_macros(DEVICE, options)
+    assert macros["__OPENCL_C_VERSION__"] == version
+    assert macros["__OPENCL_VERSION__"] == "300"
+    assert macros["cl_khr_fp64"] == macros["__ENDIAN_LITTLE__"] == "1"
+
+
+def test_headers_that_are_for_several_languages() -> None:
+    source = "#ifdef __cplusplus\n#error no\n#endif\n" + COPY % 1
+    assert isinstance(analyse(Analyser(), source), Footprint)
