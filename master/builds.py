@@ -50,6 +50,10 @@ class Builds:
         self._why_none = why_none
         self.under_way: dict[int, Building] = {}
         """By request number, which the client never uses twice."""
+        self.variants: list[tuple[Program, str]] = []
+        """Variants that were built since the owner last took them, with why they weren't or ""."""
+        self._variants: dict[int, Building] = {}  # by request, which is negative
+        self._last_variant = 0
 
     def start(self, program: Program, request: int) -> None:
         """Ask every node of the program's context to build.
@@ -72,9 +76,40 @@ class Builds:
             building.message = self._why_none(program.context.devices)
             self._finish_if_complete(building)
 
+    def start_variant(self, variant: Program) -> None:
+        """Have every node of its context build a variant, of which the client isn't told."""
+        self._last_variant -= 1
+        request = self._last_variant
+        by_node: dict[int, list[int]] = {}
+        for place in self._places(variant.context.devices):
+            by_node.setdefault(place.node, []).append(place.device)
+        building = self._variants[request] = Building(variant, request, set(by_node))
+        for node, devices in by_node.items():
+            variant.nodes.add(node)
+            message = build_message(variant, request, devices, cause=-variant.id)
+            self._ledger.for_nodes[node].append(message)
+        self._finish_variant(building)
+
+    def _variant_answered(self, node: int, message: part.BuildDone) -> None:
+        building = self._variants.get(message.request)
+        if building is None or node not in building.waiting:
+            raise RemoteProtocolError(f"build {message.request} isn't under way on this node")
+        building.waiting.discard(node)
+        if message.status < 0:
+            building.message = building.message or "it can't be built once it is rewritten"
+        self._finish_variant(building)
+
+    def _finish_variant(self, building: Building) -> None:
+        if not building.waiting:
+            del self._variants[building.request]
+            self.variants.append((building.program, building.message))
+
     def answered(self, node: int, message: part.BuildDone) -> None:
         """A node built, or failed to. Request 0 is a build that nobody waits for."""
         if message.request == 0:
+            return
+        if message.request < 0:
+            self._variant_answered(node, message)
             return
         building = self.under_way.get(message.request)
         if building is None or node not in building.waiting:
@@ -102,7 +137,8 @@ class Builds:
         building = self.under_way.get(request)
         if building is not None:
             program = building.program
-            program.verdict, program.keeps_const, program.kernel_reasons = judgement
+            program.verdict, program.keeps_const, program.kernel_reasons = judgement[:3]
+            program.rewritten, program.rewritten_reasons = judgement[3:]
             self._finish_if_complete(building)
 
     def _join(self, building: Building, message: part.BuildDone) -> None:
@@ -120,6 +156,10 @@ class Builds:
 
     def node_lost(self, node: int, reason: str) -> None:
         """A node won't answer any more."""
+        for variant in list(self._variants.values()):
+            if node in variant.waiting:
+                variant.waiting.discard(node)
+                self._finish_variant(variant)
         for building in list(self.under_way.values()):
             if node in building.waiting:
                 building.waiting.discard(node)

@@ -25,6 +25,7 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    Rewrite,
     Send,
     Wake,
 )
@@ -38,8 +39,10 @@ from master.inputs import (
     Judged,
     Opened,
     Received,
+    Rewritten,
     Tick,
 )
+from master.ledger import Question
 from master.nodes import Node, Nodes
 from master.objects import Executor, Step
 from master.sessions import Session
@@ -141,6 +144,11 @@ class MasterCore:
             if one.session in self.sessions:
                 live = self.sessions[one.session]
                 live.session.analysed(one.number, one.found)
+                self._flush(live)
+        elif isinstance(one, Rewritten):
+            if one.session in self.sessions:
+                live = self.sessions[one.session]
+                live.session.rewritten(one.number, one.found)
                 self._flush(live)
         elif isinstance(one, Continue):
             if one.session in self.sessions:
@@ -378,7 +386,8 @@ class MasterCore:
             self._effects.append(Judge(live.session.number, request, units))
         ledger.for_guard = []
         for question in ledger.for_analysis:
-            self._effects.append(Analyse(live.session.number, *question))
+            ask = Analyse if isinstance(question, Question) else Rewrite
+            self._effects.append(ask(live.session.number, *question))
         ledger.for_analysis = []
         if ledger.for_client:
             self._effects.append(Send(live.control, ledger.for_client))

@@ -99,6 +99,16 @@ class Analyse(_Effect):
 
 
 @dataclass(slots=True)
+class Rewrite(_Effect):
+    """Rewrite a program so that a part sees its launch; answered by Rewritten. As in Analyse."""
+
+    session: int
+    number: int
+    units: list[list[Any]]
+    device: dict[str, str]
+
+
+@dataclass(slots=True)
 class Log(_Effect):
     """Something that the operator should read."""
 
@@ -123,4 +133,6 @@ class Wake(_Effect):
     due: Due
 
 
-Effect = Answer | Send | Bind | Expect | Forget | Close | Judge | Analyse | Log | Wake | GoOn
+Effect = (
+    Answer | Send | Bind | Expect | Forget | Close | Judge | Analyse | Rewrite | Log | Wake | GoOn
+)

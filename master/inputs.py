@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from master.access.kernels import Footprint
-from master.access.programs import Judgement
+from master.access.programs import Judgement, Variant
 from vcl.wire.messages.handshake import Knock
 
 
@@ -74,6 +74,15 @@ class Analysed(_Following):
 
 
 @dataclass(frozen=True, slots=True)
+class Rewritten(_Following):
+    """The answer to Rewrite: the program, or why it can't be rewritten."""
+
+    session: int
+    number: int
+    found: Variant | str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `now` of the call says how much."""
 
@@ -94,4 +103,4 @@ class Due(_Following):
     start: int
 
 
-Input = Opened | Received | Broken | Closed | Judged | Analysed | Tick | Due | Continue
+Input = Opened | Received | Broken | Closed | Judged | Analysed | Rewritten | Tick | Due | Continue

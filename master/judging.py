@@ -26,10 +26,10 @@ from typing import Any
 
 from master.access.encoded import decode
 from master.access.guard import Verdict
-from master.access.programs import Judgement
+from master.access.programs import Judgement, Variant
 from master.access.reader import LENGTH, MEMORY_STATUS
-from master.effects import Analyse, Judge
-from master.inputs import Analysed, Judged
+from master.effects import Analyse, Judge, Rewrite
+from master.inputs import Analysed, Judged, Rewritten
 from vcl.local import process_environment
 from vcl.wire.frame import pack_value, unpack_value
 from vcl.wire.units import unit_bytes
@@ -61,7 +61,7 @@ guard_cached_max = 256
 """Verdicts that are kept for the next who builds the same."""
 
 
-Asked = Judge | Analyse
+Asked = Judge | Analyse | Rewrite
 
 
 class _PastLimit(Exception):
@@ -69,10 +69,10 @@ class _PastLimit(Exception):
 
 
 class Judging:
-    """Answers each Judge with a Judged and each Analyse with an Analysed, through `answered` and
-    never within `ask`."""
+    """Answers each Judge with a Judged, each Analyse with an Analysed and each Rewrite with a
+    Rewritten, through `answered` and never within `ask`."""
 
-    def __init__(self, answered: Callable[[Judged | Analysed], None]) -> None:
+    def __init__(self, answered: Callable[[Judged | Analysed | Rewritten], None]) -> None:
         self._answered = answered
         self._waiting: dict[int, deque[tuple[Asked, bytes]]] = {}
         """By session, what it has had no turn for, as it travels."""
@@ -210,6 +210,8 @@ def _request(asked: Asked) -> list[Any]:
     """As `master.access.reader` has it."""
     if isinstance(asked, Judge):
         return ["judge", asked.units]
+    if isinstance(asked, Rewrite):
+        return ["rewrite", asked.units, asked.device]
     return [
         "analyse", asked.units, asked.device, asked.kernel, asked.arguments, asked.ndrange
     ]  # fmt: skip
@@ -219,15 +221,21 @@ def _time_s_max(asked: Asked) -> float:
     return guard_time_s_max if isinstance(asked, Judge) else analysis_time_s_max
 
 
-def _answer(asked: Asked, value: Any) -> Judged | Analysed:
+def _answer(asked: Asked, value: Any) -> Judged | Analysed | Rewritten:
     """What the core is told. value: as it came from the process, or the limit that it was past."""
     if isinstance(asked, Judge):
         if isinstance(value, _PastLimit):
             judgement = Judgement(Verdict(False, str(value)), False)
         else:
-            may_split, reason, *rest = value
-            judgement = Judgement(Verdict(may_split, reason), *rest)
+            verdict, keeps_const, kernels, other, other_kernels = value
+            rewritten = None if other is None else Verdict(*other)
+            judgement = Judgement(
+                Verdict(*verdict), keeps_const, kernels, rewritten, other_kernels
+            )
         return Judged(asked.session, asked.request, judgement, cause=asked.cause)
+    if isinstance(asked, Rewrite):
+        variant = Variant(*value) if isinstance(value, list) else str(value)
+        return Rewritten(asked.session, asked.number, variant, cause=asked.cause)
     found = decode(value) if isinstance(value, bytes) else str(value)
     return Analysed(asked.session, asked.number, found, cause=asked.cause)
 

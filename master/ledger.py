@@ -48,6 +48,14 @@ class Question(NamedTuple):
     ndrange: list[list[int]]
 
 
+class RewriteQuestion(NamedTuple):
+    """How a part can see its launch; fields as in `effects.Rewrite`."""
+
+    number: int
+    units: list[list[Any]]
+    device: dict[str, str]
+
+
 @dataclass(slots=True)
 class Operation:
     """An operation that was sent to an executor.
@@ -97,8 +105,8 @@ class Ledger:
         """Messages to the client since the owner last took them."""
         self.for_guard: list[tuple[int, list[list[Any]]]] = []
         """(request, units) of builds since the owner last took them."""
-        self.for_analysis: list[Question] = []
-        """Launches to be analysed since the owner last took them."""
+        self.for_analysis: list[Question | RewriteQuestion] = []
+        """Launches to be analysed, programs to be rewritten, since the owner last took them."""
         self.staged_bytes = 0
         """Bytes of the client's copies that it hasn't been told to drop."""
         self._staged: dict[int, int] = {}

@@ -76,6 +76,9 @@ class Program:
     kernel_reasons: as `Judgement.kernels` has them.
 
     keeps_const: whether what its kernels declare const stays unwritten.
+    variant: the program that lets parts see their launch, once it is built; why there is none;
+    None if nobody has asked. rewritten, rewritten_reasons: verdict and reasons of it, None if it
+    would be no other. hidden: of a variant, the arguments behind the user's.
     footprints: what launches touch, by kernel, geometry, kind of device and arguments.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
     that refer to it.
@@ -95,6 +98,10 @@ class Program:
     operations: set[int] = field(default_factory=set)
     users: int = 0
     released: bool = False
+    variant: Program | str | None = None
+    rewritten: Verdict | None = None
+    rewritten_reasons: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, int | None] = field(default_factory=dict)
     footprints: OrderedDict[tuple[Any, ...], Footprint | str] = field(default_factory=OrderedDict)
     _trim_at: int = 256
 
@@ -110,6 +117,14 @@ class Program:
         if self.verdict.may_split:
             return None
         return self.kernel_reasons.get(kernel, self.verdict.reason) or None
+
+    def why_whole_rewritten(self, kernel: str) -> str | None:
+        """What the guard would have against it if the program were rewritten."""
+        if self.rewritten is None:
+            return self.why_whole(kernel)
+        if self.rewritten.may_split:
+            return None
+        return self.rewritten_reasons.get(kernel, self.rewritten.reason) or None
 
     def note_operation(self, operation: int, live: Set[int]) -> None:
         """An operation uses it. live: those that aren't done.

@@ -28,6 +28,7 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    Rewrite,
     Send,
     Wake,
 )
@@ -353,7 +354,7 @@ class MasterServer:
         elif isinstance(effect, Forget):
             self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
             self._judging.forget(effect.session)
-        elif isinstance(effect, Judge | Analyse):
+        elif isinstance(effect, Judge | Analyse | Rewrite):
             self._judging.ask(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from master.access.kernels import Footprint
-from master.access.programs import Judgement
+from master.access.programs import Judgement, Variant
 from master.builds import Builds
 from master.checks import (
     check_build,
@@ -95,6 +95,8 @@ class Session:
         self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
+        self._variants: dict[int, Program] = {}
+        """Programs that let parts see their launch, by the negative id of the user's."""
         self._questions: dict[int, tuple[Program, tuple[int, Any]]] = {}
         self._last_question = 0
         self._analysing: dict[tuple[int, Any], list[Command]] = {}
@@ -340,6 +342,9 @@ class Session:
         del self.programs[program.id]
         self._sources_bytes -= program.source_bytes
         self._committer.forget(program)
+        variant = self._variants.pop(-program.id, None)
+        if variant is not None:
+            self._committer.forget(variant)
 
     def take_apart(self, over: Callable[[], bool]) -> bool:
         """The session has ended: let go of what it has, in turns, too, as it may be much.
@@ -352,7 +357,7 @@ class Session:
         tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
             self.queues, self.contexts, self._reports, self._asked, self._analysing,
-            self._questions,
+            self._questions, self._variants,
         )  # fmt: skip
         for kept in queues:
             while kept:
@@ -469,6 +474,28 @@ class Session:
         program.note_footprint(key[1], found)
         self.graph.ready.extend(self._analysing.pop(key))
 
+    def rewritten(self, number: int, found: Variant | str) -> None:
+        """A program is rewritten, or why it isn't: then the nodes have to build it."""
+        program, key = self._questions.pop(number)
+        if isinstance(found, str):
+            program.variant = found
+            self.graph.ready.extend(self._analysing.pop(key))
+            return
+        unit = [found.source, found.options, [], []]
+        variant = Program(-program.id, program.context, session.BUILD, [unit], "")
+        variant.hidden = found.hidden
+        self._variants[variant.id] = variant
+        self._builds.start_variant(variant)
+        self._take_variants()
+
+    def _take_variants(self) -> None:
+        """What was built: those that wait for it may go on."""
+        built, self._builds.variants = self._builds.variants, []
+        for variant, why in built:
+            program = self.programs[-variant.id]
+            program.variant = why or variant
+            self.graph.ready.extend(self._analysing.pop((program.id, ())))
+
     def _lose_results(self, command: Command) -> None:
         """What a command should have written isn't there: nobody shall take old bytes for it."""
         for buffer, start, end in self._planner.written(command.message):
@@ -530,6 +557,7 @@ class Session:
         else:
             assert isinstance(item, part.BuildDone)
             self._builds.answered(node, item)
+            self._take_variants()
 
     def _printed(self, node: int, m: part.Printed) -> None:
         """Pass on what a launch printed."""
@@ -662,10 +690,11 @@ class Session:
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self.ledger.renew_endpoint(node)
-        for program in list(self.programs.values()):
+        for program in [*self.programs.values(), *self._variants.values()]:
             program.nodes.discard(node)
             yield None
         self._builds.node_lost(node, reason)
+        self._take_variants()
         self.ledger.for_nodes.pop(node, None)
 
 

@@ -5,8 +5,9 @@ asks. A source may be written to take any time or memory that the guard gives it
 nobody else anything.
 
 A frame is its length in four bytes, little-endian, and a msgpack value. One way: ["judge", units],
-or ["analyse", ...] with the arguments of `Analyser.analyse`. The other: [may split, reason, keeps
-const, reasons by kernel]; a footprint, encoded, or why there is none. Past its time for one of them
+or "analyse" or "rewrite" and the arguments of `Analyser`'s method. The other: [[may split, reason],
+keeps const, reasons by kernel, the first and third if it is rewritten]; a footprint, encoded, or
+why there is none; [text, options, hidden arguments], or why not. Past its time for one of them
 the process ends by SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a
 processor, so a verdict doesn't depend on how busy the host is.
 """
@@ -34,8 +35,14 @@ MEMORY_STATUS = 3
 
 
 def _judge(units: list[list[Any]]) -> Any:
-    verdict, *rest = judge_program(units)
-    return [verdict.may_split, verdict.reason, *rest]
+    verdict, keeps_const, kernels, rewritten, rewritten_kernels = judge_program(units)
+    other = None if rewritten is None else [rewritten.may_split, rewritten.reason]
+    judged = [verdict.may_split, verdict.reason]
+    return [judged, keeps_const, dict(kernels), other, dict(rewritten_kernels)]
+
+
+def _rewrite(*what: Any) -> Any:
+    return _analyser().rewrite(*what)
 
 
 def _analyse(*what: Any) -> bytes | str:
@@ -51,14 +58,17 @@ def _analyser() -> Analyser:
     return Analyser()
 
 
-_JOBS: dict[str, Callable[..., Any]] = {"judge": _judge, "analyse": _analyse}
+_JOBS: dict[str, Callable[..., Any]] = {
+    "judge": _judge, "analyse": _analyse, "rewrite": _rewrite
+}  # fmt: skip
 
 
 def main() -> None:
     """Arguments: the parent's process id, seconds for judging a program, for analysing a launch,
     bytes of address space."""
     parent, memory_bytes = int(sys.argv[1]), int(sys.argv[4])
-    time_s = {"judge": float(sys.argv[2]), "analyse": float(sys.argv[3])}
+    judging_s, analysing_s = float(sys.argv[2]), float(sys.argv[3])
+    time_s = {"judge": judging_s, "analyse": analysing_s, "rewrite": analysing_s}
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     asked, answers = sys.stdin.buffer, sys.stdout.buffer

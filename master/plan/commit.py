@@ -89,7 +89,7 @@ class Committer:
                     self._make_memory(buffer, place, doing.cause)
         program = None
         if step.piece is not None:
-            program = self._programs[doing.message.program]
+            program = self._program(step, doing)
             if place.node not in program.nodes:
                 self._build(program, place, doing.cause)
         live = ledger.live.keys()
@@ -139,6 +139,14 @@ class Committer:
         places = self._places(program.context.devices)
         devices = [p.device for p in places if p.node == place.node]
         self._ledger.for_nodes[place.node].append(build_message(program, 0, devices, cause))
+
+    def _program(self, step: Step, doing: _Doing) -> Program:
+        """What a step runs a kernel of."""
+        program = self._programs[doing.message.program]
+        if step.rewritten:
+            assert isinstance(program.variant, Program)
+            return program.variant
+        return program
 
     # ---- transfers and the client
 
@@ -255,8 +263,10 @@ class Committer:
 
     def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Launch = doing.message
+        program = self._program(step, doing).id if step.rewritten else m.program
+        arguments = m.arguments if step.hidden is None else [*m.arguments, step.hidden]
         return part.Run(
-            o.id, waits, step.place.device, m.program, m.kernel, *_lists(step), m.arguments,
+            o.id, waits, step.place.device, program, m.kernel, *_lists(step), arguments,
             doing.cause,
         )  # fmt: skip
 

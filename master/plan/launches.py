@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from master.access.hidden import hidden
 from master.objects import KernelFacts, Program, Queue
 from master.places import Candidates, Place
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Transfer
-from master.plan.regions import Division, divide, footprint_of, missing
+from master.plan.regions import Division, divide, footprint_of, missing, variant_of
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
@@ -78,14 +79,20 @@ def _plan_split(
 
     if not pays(regions_worth(size, 0, count)):
         return TOO_SMALL
+    rewritten = program.why_whole(kernel.name) is not None
+    if rewritten:
+        variant = variant_of(program, places[0])
+        if isinstance(variant, str):
+            return f"{program.why_whole(kernel.name)}{variant and f' ({variant})'}"
     found = footprint_of(program, kernel, message, ndrange, places[0])
+    sees = _Sees(program.variant, kernel.name, ndrange, places[0]) if rewritten else None
     division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
     if isinstance(division, Division):
         regions = [(u.buffer, u.start, u.end) for u in uses]
         moved = max(0, division.missing_bytes - missing(view.nearest(queue, regions), regions))
         if not pays(regions_worth(size, moved, count)):
             return TOO_SMALL
-        return _plan_regions(draft, view, division, uses, places)
+        return _plan_regions(draft, view, division, uses, places, sees)
     written = sum(use.end - use.start for use in uses if use.may_write)
     if not pays(merge_worth(size, written, count)):
         return TOO_SMALL
@@ -93,11 +100,32 @@ def _plan_split(
     answer = Answer(
         "merge", f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
     )
-    return _plan_parts(draft, view, ndrange, pieces, uses, list(places[:count]), answer)
+    return _plan_parts(draft, view, ndrange, pieces, uses, list(places[:count]), answer, sees)
+
+
+class _Sees:
+    """How the parts of a launch see all of it: by the variant of their program."""
+
+    def __init__(
+        self, variant: Program | str | None, kernel: str, ndrange: NDRange, place: Place
+    ) -> None:
+        assert isinstance(variant, Program)
+        self._takes = variant.hidden.get(kernel) is not None
+        self._ndrange = ndrange
+        self._address_bits = int(str(place.kind[0]))
+
+    def hidden(self, piece: NDRange) -> bytes | None:
+        """What the kernel is told of the launch."""
+        return hidden(self._ndrange, piece, self._address_bits) if self._takes else None
 
 
 def _plan_regions(
-    draft: Draft, view: View, division: Division, uses: Sequence[Use], places: Sequence[Place]
+    draft: Draft,
+    view: View,
+    division: Division,
+    uses: Sequence[Use],
+    places: Sequence[Place],
+    sees: _Sees | None,
 ) -> Plan:
     parts = list(zip(division.parts, places, strict=False))
     for part, place in parts:
@@ -114,7 +142,8 @@ def _plan_regions(
         draft.add(
             Step(
                 Kind.RUN, place, tuple(reads), writes, Makes.VERSION, main=True, part=index,
-                piece=part.piece,
+                piece=part.piece, rewritten=sees is not None,
+                hidden=sees.hidden(part.piece) if sees else None,
             )
         )  # fmt: skip
     cuts = "xyz"[division.dimension]
@@ -150,7 +179,7 @@ def _why_whole(
         return "the queue is on a single device"
     if len(places) == 1:
         return "the cluster has one device, or none that is like it"
-    if (why := program.why_whole(kernel.name)) is not None:
+    if (why := program.why_whole_rewritten(kernel.name)) is not None:
         return why
     if kernel.conflicts is not None:
         return kernel.conflicts
@@ -193,6 +222,7 @@ def _plan_parts(
     uses: Sequence[Use],
     places: list[Place],
     answer: Answer,
+    sees: _Sees | None,
 ) -> Plan:
     reads, writes = _regions(uses)
     home = Candidates(places).nearest([(u.buffer, u.start, u.end) for u in uses])
@@ -203,8 +233,11 @@ def _plan_parts(
         if writes:
             draft.add(Step(Kind.SNAPSHOT, place, reads=writes))
         draft.add(
-            Step(Kind.RUN, place, reads, writes, main=True, part=index, piece=piece)
-        )
+            Step(
+                Kind.RUN, place, reads, writes, main=True, part=index, piece=piece,
+                rewritten=sees is not None, hidden=sees.hidden(piece) if sees else None,
+            )
+        )  # fmt: skip
     if not writes:
         return draft.plan(answer=answer)
     others = [place for place in places if place is not home]

@@ -81,6 +81,8 @@ class Step(NamedTuple):
     part: int | None = None
     piece: NDRange | None = None
     shared: bool = False
+    rewritten: bool = False
+    hidden: bytes | None = None
 
 
 class Transfer(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import BUFFER, OTHER, Footprint
-from master.ledger import Question
+from master.ledger import Question, RewriteQuestion
 from master.objects import KernelFacts, Program
 from master.places import KIND, Place
 from master.plan.residency import Buffer
@@ -31,9 +31,14 @@ FLOATING = ("float", "double", "half")
 
 
 class NotAnalysed(Exception):
-    """What a launch touches isn't known yet: this has to be asked first."""
+    """What a launch touches, or how its parts can see it, isn't known: this has to be asked first.
 
-    def __init__(self, program: Program, key: tuple[Any, ...], question: Question) -> None:
+    key: equal for those that wait for the same answer.
+    """
+
+    def __init__(
+        self, program: Program, key: tuple[Any, ...], question: Question | RewriteQuestion
+    ) -> None:
         super().__init__(key)
         self.program = program
         self.key = key
@@ -78,6 +83,16 @@ def footprint_of(
     shape = [list(ndrange.global_offset), list(ndrange.global_size), list(ndrange.local_size)]
     question = Question(0, program.units, device, m.kernel, arguments, shape)
     raise NotAnalysed(program, key, question)
+
+
+def variant_of(program: Program, place: Place) -> Program | str:
+    """The program whose parts see their launch, or why there is none. Raises NotAnalysed."""
+    if not place.kind:
+        return ""
+    if program.variant is None:
+        device = dict(zip(KIND, map(str, place.kind), strict=True))
+        raise NotAnalysed(program, (), RewriteQuestion(0, program.units, device))
+    return program.variant
 
 
 def divide(

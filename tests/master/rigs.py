@@ -10,12 +10,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from master.access.kernels import Footprint
-from master.access.programs import judge_program
+from master.access.programs import Variant, judge_program
 from master.connections import INCOMING
 from master.core import MasterCore
-from master.effects import Analyse, Answer, Close, Effect, GoOn, Judge, Send, Wake
-from master.inputs import Analysed, Broken, Closed, Continue, Input, Judged, Opened, Received, Tick
-from master.ledger import Question
+from master.effects import Analyse, Answer, Close, Effect, GoOn, Judge, Rewrite, Send, Wake
+from master.inputs import (
+    Analysed,
+    Broken,
+    Closed,
+    Continue,
+    Input,
+    Judged,
+    Opened,
+    Received,
+    Rewritten,
+    Tick,
+)
+from master.ledger import Question, RewriteQuestion
 from master.places import Place
 from master.sessions import Session
 from tests.described import device
@@ -57,6 +68,8 @@ class SessionRig:
         self._places = list(places)
         self.analyse: Callable[[Question], Footprint | str] = lambda question: ""
         """Answers what launches touch."""
+        self.rewrite: Callable[[RewriteQuestion], Variant | str] = lambda question: ""
+        """Answers how their parts see them."""
         self.session = Session(1, self._find)
         self.client: list[Any] = []
         """Messages to the client since `clear`."""
@@ -91,7 +104,10 @@ class SessionRig:
             self.session.judged(request, judge_program(units))
         ledger.for_guard = []
         for question in ledger.for_analysis:
-            self.session.analysed(question.number, self.analyse(question))
+            if isinstance(question, Question):
+                self.session.analysed(question.number, self.analyse(question))
+            else:
+                self.session.rewritten(question.number, self.rewrite(question))
         if ledger.for_analysis:
             ledger.for_analysis = []
             self._take()
@@ -193,6 +209,9 @@ class MasterRig:
             elif isinstance(effect, Analyse):
                 analysed = Analysed(effect.session, effect.number, "")
                 self.effects += self.core.handle([analysed], self.now)
+            elif isinstance(effect, Rewrite):
+                rewritten = Rewritten(effect.session, effect.number, "")
+                self.effects += self.core.handle([rewritten], self.now)
             elif isinstance(effect, GoOn) and self.goes_on:
                 self.effects += self.core.handle([Continue(effect.session)], self.now)
         return self.effects

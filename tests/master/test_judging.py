@@ -15,7 +15,7 @@ from master.access.extents import extents
 from master.access.guard import Verdict
 from master.access.programs import Judgement
 from master.effects import Analyse, Judge
-from master.inputs import Analysed, Judged
+from master.inputs import Analysed, Judged, Rewritten
 from master.judging import Judging
 from tests.master.rigs import ADD
 from vcl.ndrange import NDRange, split
@@ -38,7 +38,7 @@ class Rig:
         self._new = asyncio.Event()
         self.judging = Judging(self._take)
 
-    def _take(self, judged: Judged | Analysed) -> None:
+    def _take(self, judged: Judged | Analysed | Rewritten) -> None:
         self.answers.append(judged)
         self._new.set()
 
@@ -250,7 +250,7 @@ class ByHand:
         return 0
 
     async def answer(self, source: str) -> None:
-        self.reading[source].set_result([True, source, True, {}])
+        self.reading[source].set_result([[True, source], True, {}, None, {}])
         await settle()
 
 

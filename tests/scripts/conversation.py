@@ -37,8 +37,20 @@ from typing import Any
 from master.access.programs import judge_program
 from master.connections import INCOMING, ticket
 from master.core import MasterCore
-from master.effects import Analyse, Answer, Bind, Close, Effect, Expect, Forget, Judge, Send, Wake
-from master.inputs import Analysed, Closed, Due, Input, Judged, Opened, Received, Tick
+from master.effects import (
+    Analyse,
+    Answer,
+    Bind,
+    Close,
+    Effect,
+    Expect,
+    Forget,
+    Judge,
+    Rewrite,
+    Send,
+    Wake,
+)
+from master.inputs import Analysed, Closed, Due, Input, Judged, Opened, Received, Rewritten, Tick
 from tests.described import device
 from vcl.wire import codec
 from vcl.wire.messages import node, part
@@ -103,13 +115,15 @@ class Player:
 
     def _feed(self, one: Input) -> list[str]:
         lines: list[str] = []
-        judged: list[Judged | Analysed] = []
+        judged: list[Judged | Analysed | Rewritten] = []
         for effect in self._core.handle([one], self._now):
             if isinstance(effect, Judge):
                 judgement = judge_program(effect.units)
                 judged.append(Judged(effect.session, effect.request, judgement))
             elif isinstance(effect, Analyse):
                 judged.append(Analysed(effect.session, effect.number, ""))
+            elif isinstance(effect, Rewrite):
+                judged.append(Rewritten(effect.session, effect.number, ""))
             else:
                 lines += self._effect(effect)
         return lines + [line for answer in judged for line in self._feed(answer)]

@@ -48,7 +48,7 @@ class Causes:
                 transfers.add(m.transfer)
 
     def _follows(self, m: Any, named: set[int], transfers: set[int]) -> bool:
-        if isinstance(m, part.Build) and m.request:
+        if isinstance(m, part.Build) and m.request > 0:
             return m.request in named
         if isinstance(m, (part.CancelTransfer, session.CancelPush)):
             return m.transfer in transfers

@@ -264,7 +264,7 @@ class ClientShell:
             marks[type(message).__name__] += 1
             if isinstance(message, session.Report) and message.report is not None:
                 reason = message.report[1]
-                if "get_group_id" in reason:
+                if "atomic_inc" in reason:
                     marks["whole: the guard"] += 1
                 elif "single device" in reason:
                     marks["whole: one device"] += 1

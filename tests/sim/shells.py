@@ -27,10 +27,21 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    Rewrite,
     Send,
     Wake,
 )
-from master.inputs import Analysed, Broken, Closed, Continue, Judged, Opened, Received, Tick
+from master.inputs import (
+    Analysed,
+    Broken,
+    Closed,
+    Continue,
+    Judged,
+    Opened,
+    Received,
+    Rewritten,
+    Tick,
+)
 from node_agent.core import ExecutorCore
 from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
@@ -290,6 +301,9 @@ class MasterShell:
                 self._judge(effect)
             elif isinstance(effect, Analyse):
                 self._analyse(effect)
+            elif isinstance(effect, Rewrite):
+                rewritten = Rewritten(effect.session, effect.number, "", cause=effect.cause)
+                self._world.heap.after(0.01 * self._judging_rng.random(), self._feed, rewritten)
             elif isinstance(effect, GoOn):
                 if effect.session not in self._unfinished:
                     self._unfinished.add(effect.session)

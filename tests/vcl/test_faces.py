@@ -232,4 +232,4 @@ def test_launch_report_of_what_is_no_event(variables: dict[str, str]) -> None:
     """,
         **variables,
     )
-    assert done.stdout.split() == ["1", "merge", *["refused"] * 3], done.stderr
+    assert done.stdout.split() == ["1", "regions", *["refused"] * 3], done.stderr

@@ -7,13 +7,15 @@ before. Must not know: who asks, or how long it may take.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.access import tree
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import parse
+from master.access.analyser.frontend import parse, parse_placed
+from master.access.analyser.rewrite import rewrite
 from master.access.analyser.text import Unreadable
 from master.access.files import Files
 from master.access.kernels import Footprint, footprint
@@ -60,6 +62,22 @@ class Analyser:
         except Lost as lost:
             return str(lost)
 
+    def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> list[Any] | str:
+        """[source, options, hidden arguments] of the program that lets parts see their launch.
+
+        hidden arguments: `Rewritten.hidden`. Else why there is none, in a sentence without an end.
+        """
+        expanded = _expanded(units, device)
+        if not isinstance(expanded, _Text):
+            return expanded
+        ((_, options, _, _),) = units
+        try:
+            read = parse_placed(expanded, options, int(device["ADDRESS_BITS"]))
+            rewritten = rewrite(expanded, *read)
+        except Unreadable as error:
+            return str(error)
+        return [rewritten.text, _without_macros(options), dict(rewritten.hidden)]
+
     def _tree(
         self, units: Sequence[list[Any]], device: Mapping[str, str]
     ) -> tree.Program | str:
@@ -75,6 +93,31 @@ class Analyser:
 
 
 def _read(units: Sequence[list[Any]], device: Mapping[str, str]) -> tree.Program | str:
+    expanded = _expanded(units, device)
+    if not isinstance(expanded, _Text):
+        return expanded
+    try:
+        return parse(expanded, units[0][1], int(device["ADDRESS_BITS"]))
+    except Unreadable as error:
+        return str(error)
+
+
+def _without_macros(options: str) -> str:
+    """Of the options those that still mean something to an expanded program."""
+    kept, words = [], iter(shlex.split(options))
+    for word in words:
+        if word in ("-D", "-U", "-I"):
+            next(words, None)
+        elif not word.startswith(("-D", "-U", "-I")):
+            kept.append(word)
+    return " ".join(kept)
+
+
+class _Text(str):
+    """An expanded program; any other str is why there is none."""
+
+
+def _expanded(units: Sequence[list[Any]], device: Mapping[str, str]) -> _Text | str:
     if len(units) != 1:
         return "the program is linked from several"
     ((source, options, folders, files),) = units
@@ -90,9 +133,9 @@ def _read(units: Sequence[list[Any]], device: Mapping[str, str]) -> tree.Program
         )
         if unknown:
             return f"the program asks for {unknown[0]}, which devices define as they like"
-        return parse(expanded.text, options, int(device["ADDRESS_BITS"]))
     except Unreadable as error:
         return str(error)
+    return _Text(expanded.text)
 
 
 _NOWHERE = frozenset(("__cplusplus", "__CUDACC__", "__NVCC__", "__APPLE__", "__METAL__"))
