@@ -263,7 +263,8 @@ class ClientShell:
         for message in messages:
             marks[type(message).__name__] += 1
             if isinstance(message, session.Report) and message.report is not None:
-                reason = message.report[1]
+                mode, reason, *_ = message.report
+                marks[f"mode: {mode}"] += 1
                 if "atomic_inc" in reason:
                     marks["whole: the guard"] += 1
                 elif "single device" in reason:

@@ -22,7 +22,7 @@ from node_agent import merge
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BuildEnded, BytesReady, Ended
 from tests.sim.heap import Heap, Violation
-from tests.sim.kernels import GLOBAL, KERNELS, kernels_in
+from tests.sim.kernels import GLOBAL, KERNELS, kernels_in, touched
 from tests.sim.reference import copy_box, views_of
 from vcl.wire.messages import part
 
@@ -295,6 +295,14 @@ class Driver:
             if type(a) is tuple:
                 device.buffer(a[1])
                 accesses.append((a[1], a[2], a[2] + a[3], index in kernel.writes))
+        known = touched(kernel.name, arguments, m.global_offset, m.global_size)
+        if known is not None:
+            # Its device has nothing but what it touches, perhaps.
+            starts = {i: (a[1], a[2]) for i, a in enumerate(arguments) if type(a) is tuple}
+            accesses = [
+                (starts[index][0], starts[index][1] + start, starts[index][1] + end, written)
+                for index, start, end, written in known
+            ]
         items = [
             range(o, o + s) for o, s in zip(m.global_offset, m.global_size, strict=True)
         ]

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from master.access import tree
+from master.access.analyser.frontend import parse
+from master.access.extents import extents
+from master.access.kernels import Footprint, footprint
+from vcl.ndrange import NDRange
 
 GLOBAL, CONSTANT, PRIVATE = 0x119B, 0x119C, 0x119E
 
@@ -122,6 +129,63 @@ KERNELS = {
     )
 }
 """By name."""
+
+_TRUE = """
+kernel void add(global uchar *o, global uchar *l, global uchar *r)
+{ int i = get_global_id(0); o[i] = l[i] + r[i]; }
+kernel void scale(global uchar *d, uint n)
+{ int i = get_global_id(0); d[i] = d[i] * 3 + n; }
+kernel void stencil(global uchar *o, global uchar *d)
+{ int i = get_global_id(0); o[i] = d[i - 1] + d[i] + d[i + 1]; }
+kernel void pick(global uchar *o, constant uchar *t, global uchar *d)
+{ int i = get_global_id(0); o[i] = t[d[i]]; }
+kernel void both(global uchar *f, global uint *s, global uchar *d)
+{ int i = get_global_id(0); f[i] ^= d[i]; s[i] = d[i]; }
+kernel void record(global uchar *d)
+{ int i = get_global_id(0); d[i]++; }
+kernel void conflict(global ulong *o, ulong n)
+{ int i = get_global_id(0); o[0] = n + i; }
+"""
+"""What kernels touch, or more: bytes past the end of a region nobody touches."""
+
+
+def footprint_of(
+    name: str, arguments: Sequence[bytes | str], ndrange: Sequence[Sequence[int]]
+) -> Footprint | str:
+    """What the analysis finds of a launch, or why it finds nothing."""
+    program = _true_program()
+    if name not in program.functions:
+        return f"{name} isn't analysed here"
+    offset, size, local = map(tuple, ndrange)
+    return footprint(program, name, arguments, NDRange(offset, size, local))
+
+
+def touched(
+    name: str, arguments: Sequence[Any], offset: Sequence[int], size: Sequence[int]
+) -> list[tuple[int, int, int, bool]] | None:
+    """(argument, start, end, written) of what a launch touches in its regions; None for all.
+
+    arguments: ("region", buffer, offset, size), bytes, or anything else.
+    """
+    kinds = tuple("buffer" if type(a) is tuple else bytes(a) for a in arguments)
+    shape = tuple(offset), tuple(size), (1,) * len(size)
+    found = footprint_of(name, kinds, shape)
+    if isinstance(found, str):
+        return None
+    ndrange = NDRange(*shape)
+    sizes = {index: a[3] for index, a in enumerate(arguments) if type(a) is tuple}
+    made = []
+    for index, extent in extents(found, ndrange, ndrange, sizes).items():
+        for runs, written in ((extent.reads, False), (extent.writes, True)):
+            anywhere = [(0, sizes[index])] if runs is None else runs
+            made += [(index, start, end, written) for start, end in anywhere]
+    return made
+
+
+@cache
+def _true_program() -> tree.Program:
+    return parse(_TRUE, "")
+
 
 WHOLE = frozenset(("total",))
 """Those in the program whose source the guard doesn't let be split."""

@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from master.access.kernels import Footprint
 from master.access.programs import judge_program
 from master.connections import INCOMING
 from master.core import MasterCore
@@ -50,6 +51,7 @@ from tests.described import device
 from tests.sim.causes import Causes
 from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
+from tests.sim.kernels import footprint_of
 from vcl.errors import RemoteProtocolError
 from vcl.numbering import Numbering
 from vcl.transfer_states import In
@@ -315,7 +317,9 @@ class MasterShell:
                 self._log(effect.text)
 
     def _analyse(self, effect: Analyse) -> None:
-        analysed = Analysed(effect.session, effect.number, "", cause=effect.cause)
+        found = footprint_of(effect.kernel, effect.arguments, effect.ndrange)
+        self._world.marks["analysed" if isinstance(found, Footprint) else "not analysed"] += 1
+        analysed = Analysed(effect.session, effect.number, found, cause=effect.cause)
         self._world.heap.after(0.01 * self._judging_rng.random(), self._feed, analysed)
 
     def _judge(self, effect: Judge) -> None:
