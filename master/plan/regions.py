@@ -141,7 +141,7 @@ def _along(
     if sum(len(r) + len(w) for one in touched for r, w in one.values()) > runs_together_max:
         return "its parts touch too many pieces"
     for use in uses:
-        if _meet([one[use.buffer.id] for one in touched]):
+        if parts_meet([one[use.buffer.id] for one in touched]):
             return "its parts touch the same bytes"
     parts, absent = [], 0
     for piece, one, place in zip(pieces, touched, places, strict=False):
@@ -175,7 +175,7 @@ def _by_buffer(
     }
 
 
-def _meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
+def parts_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
     """Whether one writes what another reads or writes."""
     written = sorted(
         (start, end, part) for part, (_, writes) in enumerate(touched) for start, end in writes

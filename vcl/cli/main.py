@@ -6,6 +6,7 @@ have modules of their own.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,6 +105,17 @@ def run(
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None
     _program.append(program)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def explain(context: typer.Context) -> None:
+    """Show how launches of the kernels in a source file would be split, and why."""
+    # A master's part: it isn't loaded into programs, nor into this one.
+    command = [sys.executable, "-m", "master.access.explain", *context.args]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 _program: list[Program] = []  # what `run` was asked for

@@ -51,7 +51,7 @@ class Analyser:
         units: as `vcl.wire.units` has them. device: answers of the devices that it may run on.
         arguments: as `kernels.footprint` has them. ndrange: offset, size and local size.
         """
-        program = self._tree(units, device)
+        program = self.program(units, device)
         if isinstance(program, str):
             return program
         if kernel not in program.functions:
@@ -78,9 +78,10 @@ class Analyser:
             return str(error)
         return [rewritten.text, _without_macros(options), dict(rewritten.hidden)]
 
-    def _tree(
+    def program(
         self, units: Sequence[list[Any]], device: Mapping[str, str]
     ) -> tree.Program | str:
+        """The tree of a program, or why there is none."""
         key = pack_value([units, sorted(device.items())])
         found = self._trees.get(key)
         if found is None:

@@ -1,0 +1,379 @@
+"""`python -m master.access.explain`, which `vcl explain` runs: what kernels of a file touch.
+
+Owns: its flags, and the words for what the analysis found. Must not know: clusters; what is said
+here is what a master would do with equal devices.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from master.access import tree
+from master.access.analyser.analysis import Analyser
+from master.access.extents import Runs, extents, in_order
+from master.access.forms import Form
+from master.access.kernels import BUFFER, OTHER, Footprint
+from master.access.loops import inside
+from master.access.memory import Touch
+from master.access.programs import Judgement, judge_program
+from master.access.symbols import Definition, Kind
+from master.plan.regions import parts_meet
+from vcl.ndrange import NDRange, choose_local_size, split
+
+DEVICE = {
+    "ADDRESS_BITS": "64",
+    "ENDIAN_LITTLE": "1",
+    "EXTENSIONS": "cl_khr_fp64 cl_khr_global_int32_base_atomics cl_khr_local_int32_base_atomics"
+    " cl_khr_global_int32_extended_atomics cl_khr_local_int32_extended_atomics"
+    " cl_khr_byte_addressable_store",
+    "OPENCL_C_VERSION": "OpenCL C 1.2",
+    "VERSION": "OpenCL 3.0",
+}
+"""What is taken for a device's answers."""
+
+size_assumed, integer_assumed, bytes_assumed = 64, 64, 2**30
+"""Of each dimension; of integers by value; of buffers: where nothing else was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferAnswer:
+    """Of one buffer: read, regions, merge or untouched. parts: bytes (read, written) of each."""
+
+    name: str
+    answer: str
+    reads: list[str]
+    writes: list[str]
+    parts: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelAnswer:
+    """Of one kernel: regions, merge or whole, and why. assumed: whether its launch was made up."""
+
+    kernel: str
+    answer: str
+    reason: str
+    global_size: list[int]
+    local_size: list[int]
+    assumed: bool
+    buffers: list[BufferAnswer] = field(default_factory=list)
+
+
+class Wrong(Exception):
+    """Flags that don't fit the source: what, and how to mend it."""
+
+
+def explain(
+    unit: list[Any],
+    kernel: str | None = None,
+    global_size: tuple[int, ...] = (),
+    local_size: tuple[int, ...] = (),
+    given: dict[str, str] | None = None,
+    parts: int = 2,
+) -> list[KernelAnswer]:
+    """The answers for the kernels of a source, or for one.
+
+    unit: as `vcl.wire.units` has it. given: by argument's name a number or buffer:BYTES.
+    Raises Wrong, also for a source that doesn't parse.
+    """
+    analyser = Analyser()
+    program = analyser.program([unit], DEVICE)
+    if isinstance(program, str):
+        raise Wrong(program)
+    kernels = {n: f for n, f in program.functions.items() if f.is_kernel}
+    if kernel is not None and kernel not in kernels:
+        raise Wrong(f"there is no kernel {kernel!r}; there are {', '.join(kernels) or 'none'}")
+    judgement = judge_program([unit])
+    chosen = kernels.values() if kernel is None else [kernels[kernel]]
+    return [
+        _of_kernel(
+            analyser, unit, program, f, judgement, global_size, local_size, given or {}, parts
+        )
+        for f in chosen
+    ]
+
+
+def _why_whole(judgement: Judgement, name: str) -> str | None:
+    verdict, reasons = judgement.verdict, judgement.kernels
+    if judgement.rewritten is not None:
+        verdict, reasons = judgement.rewritten, judgement.rewritten_kernels
+    return None if verdict.may_split else reasons.get(name, verdict.reason) or None
+
+
+def _of_kernel(
+    analyser: Analyser,
+    unit: list[Any],
+    program: tree.Program,
+    function: tree.Function,
+    judgement: Judgement,
+    global_size: tuple[int, ...],
+    local_size: tuple[int, ...],
+    given: dict[str, str],
+    parts: int,
+) -> KernelAnswer:
+    size = global_size or (size_assumed,) * _dimensions(program, function)
+    local = local_size or choose_local_size(size, 64, [64] * len(size))
+    if len(local) != len(size) or any(s % n for s, n in zip(size, local, strict=False)):
+        raise Wrong(f"the local size {local} doesn't divide the global size {size}")
+    ndrange = NDRange((0,) * len(size), size, local)
+    declared = [program.variables[n] for n in function.parameters]
+    values, sizes = _arguments(declared, given)
+
+    def answer(mode: str, reason: str, buffers: list[BufferAnswer] | None = None) -> KernelAnswer:
+        return KernelAnswer(
+            function.name, mode, reason, list(size), list(local), not global_size, buffers or []
+        )
+
+    if (why := _why_whole(judgement, function.name)) is not None:
+        return answer("whole", why)
+    found = analyser.analyse([unit], DEVICE, function.name, values, [[0] * len(size), size, local])
+    if isinstance(found, str):
+        return answer("merge", found)
+    cuts = [d for d in reversed(range(len(size))) if ndrange.group_counts[d] > 1]
+    if not cuts:
+        return answer("whole", "one work-group is all there is")
+    made = {d: _touched(found, ndrange, split(ndrange, parts, d), sizes) for d in cuts}
+    apart = [d for d in cuts if all(not parts_meet(rows) for rows in made[d].values())]
+    best = min(apart, key=lambda d: _bytes(made[d]), default=cuts[0])
+    buffers = [
+        _of_buffer(declared[i].name, found, i, made[best][i]) for i in sorted(sizes)
+    ]
+    if apart:
+        why = f"each part writes bytes of its own, cut along {'xyz'[best]}"
+        return answer("regions", why, buffers)
+    return answer("merge", "its parts touch the same bytes", buffers)
+
+
+def _touched(
+    found: Footprint, ndrange: NDRange, pieces: list[NDRange], sizes: dict[int, int]
+) -> dict[int, list[tuple[Runs, Runs]]]:
+    """By argument, what each part reads and writes."""
+    rows: dict[int, list[tuple[Runs, Runs]]] = {index: [] for index in sizes}
+    for piece in pieces:
+        for index, extent in extents(found, ndrange, piece, sizes).items():
+            anywhere = [(0, sizes[index])]
+            reads = anywhere if extent.reads is None else extent.reads
+            writes = anywhere if extent.writes is None else extent.writes
+            rows[index].append((reads, writes))
+    return rows
+
+
+def _bytes(made: dict[int, list[tuple[Runs, Runs]]]) -> int:
+    return sum(_length(in_order(r + w)) for rows in made.values() for r, w in rows)
+
+
+def _length(runs: Runs) -> int:
+    return sum(end - start for start, end in runs)
+
+
+def _of_buffer(
+    name: str, found: Footprint, index: int, rows: list[tuple[Runs, Runs]]
+) -> BufferAnswer:
+    touches = [t for t in found.touches if t.argument == index]
+    reads, writes = (
+        sorted({_access(t, found.definitions) for t in touches if t.writes is written})
+        for written in (False, True)
+    )
+    if not touches:
+        answer = "untouched"
+    elif not writes:
+        answer = "read"
+    else:
+        answer = "merge" if parts_meet(rows) else "regions"
+    return BufferAnswer(name, answer, reads, writes, [(_length(r), _length(w)) for r, w in rows])
+
+
+def _access(touch: Touch, definitions: tuple[Definition, ...]) -> str:
+    """An access in words: byte 4*x + 256*y, 4 bytes, line 7."""
+    if touch.form is None:
+        return f"anywhere (line {touch.line})"
+    return f"byte {_words(touch.form, definitions)}, {touch.size} bytes (line {touch.line})"
+
+
+_IDS = {Kind.ITEM: "{}", Kind.GROUP: "group {}", Kind.LOCAL: "local {}"}
+
+
+def _words(form: Form, definitions: tuple[Definition, ...]) -> str:
+    terms = []
+    for symbol, coefficient in form.terms:
+        what = definitions[symbol]
+        if what.kind in _IDS:
+            name = _IDS[what.kind].format("xyz"[what.number])
+        elif what.kind is Kind.UNKNOWN:
+            low, high = what.range
+            name = f"({low}..{high})" if max(-low, high) < 2**31 else "?"
+        elif what.kind is Kind.QUOTIENT:
+            name = f"({_words(what.forms[0], definitions)})/{what.number}"
+        elif what.kind is Kind.REMAINDER:
+            name = f"({_words(what.forms[0], definitions)})%{what.number}"
+        else:
+            inner = ", ".join(_words(f, definitions) for f in what.forms)
+            name = f"{what.kind.name.lower()}({inner})"
+        terms.append(name if coefficient == 1 else f"{coefficient}*{name}")
+    if form.constant or not terms:
+        terms.append(str(form.constant))
+    return " + ".join(terms).replace("+ -", "- ")
+
+
+def _dimensions(program: tree.Program, function: tree.Function) -> int:
+    """How many dimensions a kernel asks about, itself or through others."""
+    highest, seen, waiting = 0, set(), [function.name]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in program.functions:
+            continue
+        seen.add(name)
+        nodes: list[object] = [program.functions[name].body]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, tree.Call):
+                waiting.append(node.function)
+                for argument in node.arguments if node.function.startswith("get_") else ():
+                    inner = argument.value if isinstance(argument, tree.Cast) else argument
+                    if isinstance(inner, tree.Literal) and isinstance(inner.value, int):
+                        highest = max(highest, inner.value)
+            nodes.extend(inside(node))
+    return min(highest, 2) + 1
+
+
+def _arguments(
+    declared: list[tree.Declared], given: dict[str, str]
+) -> tuple[list[bytes | str], dict[int, int]]:
+    """The arguments as the analysis takes them, and the sizes of buffers by index."""
+    unknown = given.keys() - {d.name for d in declared}
+    if unknown:
+        names = ", ".join(d.name for d in declared)
+        raise Wrong(f"there is no argument {sorted(unknown)[0]!r}; there are {names}")
+    values: list[bytes | str] = []
+    sizes: dict[int, int] = {}
+    for index, one in enumerate(declared):
+        text = given.get(one.name)
+        if isinstance(one.type, tree.Pointer):
+            if one.type.space in (tree.Space.GLOBAL, tree.Space.CONSTANT):
+                values.append(BUFFER)
+                sizes[index] = _buffer_bytes(one.name, text)
+            else:
+                values.append(OTHER)
+        elif isinstance(one.type, tree.Scalar) and not one.type.floating:
+            values.append(_integer(one.name, one.type, text))
+        else:
+            values.append(OTHER)
+    return values, sizes
+
+
+def _buffer_bytes(name: str, text: str | None) -> int:
+    if text is None:
+        return bytes_assumed
+    kind, _, size = text.partition(":")
+    if kind != "buffer" or not size.isdigit() or not int(size):
+        raise Wrong(f"{name!r} is a buffer: --arg {name}=buffer:BYTES")
+    return int(size)
+
+
+def _integer(name: str, type_: tree.Scalar, text: str | None) -> bytes:
+    try:
+        value = integer_assumed if text is None else int(text, 0)
+        return value.to_bytes(type_.size, "little", signed=type_.signed)
+    except (ValueError, OverflowError):
+        raise Wrong(f"{name!r} is an integer of {type_.size} bytes, not {text!r}") from None
+
+
+# ---- the command
+
+
+def _sizes(text: str | None, flag: str) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    numbers = text.split(",")
+    if not 1 <= len(numbers) <= 3 or not all(n.strip().isdigit() and int(n) for n in numbers):
+        raise Wrong(f"{flag} {text}: one to three positive numbers, such as 1024,64")
+    return tuple(map(int, numbers))
+
+
+def _table(answer: KernelAnswer) -> Table:
+    size = " x ".join(map(str, answer.global_size))
+    local = " x ".join(map(str, answer.local_size))
+    launch = f"{'assuming ' if answer.assumed else ''}global {size}, local {local}"
+    table = Table(
+        title=f"{escape(answer.kernel)}: {answer.answer} ({launch})", title_justify="left",
+        caption=escape(answer.reason), caption_justify="left",
+    )  # fmt: skip
+    for column in ("buffer", "answer", "reads", "writes", "bytes per part (read / written)"):
+        table.add_column(column, overflow="fold")
+    for one in answer.buffers:
+        parts = "\n".join(f"{read:,} / {written:,}" for read, written in one.parts)
+        table.add_row(
+            escape(one.name), one.answer, escape("\n".join(one.reads)),
+            escape("\n".join(one.writes)), parts,
+        )  # fmt: skip
+    return table
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="OpenCL C source.", exists=True, dir_okay=False)],
+    define: Annotated[
+        list[str], typer.Option("-D", metavar="NAME[=VALUE]", help="As for the compiler.")
+    ] = [],  # noqa: B006
+    kernel: Annotated[str | None, typer.Option(help="This kernel only.")] = None,
+    global_size: Annotated[
+        str | None, typer.Option("--global", metavar="N[,M[,K]]", help="Global size of a launch.")
+    ] = None,
+    local_size: Annotated[
+        str | None, typer.Option("--local", metavar="N[,M[,K]]", help="Local size of it.")
+    ] = None,
+    arg: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE", help="An argument: a number, or buffer:BYTES."),
+    ] = [],  # noqa: B006
+    parts: Annotated[int, typer.Option(min=2, max=1024, help="Equal devices.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how launches of the kernels in FILE would be split, and why.
+
+    *regions*: each part writes bytes of its own, which stay where they are. *merge*: parts run
+    against whole buffers, and what changed is merged. *whole*: on one device.
+    """
+    try:
+        given = {}
+        for one in arg:
+            name, equals, value = one.partition("=")
+            if not equals:
+                raise Wrong(f"--arg {one}: NAME=VALUE is wanted")
+            given[name] = value
+        options = " ".join(f"-D {d}" for d in define)
+        unit = [file.read_text(errors="surrogateescape"), options, [], []]
+        sizes = _sizes(global_size, "--global"), _sizes(local_size, "--local")
+        answers = explain(unit, kernel, *sizes, given, parts)
+    except Wrong as wrong:
+        typer.echo(f"vcl explain: {file}: {wrong}", err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps([asdict(answer) for answer in answers], indent=1))
+        return
+    console = Console()
+    for answer in answers:
+        if answer.buffers:
+            console.print(_table(answer))
+        else:
+            console.print(escape(f"{answer.kernel}: {answer.answer}: {answer.reason}"))
+    if not answers:
+        console.print("no kernels")
+
+
+def main() -> None:
+    """The command."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(run)
+    app(prog_name="vcl explain")
+
+
+if __name__ == "__main__":
+    main()
