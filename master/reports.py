@@ -6,13 +6,14 @@ how launches are planned.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from master.ledger import Operation
 from master.objects import KernelFacts
-from master.plan.plan import Plan, Step
+from master.plan.plan import Kind, Plan, Region, Step
 from vcl.wire.messages import session
 
 
@@ -77,4 +78,28 @@ def as_message(record: LaunchRecord) -> list[Any]:
         where = [place.node_name, place.device_name]
         what = [list(piece.global_offset), list(piece.global_size)]
         parts.append([*where, *what, (end - start) / 1e9])
-    return [record.mode, record.reason, record.bytes_moved, parts]
+    return [record.mode, record.reason, record.bytes_moved, parts, _buffers(record)]
+
+
+def _buffers(record: LaunchRecord) -> list[list[Any]]:
+    """[argument, answer, reason, [brought, read, written] in bytes of each part] of each buffer."""
+    assert record.plan.answer is not None
+    made = []
+    for argument, buffer, answer, reason in record.plan.answer.buffers:
+        rows = []
+        for step in record.parts:
+            device = step.place.device
+            brought = sum(
+                _bytes(other.writes, buffer)
+                for other in record.plan.steps
+                if other.kind is Kind.RECEIVE and other.place.device == device
+            )
+            touched = answer != "untouched"
+            read = _bytes(step.reads, buffer) if touched else 0
+            rows.append([brought, read, _bytes(step.writes, buffer)])
+        made.append([argument + 1, answer, reason, rows])
+    return made
+
+
+def _bytes(regions: Sequence[Region], buffer: int) -> int:
+    return sum(end - start for number, start, end in regions if number == buffer)

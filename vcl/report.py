@@ -22,27 +22,50 @@ class PartReport:
 
 
 @dataclass(frozen=True)
+class BufferReport:
+    """How a launch treated the buffer that was given for an argument, counted from 1.
+
+    answer: "read", "regions", "merge", "reduce", "whole" or "untouched". reason: in a few words,
+    with the line of the source where there is one. brought, read, written: bytes of each part:
+    those that were sent to it for this launch, that it may only read, and that it may write.
+    """
+
+    argument: int
+    answer: str
+    reason: str
+    brought: tuple[int, ...]
+    read: tuple[int, ...]
+    written: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class LaunchReport:
     """How a launch was carried out.
 
     mode: "regions", "merge", "reduce" or "whole" (DESIGN, decision 6). reason: one sentence.
-    bytes_moved: between the program and nodes, and between nodes, because of this launch.
+    bytes_moved: between the program and nodes, and between nodes, because of this launch. buffers:
+    in the order of the kernel's arguments.
     """
 
     mode: Literal["regions", "merge", "reduce", "whole"]
     reason: str
     parts: tuple[PartReport, ...]
     bytes_moved: int
+    buffers: tuple[BufferReport, ...] = ()
 
     @classmethod
     def from_message(cls, report: Sequence[Any]) -> LaunchReport:
         """From the array of a session.Report message."""
-        mode, reason, bytes_moved, rows = report
+        mode, reason, bytes_moved, rows, answers = report
         parts = tuple(
             PartReport(node, device, tuple(offset), tuple(size), seconds)
             for node, device, offset, size, seconds in rows
         )
-        return cls(mode, reason, parts, bytes_moved)
+        buffers = tuple(
+            BufferReport(argument, answer, why, *(tuple(c[n] for c in counts) for n in range(3)))
+            for argument, answer, why, counts in answers
+        )
+        return cls(mode, reason, parts, bytes_moved, buffers)
 
     def __str__(self) -> str:
         """A table for people."""
@@ -65,6 +88,9 @@ class LaunchReport:
         for row in rows:
             cells = [c.ljust(w) for c, w in zip(row[:4], widths, strict=False)]
             lines.append("  ".join([*cells, row[4].rjust(widths[4])]).rstrip())
+        for one in self.buffers:
+            brought = ", ".join(map(_bytes, one.brought))
+            lines.append(f"argument {one.argument}: {one.answer}, {brought} brought: {one.reason}")
         return "\n".join([head, *("  " + line for line in lines)])
 
 

@@ -205,7 +205,8 @@ class Committer:
         assert plan.answer is not None
         message = command.message
         kernel = self._programs[message.program].kernels[message.kernel]
-        command.record = LaunchRecord(*plan.answer, kernel, message, plan)
+        mode, reason, _ = plan.answer
+        command.record = LaunchRecord(mode, reason, kernel, message, plan)
 
     # ---- messages
 

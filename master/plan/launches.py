@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from master.access.hidden import hidden
+from master.access.kernels import Footprint
 from master.objects import KernelFacts, Program, Queue
 from master.places import Candidates, Place
 from master.plan.movement import bring, gather
-from master.plan.plan import Answer, Draft, Kind, Makes, Plan, Region, Step, Transfer
+from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step, Transfer
 from master.plan.regions import Division, divide, footprint_of, missing, variant_of
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
@@ -54,7 +55,22 @@ def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch)
             return plan
         why_whole = plan
     place = view.nearest(queue, [(u.buffer, u.start, u.end) for u in uses])
-    return _plan_whole(draft, view, ndrange, uses, place, Answer("whole", why_whole))
+    answer = Answer("whole", why_whole, _answers(message, uses, "whole", why_whole))
+    return _plan_whole(draft, view, ndrange, uses, place, answer)
+
+
+def _answers(
+    message: session.Launch, uses: Sequence[Use], answer: str, why: str
+) -> tuple[BufferAnswer, ...]:
+    """Of buffers that are whole where a launch runs."""
+    writes = {use.buffer.id for use in uses if use.may_write}
+    made = []
+    for index, argument in enumerate(message.arguments):
+        region = session.argument_region(argument)
+        if region is not None:
+            what = (answer, why) if region[0] in writes else ("read", "declared const")
+            made.append(BufferAnswer(index, region[0], *what))
+    return tuple(made)
 
 
 def _plan_split(
@@ -92,14 +108,16 @@ def _plan_split(
         moved = max(0, division.missing_bytes - missing(view.nearest(queue, regions), regions))
         if not pays(regions_worth(size, moved, count)):
             return TOO_SMALL
-        return _plan_regions(draft, view, division, uses, places, sees)
+        assert isinstance(found, Footprint)
+        cuts = f"each part writes bytes of its own, cut along {'xyz'[division.dimension]}"
+        answer = Answer("regions", cuts, division.answers(found, message))
+        return _plan_regions(draft, view, division, uses, places, answer, sees)
     written = sum(use.end - use.start for use in uses if use.may_write)
     if not pays(merge_worth(size, written, count)):
         return TOO_SMALL
     why = f" ({division})" if division else ""
-    answer = Answer(
-        "merge", f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
-    )
+    reason = f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
+    answer = Answer("merge", reason, _answers(message, uses, "merge", division))
     return _plan_parts(draft, view, ndrange, pieces, uses, list(places[:count]), answer, sees)
 
 
@@ -125,6 +143,7 @@ def _plan_regions(
     division: Division,
     uses: Sequence[Use],
     places: Sequence[Place],
+    answer: Answer,
     sees: _Sees | None,
 ) -> Plan:
     parts = list(zip(division.parts, places, strict=False))
@@ -146,10 +165,7 @@ def _plan_regions(
                 hidden=sees.hidden(part.piece) if sees else None,
             )
         )  # fmt: skip
-    cuts = "xyz"[division.dimension]
-    return draft.plan(
-        answer=Answer("regions", f"each part writes bytes of its own, cut along {cuts}")
-    )
+    return draft.plan(answer=answer)
 
 
 def _with_local_size(ndrange: NDRange, kernel: KernelFacts, places: Sequence[Place]) -> NDRange:

@@ -100,11 +100,24 @@ class Delivery(NamedTuple):
     transfer: int | None
 
 
+class BufferAnswer(NamedTuple):
+    """How a launch treats the buffer that is given for an argument (its index), and why so.
+
+    answer: read, regions, merge, whole or untouched.
+    """
+
+    argument: int
+    buffer: int
+    answer: str
+    reason: str
+
+
 class Answer(NamedTuple):
     """How a launch runs, and why so, for its report."""
 
     mode: str
     reason: str
+    buffers: tuple[BufferAnswer, ...] = ()
 
 
 class Plan(NamedTuple):

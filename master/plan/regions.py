@@ -19,6 +19,7 @@ from master.access.kernels import BUFFER, OTHER, Footprint
 from master.ledger import Question, RewriteQuestion
 from master.objects import KernelFacts, Program
 from master.places import KIND, Place
+from master.plan.plan import BufferAnswer
 from master.plan.residency import Buffer
 from master.plan.uses import Use
 from vcl.ndrange import NDRange, split
@@ -59,6 +60,24 @@ class Division(NamedTuple):
     parts: list[Part]
     dimension: int
     missing_bytes: int
+
+    def answers(self, footprint: Footprint, m: session.Launch) -> tuple[BufferAnswer, ...]:
+        """How each buffer is treated, and where in the source that comes from."""
+        made = []
+        for index, argument in enumerate(m.arguments):
+            region = session.argument_region(argument)
+            if region is None:
+                continue
+            touches = [t for t in footprint.touches if t.argument == index]
+            lines = {t.writes: t.line for t in reversed(touches)}
+            if True in lines:
+                what = "regions", f"parts write bytes of their own (line {lines[True]})"
+            elif touches:
+                what = "read", f"only read (line {lines[False]})"
+            else:
+                what = "untouched", "never touched"
+            made.append(BufferAnswer(index, region[0], *what))
+        return tuple(made)
 
 
 def footprint_of(

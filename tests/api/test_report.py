@@ -343,7 +343,27 @@ def test_a_report_is_a_table(both: Any) -> None:
     ).splitlines()
     assert lines[0].startswith("regions, 2 parts, ")
     assert lines[1].split() == ["node", "device", "offset", "size", "ms"]
-    assert [line.split()[0] for line in lines[2:]] == ["local0", "local1"]
+    assert [line.split()[0] for line in lines[2:4]] == ["local0", "local1"]
+    # What it holds in zeros is made where it's needed.
+    why = "parts write bytes of their own (line 46)"
+    assert lines[4:] == [f"  argument 1: regions, 128 B, 128 B brought: {why}"]
+
+
+def test_a_report_tells_of_each_buffer(both: Any) -> None:
+    ctx, queue, program = both["cluster"]
+    n = 16
+    a, b, c = buffers(ctx, *np.zeros((3, n, n), np.float32))
+    local = cl.LocalMemory(4 * 4 * 4)
+    kernel = cl.Kernel(program, "multiply")
+    event = kernel(queue, (n, n), (4, 4), a, b, c, np.int32(n), local, local)
+    first, second, third = cl.launch_report(event).buffers
+    assert (first.argument, second.argument, third.argument) == (1, 2, 3)
+    assert (first.answer, second.answer, third.answer) == ("read", "read", "regions")
+    assert first.reason == "only read (line 14)" and "line 20" in third.reason
+    half, whole = 2 * n * n, 4 * n * n
+    assert (first.brought, first.read, first.written) == ((half,) * 2, (half,) * 2, (0, 0))
+    assert (second.brought, second.read, second.written) == ((whole,) * 2, (whole,) * 2, (0, 0))
+    assert (third.brought, third.read, third.written) == ((half,) * 2, (0, 0), (half,) * 2)
 
 
 def test_no_report_for_other_commands(both: Any) -> None:

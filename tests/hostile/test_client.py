@@ -29,7 +29,10 @@ EVENTS, STAGINGS, READ, LONG_READ = [1, 2, 6], [3, 4, 5], 1, 2
 SAID: list[Any] = [
     session.EventsDone([[6, 0, 10, 20, None], [READ, -5, 0, 0, "node n: full"]]),
     session.Built(9, 0, "", [[1, 0, "log"]], [["f", [[1, [256, [0, 0, 0], 0, 8, 0, ""]]], []]]),
-    session.Report(19, ["whole", "why", 0, [["n", "d", [0], [64], 0.5]]]),
+    session.Report(
+        19,
+        ["whole", "why", 0, [["n", "d", [0], [64], 0.5]], [[1, "read", "why", [[1, 2, 0]]]]],
+    ),
     session.Push(1, 3, 0, 8, NODE),
     session.Push(2, 4, 0, BIG, NODE),
     session.Pull(READ, 0, 8, 3, NODE, 0, 0),

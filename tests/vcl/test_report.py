@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vcl.report import LaunchReport, PartReport
+from vcl.report import BufferReport, LaunchReport, PartReport
 
 MESSAGE = [
     "merge",
@@ -14,6 +14,7 @@ MESSAGE = [
         ["left", "cpu", [0, 0], [64, 32], 0.0012345],
         ["right-hand", "cpu", [0, 32], [64, 32], 0.25],
     ],
+    [[1, "read", "declared const", [[512, 512, 0], [1024, 512, 0]]]],
 ]
 
 
@@ -21,6 +22,9 @@ def test_from_a_message() -> None:
     report = LaunchReport.from_message(MESSAGE)
     assert (report.mode, report.bytes_moved) == ("merge", 1536)
     assert report.parts[1] == PartReport("right-hand", "cpu", (0, 32), (64, 32), 0.25)
+    assert report.buffers == (
+        BufferReport(1, "read", "declared const", (512, 1024), (512, 512), (0, 0)),
+    )
 
 
 def test_as_a_table() -> None:
@@ -29,6 +33,7 @@ def test_as_a_table() -> None:
         "  node        device  offset  size          ms",
         "  left        cpu     0 x 0   64 x 32    1.234",
         "  right-hand  cpu     0 x 32  64 x 32  250.000",
+        "  argument 1: read, 512 B, 1.0 KiB brought: declared const",
     ]
 
 

@@ -49,7 +49,8 @@ def report(r: SessionRig, event: int) -> dict[str, Any]:
     r.say(AskReport(900, event))
     (found,) = [m.report for m in r.told(Report)]
     assert found is not None
-    return dict(zip(("mode", "reason", "bytes_moved", "parts"), found, strict=True))
+    names = ("mode", "reason", "bytes_moved", "parts", "buffers")
+    return dict(zip(names, found, strict=True))
 
 
 def test_a_split_launch_is_merged_at_its_home() -> None:
@@ -244,7 +245,7 @@ def test_the_report_tells_parts_times_and_bytes() -> None:
     r.done(changes, extra=40)
     r.run()
     (told,) = r.told(Report)
-    mode, _, bytes_moved, parts = told.report
+    mode, _, bytes_moved, parts, _ = told.report
     assert (told.request, mode, bytes_moved) == (900, "merge", 2 * (SIZE + 64) + 40)
     assert parts == [
         [f"n{n}", f"device {n}", [offset], [32], 1e-8] for n, offset in [(1, 0), (2, 32)]

@@ -55,8 +55,10 @@ DeviceGroupInfo = Annotated[list[Any], Row(int, GroupInfo)]
 KernelInfo = Annotated[list[Any], Row(str, list[DeviceGroupInfo], list[ArgumentInfo])]
 File = Annotated[list[Any], Row(str, str, bytes)]
 Unit = Annotated[list[Any], Row(str, str, list[str], list[File])]
+ReportedBytes = Annotated[list[int], Row(Count, Count, Count)]
 ReportedPart = Annotated[list[Any], Row(str, str, list[int], list[int], float)]
-Reported = Annotated[list[Any], Row(str, str, int, list[ReportedPart])]
+ReportedBuffer = Annotated[list[Any], Row(Count, str, str, list[ReportedBytes])]
+Reported = Annotated[list[Any], Row(str, str, int, list[ReportedPart], list[ReportedBuffer])]
 
 
 class CreateContext(NamedTuple):

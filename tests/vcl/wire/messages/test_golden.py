@@ -69,7 +69,10 @@ SAMPLES: list[Any] = [
     session.AskReport(19, 11),
     session.EventsDone([[11, 0, 10**18, 10**18 + 5, None], [12, -5, 0, 0, "node n: full"]]),
     session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
-    session.Report(19, ["whole", "why", 0, [["n", "d", [0], [64], 0.5]]]),
+    session.Report(
+        19,
+        ["whole", "why", 0, [["n", "d", [0], [64], 0.5]], [[1, "read", "why", [[1, 2, 0]]]]],
+    ),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
