@@ -8,4 +8,4 @@ answers a function that takes one sample, and `measure(cluster, settings)`, whic
 The same `program` runs on vcl here and on native pyopencl in a process of its own.
 """
 
-MEASURES = ("roundtrip", "launches", "write", "read", "mandelbrot")
+MEASURES = ("roundtrip", "launches", "write", "read", "stencil", "mandelbrot")

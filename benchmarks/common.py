@@ -43,6 +43,8 @@ class Settings:
     launches: int = 10_000
     cluster_launches: int = 1000
     transfer_sizes_mib: tuple[int, ...] = (64, 256)
+    plate_side: int = 512
+    steps: int = 200
     image_side: int = 2048
     iterations: int = 500
 
@@ -53,6 +55,8 @@ QUICK = Settings(
     launches=50,
     cluster_launches=20,
     transfer_sizes_mib=(1,),
+    plate_side=64,
+    steps=4,
     image_side=64,
     iterations=20,
 )
