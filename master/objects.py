@@ -79,7 +79,8 @@ class Program:
     variant: the program that lets parts see their launch, once it is built; why there is none;
     None if nobody has asked. rewritten, rewritten_reasons: verdict and reasons of it, None if it
     would be no other. hidden: of a variant, the arguments behind the user's.
-    footprints: what launches touch, by kernel, geometry, kind of device and arguments.
+    footprints: what launches touch, by kernel, geometry, kind of device and arguments;
+    not_analysed: why that isn't known, by kernel.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
     that refer to it.
     """
@@ -102,11 +103,18 @@ class Program:
     rewritten: Verdict | None = None
     rewritten_reasons: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int | None] = field(default_factory=dict)
-    footprints: OrderedDict[tuple[Any, ...], Footprint | str] = field(default_factory=OrderedDict)
+    footprints: OrderedDict[tuple[Any, ...], Footprint] = field(default_factory=OrderedDict)
+    not_analysed: dict[str, str] = field(default_factory=dict)
     _trim_at: int = 256
 
     def note_footprint(self, key: tuple[Any, ...], found: Footprint | str) -> None:
-        """What a launch touches, or why that isn't known, for those that follow."""
+        """What a launch touches, or why that isn't known, for those that follow.
+
+        A kernel that wasn't analysed once isn't again: past its limits that would cost them anew.
+        """
+        if isinstance(found, str):
+            self.not_analysed[key[0]] = found
+            return
         self.footprints[key] = found
         if len(self.footprints) > footprints_max:
             self.footprints.popitem(last=False)

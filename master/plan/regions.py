@@ -86,6 +86,8 @@ def footprint_of(
     """What a launch touches, or why that isn't known. Raises NotAnalysed."""
     if not place.kind:
         return ""
+    if (why := program.not_analysed.get(m.kernel)) is not None:
+        return why
     assert ndrange.local_size is not None
     arguments: list[bytes | str] = []
     for argument, (_, type_name, _) in zip(m.arguments, kernel.arguments, strict=True):

@@ -153,6 +153,15 @@ def test_what_divides_and_what_is_merged(body: str, why: str | None) -> None:
         assert mode == "merge" and why in reason
 
 
+def test_a_kernel_that_is_not_understood_is_asked_about_once() -> None:
+    r = Rig("*(global int *)(*(global int *global *)b) = i;")
+    for event, n in enumerate(range(3), 20):
+        r.launch(event, n)
+        r.run()
+        assert "a pointer comes from memory" in r.report(event)[1]
+    assert len(r.questions) == 1
+
+
 def test_a_scalar_is_part_of_what_is_planned_again() -> None:
     r = Rig("a[(i + n) & 63] = b[i];")
     for event, n in enumerate([0, 0, 8, 0], 20):
