@@ -81,8 +81,10 @@ class Builds:
         self._last_variant -= 1
         request = self._last_variant
         by_node: dict[int, list[int]] = {}
-        for place in self._places(variant.context.devices):
-            by_node.setdefault(place.node, []).append(place.device)
+        places = self._places(variant.context.devices)
+        for place in places:
+            if place.kind == places[0].kind:  # on others no part of a launch runs
+                by_node.setdefault(place.node, []).append(place.device)
         building = self._variants[request] = Building(variant, request, set(by_node))
         for node, devices in by_node.items():
             variant.nodes.add(node)

@@ -28,6 +28,9 @@ from vcl.wire.messages import session
 runs_together_max = 256
 """Runs of bytes of all parts together past which a launch isn't divided: each is planned apart."""
 
+program_id_max = 2**63
+"""A variant has the negative id, which has to travel."""
+
 FLOATING = ("float", "double", "half")
 
 
@@ -108,7 +111,7 @@ def footprint_of(
 
 def variant_of(program: Program, place: Place) -> Program | str:
     """The program whose parts see their launch, or why there is none. Raises NotAnalysed."""
-    if not place.kind:
+    if not place.kind or program.id > program_id_max:
         return ""
     if program.variant is None:
         device = dict(zip(KIND, map(str, place.kind), strict=True))

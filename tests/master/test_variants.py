@@ -10,6 +10,7 @@ from master.access.analyser.analysis import Analyser
 from master.access.programs import Variant
 from master.ledger import RewriteQuestion
 from tests.master.plan.test_regions import Rig
+from tests.master.rigs import GLOBAL, PRIVATE, kernel
 from vcl.errors import BUILD_PROGRAM_FAILURE, RemoteProtocolError
 from vcl.wire.messages import part
 from vcl.wire.messages.session import CreateQueue, Fill, Launch, Marker, Release
@@ -159,6 +160,16 @@ def test_nobody_else_names_variants() -> None:
     assert r.session._variants
     with pytest.raises(RemoteProtocolError, match="there is no program -5"):
         r.say(Launch(30, 2, [], -5, "k", [0], [64], [4], arguments))
+
+
+def test_a_number_whose_negative_can_not_travel() -> None:
+    r = Seeing()
+    facts = kernel("k", (GLOBAL, "int*"), (GLOBAL, "const int*"), (PRIVATE, "int"))
+    r.build(2**64 - 1, facts, source=r.session.programs[5].units[0][0])
+    arguments: list[Any] = [[1, 10, 0, SIZE], [1, 11, 0, SIZE], bytes(4)]
+    r.say(Launch(30, 2, [], 2**64 - 1, "k", [0], [64], [4], arguments))
+    r.run()
+    assert r.mode(30) == "whole" and not r.rewrites
 
 
 @pytest.mark.parametrize("request_number", [-1, -2, -(2**40)])
