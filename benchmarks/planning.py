@@ -18,10 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from master.access.analyser.analysis import Analyser
 from master.access.guard import Verdict
 from master.access.programs import Judgement
 from master.commands import Command
 from master.places import Place
+from master.plan.templates import key_of
 from master.sessions import Session
 from vcl.wire import codec
 from vcl.wire.frame import pack_value, unpack_value
@@ -31,13 +33,18 @@ BYTES = 1 << 20
 ROUNDS = 7
 COUNTS = (2, 16, 128, 1024)
 GLOBAL = 0x119B
+SOURCE = "kernel void k(global float *x) { x[get_global_id(0)] += 1; }"
 
 
 class DryRun:
-    """A session on `count` places, each on a node of its own; queue 2 is the cluster's, 3 one's."""
+    """A session on `count` places, each on a node of its own; queue 2 is the cluster's, 3 one's.
 
-    def __init__(self, count: int) -> None:
-        self._places = {d: _place(d) for d in range(1, count + 1)}
+    analyses: whether launches are analysed; without that they are merged.
+    """
+
+    def __init__(self, count: int, analyses: bool) -> None:
+        self._analyser = Analyser()
+        self._places = {d: _place(d, analyses) for d in range(1, count + 1)}
         self.session = Session(1, lambda ids: [self._places[d] for d in ids if d in self._places])
         devices = list(self._places)
         self._event = 100
@@ -46,7 +53,7 @@ class DryRun:
             session.CreateQueue(2, 1, 0, 0),
             session.CreateQueue(3, 1, 1, 0),
             session.CreateBuffer(10, 1, BYTES),
-            session.BuildProgram(5, 1, 5, session.BUILD, [["", "", [], []]], ""),
+            session.BuildProgram(5, 1, 5, session.BUILD, [[SOURCE, "", [], []]], ""),
         )
         self.session.judged(5, Judgement(Verdict(True, ""), True))
         facts = [["k", [[d, [1024, [0, 0, 0], 0, 1, 0, ""]]], [[GLOBAL, "float*", 0, 0, "x"]]]
@@ -58,9 +65,11 @@ class DryRun:
     def say(self, *messages: Any) -> None:
         """As the client; what it makes for others is dropped."""
         self.session.from_client(messages)
-        while self.session.advance():
-            pass
         ledger = self.session.ledger
+        while self.session.advance() or ledger.for_analysis:
+            asked, ledger.for_analysis = ledger.for_analysis, []
+            for number, *what in asked:
+                self.session.analysed(number, self._analyser.analyse(*what))
         ledger.for_client, ledger.for_guard = [], []
         ledger.for_nodes.clear()
 
@@ -83,12 +92,18 @@ class DryRun:
     def plan(self, message: session.Launch, anew: bool) -> None:
         """Only the plan."""
         planner = self.session._planner
-        command = Command(message.event, message, queue=self.session.queues[message.queue])
+        queue = self.session.queues[message.queue]
+        buffers, program = (self.session.buffers[10],), self.session.programs[5]
+        command = Command(
+            message.event, message, queue=queue, buffers=buffers, program=program,
+            key=key_of(queue, message),
+        )  # fmt: skip
         (planner.anew if anew else planner.plan)(command)
 
 
-def _place(device: int) -> Place:
-    return Place(device, device, f"device {device}", f"n{device}", 1024, (1024, 1024, 1024))
+def _place(device: int, analyses: bool) -> Place:
+    kind = ("64", "1", "", "OpenCL C 1.2", "OpenCL 3.0") if analyses else ()
+    return Place(device, device, f"device {device}", f"n{device}", 1024, (1024,) * 3, kind)
 
 
 def least_us(call: Callable[[], object], times: int) -> float:
@@ -107,9 +122,11 @@ def least_us(call: Callable[[], object], times: int) -> float:
     return best * 1e6
 
 
-def measure(count: int, queue: int, groups: int) -> tuple[float, float, float, float]:
+def measure(
+    count: int, queue: int, groups: int, analyses: bool
+) -> tuple[float, float, float, float]:
     """(planned anew, found, the whole command, yardstick) in us."""
-    run = DryRun(count)
+    run = DryRun(count, analyses)
     for _ in range(3):
         run.say(run.launch(queue, groups))
         run.end_all()
@@ -146,10 +163,13 @@ def main() -> None:
     table = Table(title="us of processor time a launch; in brackets to the yardstick")
     for name in ("launch", "places", "planned anew", "found again", "whole command", "yardstick"):
         table.add_column(name, justify="left" if name == "launch" else "right")
-    kinds = [("one device", 3, 1024), ("cluster, whole", 2, 1), ("cluster, merge", 2, 1024)]
-    for name, queue, groups in kinds:
+    kinds = [
+        ("one device", 3, 1024, False), ("cluster, whole", 2, 1, False),
+        ("cluster, regions", 2, 1024, True), ("cluster, merge", 2, 1024, False),
+    ]  # fmt: skip
+    for name, queue, groups, analyses in kinds:
         for count in places:
-            *ours, beside = measure(count, queue, groups)
+            *ours, beside = measure(count, queue, groups, analyses)
             shown = [f"{us:,.1f} ({us / beside:,.1f})" for us in ours]
             table.add_row(name, str(count), *shown, f"{beside:.1f}")
     Console(width=110).print(table)

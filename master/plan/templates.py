@@ -28,8 +28,11 @@ from vcl.wire.messages import session
 templates_max = 256
 """Launches whose last plan is kept, of a session."""
 
-pieces_max = 16
-"""Pieces of all regions together past which it isn't: comparing would cost as much as planning."""
+pieces_max = 2048
+"""Pieces of all regions together past which it isn't."""
+
+pieces_together_max = 2**15
+"""Pieces of all of a session's kept plans together."""
 
 ZEROS, AT_CLIENT, HELD = range(3)
 
@@ -110,12 +113,14 @@ class Templates:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Any, ...], Template] = OrderedDict()
+        self._pieces = 0
         self.used = 0
         """Launches that weren't planned anew."""
 
     def clear(self) -> None:
         """There are other places than before."""
         self._kept.clear()
+        self._pieces = 0
 
     def named(
         self,
@@ -164,9 +169,12 @@ class Templates:
             return
         m, program = command.message, command.program
         kernel = program.kernels[m.kernel]
+        if (before := self._kept.pop(command.key, None)) is not None:
+            self._pieces -= len(before.shape)
+        self._pieces += len(shape)
         self._kept[command.key] = Template(
             command.queue, program, command.buffers, uses, kernel, program.verdict,
             kernel.conflicts, shape, [u.buffer.layout for u in uses], plan,
         )  # fmt: skip
-        if len(self._kept) > templates_max:
-            self._kept.popitem(last=False)
+        while len(self._kept) > templates_max or self._pieces > pieces_together_max:
+            self._pieces -= len(self._kept.popitem(last=False)[1].shape)

@@ -9,6 +9,7 @@ import pytest
 
 from master.access.guard import Verdict
 from master.commands import Command
+from master.plan import templates as subject
 from master.plan.plan import Kind, Plan
 from tests.hostile.mutations import picture
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
@@ -127,3 +128,16 @@ def test_a_launch_is_planned_for_places_that_do_not_exist(count: int) -> None:
     assert kinds.count(Kind.RUN) == kinds.count(Kind.SNAPSHOT) == count
     assert kinds.count(Kind.SEND_CHANGES) == count - 1 and kinds[-1] is Kind.MERGE
     assert {step.place.device for step in steps} == set(range(1, count + 1))
+
+
+def test_kept_plans_have_a_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "pieces_together_max", 6)
+    r = rig(3)
+    kept = r.session._planner.templates._kept
+    for event, size in enumerate((1024, 2048, 4096, 512) * 3, 40):
+        r.say(Launch(event, 3, [], 5, "k", [0], [size], [4], ARGUMENTS))
+        assert sum(len(t.shape) for t in kept.values()) == r.session._planner.templates._pieces <= 6
+    assert 0 < len(kept) < 4
+    r.places = r.places[:2]
+    assert not kept and not r.session._planner.templates._pieces
+    r.run()
