@@ -202,9 +202,8 @@ class Loops(Builtins):
             self.knowledge.trusted = frozenset(v for v in values if isinstance(v, Number))
             end = self._tried(loop, head)
             self.knowledge.trusted = frozenset()
-            if end is None:
-                return 0
-            most = self.knowledge.ranges(end, rounds)[1]
+            # That it never comes back follows from what is trusted, too.
+            most = -1 if end is None else self.knowledge.ranges(end, rounds)[1]
             if most >= INFINITY:
                 return INFINITY
             leaving = set()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from master.access import tree
 from master.access.arithmetic import Arithmetic
-from master.access.forms import INFINITY, ZERO, Form, Range, one, plus
+from master.access.forms import ZERO, Form, Range, one, plus
 from master.access.symbols import IDS, Symbols
 from master.access.values import (
     CONSTANT,
@@ -26,8 +26,10 @@ from master.access.values import (
     Value,
 )
 
-reach_max = 1 << 62
-"""Bytes from the start of a buffer past which an address is taken for any."""
+
+def reach_max(address_bits: int) -> int:
+    """Bytes from the start of a buffer past which an address is taken for any: it may wrap."""
+    return 1 << address_bits - 2
 
 
 class Lost(Exception):
@@ -59,13 +61,17 @@ class Touch:
 
 
 class Spot(NamedTuple):
-    """Where a value lies: in a variable, so many bytes (None: anywhere) into it, or in memory."""
+    """Where a value lies: in a variable, so many bytes (None: anywhere) into it, or in memory.
+
+    held: of what lies nowhere, such as what a function answered, all of the value.
+    """
 
     type: tree.Type
     variable: int = -1
     offset: int | None = 0
     address: Address | None = None
     lanes: tuple[int, ...] | None = None
+    held: Value | None = None
 
 
 class Memory(Arithmetic):
@@ -123,14 +129,7 @@ class Memory(Arithmetic):
             if base.lanes is not None:
                 return base._replace(lanes=tuple(base.lanes[n] for n in e.lanes))
             return base._replace(lanes=e.lanes)
-        # A value that lies nowhere, such as what a function answered.
-        value = self.value(e)
-        return self._temporary(e.type, value)
-
-    def _temporary(self, type_: tree.Type, value: Value) -> Spot:
-        if self.state is not None:
-            self.state.values[_TEMPORARY] = value
-        return Spot(type_, variable=_TEMPORARY)
+        return Spot(e.type, variable=_NOWHERE, held=self.value(e))
 
     def _variable(self, e: tree.Variable) -> Spot:
         declared = self.program.variables[e.number]
@@ -202,7 +201,9 @@ class Memory(Arithmetic):
             for offset, size in _pieces(spot):
                 self.touch(_shifted(spot.address, offset), size, False, line)
             return self.knowledge.unknown(_result(spot))
-        value = self.state.values.get(spot.variable)
+        value = spot.held
+        if value is None:
+            value = self.state.values.get(spot.variable)
         if isinstance(value, Cells):
             if spot.lanes is not None:
                 return self.knowledge.unknown(_result(spot))
@@ -242,8 +243,8 @@ class Memory(Arithmetic):
         if spot.address is not None:
             if isinstance(value, Address) and max(spot.address.places, default=-1) >= 0:
                 raise Lost(line, "a pointer is kept in a buffer")
-            for offset, size in _pieces(spot):
-                self.touch(_shifted(spot.address, offset), size, True, line)
+            # All of a vector, whichever its lanes: compilers write back those beside them.
+            self.touch(spot.address, spot.type.size, True, line)
             return
         before = self.state.values.get(spot.variable)
         declared = (
@@ -310,7 +311,8 @@ class Memory(Arithmetic):
         form: Form | None = self.symbols.folded(address.form)
         assert form is not None
         low, high = self.range_of(form)
-        if low < -reach_max or high > reach_max or INFINITY in (-low, high):
+        reach = reach_max(self.program.address_bits)
+        if low < -reach or high > reach:
             form = None
         ids = [n for n, d in enumerate(self.symbols.definitions[:9]) if d.kind in IDS]
         named = {n for n, _ in form.terms} if form is not None else set()
@@ -321,8 +323,8 @@ class Memory(Arithmetic):
                 self.touches.setdefault(touch)
 
 
-_TEMPORARY = -2
-"""In place of a variable's number: what lies nowhere."""
+_NOWHERE = -2
+"""In place of a variable's number."""
 
 
 def _shifted(address: Address, offset: int) -> Address:

@@ -184,6 +184,37 @@ def test_common_kernels(name: str) -> None:
     assert [(part[0].reads, part[1].writes) for part in found] == expected
 
 
+WRITES = {
+    "a counter that has wrapped around before the loop": (
+        "for (uint i = n - 1u; i > 4294967292u; i--) a[i & 7] = 1;", 0, (0, 32),
+    ),
+    "a value of a function, indexed by that of another": ("a[f(3)[f(2).x]] = 1;", 0, (20, 24)),
+    "a lane, written with those beside it": ("((global int4 *)a)[n].y = 1;", 1, (16, 32)),
+    "an unsigned label": ("switch (n - 1u) { case -1: a[5] = 1; }", 0, (20, 24)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_bytes_that_are_written(name: str) -> None:
+    body, n, run = WRITES[name]
+    source = (
+        "int4 f(int x) { return (int4)(x, x + 1, x + 2, x + 3); }"
+        f"kernel void k(global int *a, int n) {{ {body} }}"
+    )
+    for extent in predicted(source, [BUFFER, n], NDRange((0,), (8,), (4,))):
+        assert extent[0].writes == [run]
+
+
+@pytest.mark.parametrize(("bits", "writes"), [(32, None), (64, [(0, 12)])])
+def test_addresses_wrap_around(bits: int, writes: Any) -> None:
+    """With addresses of 32 bits the sum is no more than an address; with 64 it's a number."""
+    source = "kernel void k(global int *a, uint n) { a[n + 4294967295u + get_global_id(0)] = 1; }"
+    program = parse(source, "", bits)
+    ndrange = NDRange((0,), (3,), (1,))
+    found = footprint(program, "k", [BUFFER, (1).to_bytes(4, "little")], ndrange)
+    assert extents(found, ndrange, ndrange, {0: SIZE})[0].writes == writes
+
+
 LOST = {
     "global int *p = n ? a : b; p = *(global int *global *)a; *p = 1;": "comes from memory",
     "a[0] = work_group_all(n);": "nothing is known of the function 'work_group_all'",
