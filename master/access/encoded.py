@@ -24,12 +24,12 @@ def encode(footprint: Footprint) -> bytes:
         [t.argument, t.writes, t.form, t.size, t.ranges, t.line, t.atomic, t.used]
         for t in footprint.touches
     ]
-    return json.dumps([definitions, touches, footprint.grouped]).encode()
+    return json.dumps([definitions, touches, footprint.grouped, footprint.cost]).encode()
 
 
 def decode(data: bytes) -> Footprint:
     """A footprint that was encoded."""
-    definitions, touches, grouped = json.loads(data)
+    definitions, touches, grouped, cost = json.loads(data)
     return Footprint(
         tuple(
             Definition(
@@ -46,6 +46,7 @@ def decode(data: bytes) -> Footprint:
             for argument, writes, form, size, ranges, *rest in touches
         ),
         grouped,
+        cost,
     )
 
 

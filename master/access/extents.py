@@ -7,6 +7,7 @@ as it is done for each part of each launch that isn't known yet.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 from master.access.forms import Range, both
 from master.access.kernels import Footprint
@@ -14,8 +15,11 @@ from master.access.memory import Touch
 from master.access.symbols import Kind, derived
 from vcl.ndrange import NDRange
 
-runs_max = 4096
-"""Runs of bytes of one access past which they are taken for one."""
+runs_max = 256
+"""Runs of bytes of one access past which what is between them is taken to be touched, too."""
+
+runs_together_max = 1024
+"""The same of all accesses of a part, before those are joined that touch each other."""
 
 Runs = list[tuple[int, int]]
 """Half-open, in order, apart from each other."""
@@ -38,9 +42,11 @@ def extents(
     """
     found = {argument: Extent() for argument in sizes}
     in_part = _Ranges(footprint, whole, part)
+    room = runs_together_max
     for touch in footprint.touches:
         extent = found[touch.argument]
-        runs = _runs(touch, in_part, sizes[touch.argument])
+        runs = _runs(touch, in_part, sizes[touch.argument], min(runs_max, room))
+        room -= len(runs or ())
         if touch.writes:
             extent.writes = _joined(extent.writes, runs)
         else:
@@ -87,8 +93,8 @@ class _Ranges:
         return known
 
 
-def _runs(touch: Touch, ranges: _Ranges, size: int) -> Runs | None:
-    """The runs of one access, inside the region; None for any."""
+def _runs(touch: Touch, ranges: _Ranges, size: int, most: int) -> Runs | None:
+    """The runs of one access, inside the region, at most so many or one; None for any."""
     if not ranges.narrowed(touch.ranges):
         return []
     if touch.form is None:
@@ -103,16 +109,15 @@ def _runs(touch: Touch, ranges: _Ranges, size: int) -> Runs | None:
             steps.append((abs(coefficient), high - low))
     length = touch.size
     apart: list[tuple[int, int]] = []
+    many = prod(count + 1 for _, count in steps)
     for step, count in sorted(steps):
-        if step <= length:
+        if step <= length or many > most:
             length += step * count
+            many //= count + 1
         else:
             apart.append((step, count))
     runs = [(start, start + length)]
     for step, count in apart:
-        if len(runs) * (count + 1) > runs_max:
-            end = runs[-1][1] + sum(s * c for s, c in apart)
-            return _clipped([(start, end)], size)
         runs = [(a + step * n, b + step * n) for n in range(count + 1) for a, b in runs]
     return _clipped(runs, size)
 

@@ -19,6 +19,7 @@ from master.access.builtins import GROUPED
 from master.access.forms import ZERO, Form, one, plus, times
 from master.access.loops import Loops, inside
 from master.access.memory import Lost, Touch
+from master.access.needed import needed
 from master.access.symbols import Definition, Kind, Symbols
 from master.access.values import (
     DATA,
@@ -45,13 +46,14 @@ Argument = bytes | str
 class Footprint:
     """What the work-items of a launch touch.
 
-    definitions: of symbols, by number. grouped: by dimension, whether ids are GROUP and LOCAL
-    rather than ITEM.
+    definitions: of symbols, by number. grouped: whether ids are GROUP and LOCAL rather than ITEM.
+    cost: of looking through it for one part, in ranges of symbols that are looked at.
     """
 
     definitions: tuple[Definition, ...]
     touches: tuple[Touch, ...]
     grouped: bool
+    cost: int
 
 
 def footprint(
@@ -63,7 +65,8 @@ def footprint(
     """
     walk = Walk(program, kernel, ndrange)
     walk.run(arguments)
-    return Footprint(tuple(walk.symbols.definitions), tuple(walk.touches), walk.grouped)
+    definitions, touches, cost = needed(walk.symbols.definitions, walk.touches)
+    return Footprint(definitions, touches, walk.grouped, cost)
 
 
 class Walk(Loops):

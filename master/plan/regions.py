@@ -31,6 +31,9 @@ runs_together_max = 256
 program_id_max = 2**63
 """A variant has the negative id, which has to travel."""
 
+looked_at_max = 3000
+"""What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds."""
+
 FLOATING = ("float", "double", "half")
 
 
@@ -131,10 +134,14 @@ def divide(
         return "a buffer is in very many pieces"
     why = "one work-group is all there is"
     best: Division | None = None
+    cost = 0
     for dimension in reversed(range(len(ndrange.global_size))):
         if ndrange.group_counts[dimension] < 2:
             continue
         pieces = split(ndrange, len(places), dimension)
+        cost += footprint.cost * len(pieces)
+        if cost > looked_at_max:
+            return best or "its parts touch memory in too many ways"
         made = _along(footprint, m, ndrange, pieces, uses, dimension, places)
         if isinstance(made, str):
             why = made

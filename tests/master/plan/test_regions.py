@@ -235,3 +235,12 @@ def test_a_division_that_moves_too_much_does_not_pay() -> None:
     r.launch(21)
     r.run()
     assert r.report(21)[:2] == ["whole", "too small to pay"]
+
+
+def test_looking_for_a_division_has_an_end() -> None:
+    r = Rig("".join(f"a[i] += b[(i * {n}) & 63];" for n in range(1, 200)), devices=8)
+    r.launch(20)
+    r.run()
+    assert r.report(20)[1].endswith(
+        "(its parts touch memory in too many ways); trusted to be free of races"
+    )
