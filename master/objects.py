@@ -78,7 +78,8 @@ class Program:
     keeps_const: whether what its kernels declare const stays unwritten.
     variant: the program that lets parts see their launch, once it is built; why there is none;
     None if nobody has asked. rewritten, rewritten_reasons: verdict and reasons of it, None if it
-    would be no other. hidden: of a variant, the arguments behind the user's.
+    would be no other. hidden: of a variant, the arguments behind the user's. rewritten_for: the
+    devices' answers to what a source can ask for, as the variant has them built in.
     footprints: what launches touch, by kernel, geometry, kind of device and arguments;
     not_analysed: why that isn't known, by kernel.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
@@ -100,6 +101,7 @@ class Program:
     users: int = 0
     released: bool = False
     variant: Program | str | None = None
+    rewritten_for: dict[str, str] | None = None
     rewritten: Verdict | None = None
     rewritten_reasons: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int | None] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from master.checks import (
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.inbox import CLIENT, Inbox
-from master.ledger import Gives, Ledger, Operation
+from master.ledger import Gives, Ledger, Operation, RewriteQuestion
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
 from master.plan.commit import Committer
@@ -465,6 +465,8 @@ class Session:
             self._last_question += 1
             self._questions[self._last_question] = (missing.program, key)
             question = missing.question._replace(number=self._last_question)
+            if isinstance(question, RewriteQuestion):
+                missing.program.rewritten_for = question.device
             self.ledger.for_analysis.append(question)
         waiting.append(command)
 

@@ -116,8 +116,10 @@ def variant_of(program: Program, place: Place) -> Program | str:
     """The program whose parts see their launch, or why there is none. Raises NotAnalysed."""
     if not place.kind or program.id > program_id_max:
         return ""
+    device = dict(zip(KIND, map(str, place.kind), strict=True))
+    if program.rewritten_for not in (None, device):
+        return "it was rewritten for devices of another kind"
     if program.variant is None:
-        device = dict(zip(KIND, map(str, place.kind), strict=True))
         raise NotAnalysed(program, (), RewriteQuestion(0, program.units, device))
     return program.variant
 
