@@ -157,8 +157,9 @@ class Builtins(Expressions):
         address = self._pointed(e.arguments[pointer], values[pointer])
         element = _to(e.arguments[pointer]).size
         count = int(digits) if digits else 1
-        # OpenCL C 6.15.8: vloada_half3 and vstorea_half3 step by four.
-        step = element * (4 if half == "a_half" and count == 3 else count)
+        if half == "a_half" and count == 3:
+            count = 4  # OpenCL C 6.15.8: they step by four, and drivers write the fourth, too
+        step = element * count
         pitch = tree.Pointer(
             tree.Array(tree.Scalar(8, False), step), tree.Space.GLOBAL, False, False, 8
         )

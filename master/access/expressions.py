@@ -231,6 +231,10 @@ class Expressions(Memory):
         if isinstance(e.target.type, tree.Pointer):
             size = tree.Scalar(self.program.address_bits, True)
             new = self.moved(old, e.target.type, Number(Form(e.by), size), 1)
+        elif isinstance(old, Number) and old.type.bits == 1:
+            # One more than true is true.
+            wide = tree.Scalar(32, True)
+            new = self.converted(Number(plus(self.exact(old), Form(e.by)), wide), wide, old.type)
         elif isinstance(old, Number):
             new = Number(plus(old.form, Form(e.by)), old.type)
         elif isinstance(old, Lanes):

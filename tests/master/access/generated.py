@@ -1,7 +1,7 @@
 """Kernels drawn at random: indices of all kinds, guards, loops, helpers; always inside buffers.
 
 Owns: which kernels there are. Must not know: the analysis. Every loop ends: what bounds it is
-small, and what it counts grows or shrinks each time round.
+small, and what it counts grows or shrinks each time round; or it is left after so many rounds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from random import Random
 
 ELEMENTS = 512
 """Of each buffer."""
+
+TYPES = ["char", "uchar", "short", "ushort", "int", "uint", "long", "ulong"]
 
 
 class Maker:
@@ -126,6 +128,8 @@ class Maker:
         if kind < 0.7:
             other = f" else {self.block(depth)}" if rng.random() < 0.4 else ""
             return f"if ({self.condition()}) {self.block(depth)}{other}\n"
+        if kind < 0.8:
+            return self.counted(depth)
         if kind < 0.93:
             return self.loop(depth)
         cases = "".join(
@@ -144,14 +148,47 @@ class Maker:
             if rng.random() < 0.3:
                 operator = rng.choice(["+", "-", "*", "/", "&", "|", "^", "<<", ">>"])
                 text += f"{name} {operator}= {rng.randint(1, 3)};\n"
+        elif kind < 0.75:
+            small = rng.choice(TYPES)
+            text = f"{small} t{name} = {value}; t{name} {rng.choice(['+=', '-=', '*='])} 77;\n"
+            text += f"int {name} = t{name};\n"
         elif kind < 0.8:
-            text = f"int2 w{name} = (int2)({value}, {self.atom()}); int {name} = w{name}.x;\n"
+            text = f"int2 w{name} = (int2)({value}, {self.atom()}); "
+            text += rng.choice(["", f"w{name}.y++; ", f"w{name}.x = w{name}.y; "])
+            text += f"int {name} = w{name}.{rng.choice('xy')};\n"
         elif kind < 0.9:
             text = f"int t{name}[2]; t{name}[1] = {value}; int {name} = t{name}[1];\n"
         else:
             text = f"uint u{name} = {value}; u{name} += 5; int {name} = (int)(u{name} >> 1);\n"
         self.names.append(name)
         return text
+
+    def counted(self, depth: int) -> str:
+        """A loop whose counter may wrap around in its type, or be far from its bound."""
+        rng = self.rng
+        name, fuel, kind = self.new("w"), self.new("f"), rng.choice(TYPES)
+        start, bound = self.expression(1), self.expression(1)
+        relation = rng.choice(["<", ">", "<=", ">=", "!="])
+        condition = f"{name} {relation} ({rng.choice(TYPES)})({bound})"
+        step = rng.choice(
+            [f"{name}++", f"--{name}", f"{name} += 3", f"{name} -= x", f"{name} <<= 1",
+             f"{name} = {name} * 3 + 1"]
+        )  # fmt: skip
+        end = f"if (++{fuel} > {rng.choice([2, 9, 300])}) break; "
+        names = list(self.names)
+        self.names.append(f"(int){name}")
+        text = end + self.block(depth)[1:-1]
+        if rng.random() < 0.3:
+            text += f"if ({self.condition(1)}) {rng.choice(['break', 'continue'])};\n"
+        text += f"a[{name} & {ELEMENTS - 1}] = 3;\n"
+        self.names = names
+        head = f"int {fuel} = 0; {kind} {name} = {start};\n"
+        shape = rng.random()
+        if shape < 0.5:
+            return f"{{ {head}for (; {condition}; {step}) {{ {text} }} }}\n"
+        if shape < 0.75:
+            return f"{{ {head}while ({condition}) {{ {step}; {text} }} }}\n"
+        return f"{{ {head}do {{ {text} {step}; }} while ({condition}); }}\n"
 
     def loop(self, depth: int) -> str:
         rng = self.rng

@@ -190,6 +190,10 @@ WRITES = {
     ),
     "a value of a function, indexed by that of another": ("a[f(3)[f(2).x]] = 1;", 0, (20, 24)),
     "a lane, written with those beside it": ("((global int4 *)a)[n].y = 1;", 1, (16, 32)),
+    "a bool that is counted up": ("bool t = n > 0; t++; a[t] = 1;", 1, (4, 8)),
+    "three halves, aligned as four": (
+        "vstorea_half3((float3)(1), n, (global half *)a);", 1, (8, 16),
+    ),
     "an unsigned label": ("switch (n - 1u) { case -1: a[5] = 1; }", 0, (20, 24)),
 }  # fmt: skip
 
