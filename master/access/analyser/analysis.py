@@ -81,7 +81,7 @@ class Analyser:
     def program(
         self, units: Sequence[list[Any]], device: Mapping[str, str]
     ) -> tree.Program | str:
-        """The tree of a program, or why there is none."""
+        """The tree of a program, or why there is none, in a sentence without an end."""
         key = pack_value([units, sorted(device.items())])
         found = self._trees.get(key)
         if found is None:
