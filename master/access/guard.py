@@ -128,7 +128,7 @@ _REFUSED_NAMES = (
     ("^goto$", "{} is not followed"),
     ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
     ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),
-    ("intptr_t$|ptrdiff_t$", "{} can hold an address, which differs between devices"),
+    ("intptr_t$", "{} can hold an address, which differs between devices"),
     ("^(?:to_global|to_local|to_private|get_fence|generic)$", "{} hides an address space"),
     ("^(?:asm|extern|nosvm)$", "{} is not followed"),
 )
@@ -141,7 +141,7 @@ _RESERVED = re.compile("__|_[A-Z]")
 
 _ATTRIBUTE = (
     "(?:reqd_work_group_size|work_group_size_hint|vec_type_hint|aligned|packed|unused"
-    "|always_inline|noinline|opencl_unroll_hint)"
+    "|max_constant_size|always_inline|noinline|opencl_unroll_hint)"
 )
 _ATTRIBUTES = re.compile(
     rf"\( \((?: (?:,|{_ATTRIBUTE}|__{_ATTRIBUTE}__)(?: \( [\w ,.+*/<>-]* \))?)* \) \)"

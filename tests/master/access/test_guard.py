@@ -79,11 +79,11 @@ MATMUL = """\
 #define BOTH (CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)
 __kernel __attribute__((reqd_work_group_size(TILE, TILE, 1)))
 void matmul(__global const float *a, __global const float *b, __global float *c, int n,
-            __local float *tile)
+            __constant float *scale __attribute__((max_constant_size(TILE))), __local float *tile)
 {
     __local float other[TILE][TILE] __attribute__((__aligned__(16), unused));
     int group_id = get_global_id(0) / get_local_size(0);
-    int x = get_local_id(0), y = get_local_id(1);
+    ptrdiff_t x = get_local_id(0), y = get_local_id(1);
     event_t e = async_work_group_copy(tile, a + group_id * n, n, 0);
     wait_group_events(1, &e);
     float sum = 0;
@@ -115,7 +115,7 @@ enqueue_kernel enqueue_marker get_default_queue ndrange_t ndrange_1D clk_event_t
 pipe read_pipe work_group_reserve_read_pipe reserve_id_t get_pipe_num_packets
 read_channel_intel __builtin_trap __sync_fetch_and_add __c11_atomic_load __opencl_atomic_load
 __atomic_load __spirv_BuiltInWorkgroupId __nvvm_membar_gl __amdgcn_workgroup __hsail_x
-uintptr_t intptr_t ptrdiff_t to_global to_local to_private get_fence generic
+uintptr_t intptr_t to_global to_local to_private get_fence generic
 image2d_t image1d_buffer_t read_imagef write_imageui get_image_width sampler_t nosvm __block
 extern _Pragma _Atomic __volatile__ _Z12get_group_idj _cl_get_group_id _cl_atomic_add _Z9foo
 """
