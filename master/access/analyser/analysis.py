@@ -139,8 +139,11 @@ def _expanded(units: Sequence[list[Any]], device: Mapping[str, str]) -> _Text | 
     return _Text(expanded.text)
 
 
-_NOWHERE = frozenset(("__cplusplus", "__CUDACC__", "__NVCC__", "__APPLE__", "__METAL__"))
-"""Reserved names that no compiler of OpenCL C defines, as sources for several languages ask."""
+_NOWHERE = frozenset((
+    "__cplusplus", "__CUDACC__", "__NVCC__", "__APPLE__", "__METAL__", "__openclfeatures_dot_hpp",
+))  # fmt: skip
+"""Reserved names that no compiler of OpenCL C defines: sources for several languages ask for them,
+and one keeps a header of Random123 (so of pyopencl) from being read twice."""
 
 
 def device_macros(device: Mapping[str, str], options: str) -> dict[str, str]:

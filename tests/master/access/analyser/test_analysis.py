@@ -51,3 +51,14 @@ def test_the_language_is_the_latest_of_1_unless_asked(options: str, version: str
 def test_headers_that_are_for_several_languages() -> None:
     source = "#ifdef __cplusplus\n#error no\n#endif\n" + COPY % 1
     assert isinstance(analyse(Analyser(), source), Footprint)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_asked"), [("__openclfeatures_dot_hpp", False), ("__vendors_dot_hpp", True)]
+)
+def test_names_that_devices_may_define_are_not_looked_at(name: str, is_asked: bool) -> None:
+    found = analyse(Analyser(), f"#ifndef {name}\n#define {name}\n{COPY % 1}\n#endif")
+    if is_asked:
+        assert found == f"the program asks for {name}, which devices define as they like"
+    else:
+        assert isinstance(found, Footprint)
