@@ -111,6 +111,9 @@ class Arithmetic:
             places = left.places | right.places
             if len(places) == 1 and isinstance(type_, tree.Scalar):
                 form = minus(left.form, right.form)
+                limit = 1 << self.program.address_bits - 2
+                if not within(self.range_of(form), (-limit, limit)):
+                    return self.knowledge.unknown(type_)  # it may have wrapped around
                 state = self.now()
                 ranges = lambda n: self.knowledge.ranges(state, n)  # noqa: E731
                 quotient, _ = self.symbols.divided(form, pointer_type.to.size, ranges)
@@ -153,9 +156,9 @@ class Arithmetic:
         least, greatest = self.range_of(divisor)
         if least == greatest > 0 and low >= 0:
             return Number(self._divided(divided, least)[1], a.type)
-        most = max(abs(least), abs(greatest)) - 1
-        if most < 0:
-            return self.knowledge.unknown(a.type)  # by zero
+        if least <= 0:
+            return self.knowledge.unknown(a.type)  # by zero it is unspecified
+        most = greatest - 1
         return self.fresh(a.type, (max(-most, min(low, 0)), min(most, max(high, 0))))
 
     def _divided(self, form: Form, divisor: int) -> tuple[Form, Form]:

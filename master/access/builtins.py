@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from master.access import tree
 from master.access.expressions import Expressions
-from master.access.forms import Form, Range, hull, one, plus, times, within
+from master.access.forms import Form, Range, hull, minus, one, plus, times, within
 from master.access.memory import Lost
 from master.access.symbols import Kind
 from master.access.values import DATA, Address, Lanes, Number, Value, type_range
@@ -165,7 +165,8 @@ class Builtins(Expressions):
         )
         moved = self.moved(address, pitch, values[at], 1)
         assert isinstance(moved, Address)
-        self.touch(moved, element * count, stores, e.line)
+        # Of such three a device may write the fourth, as PoCL does.
+        self.touch(moved, step, stores, e.line)
         return DATA if stores else self.knowledge.unknown(e.type)
 
     def _atomic(self, e: tree.Call, operation: str) -> Value:
@@ -242,6 +243,8 @@ class Builtins(Expressions):
 
     def _clamped(self, e: tree.Call, values: list[Value]) -> Value:
         def clamp(value: Number, low: Number, high: Number) -> Value:
+            if self.range_of(minus(self.exact(low), self.exact(high)))[1] > 0:
+                return self.knowledge.unknown(value.type)  # undefined if they are crossed
             return self._lesser(self._greater(value, low), high)
 
         return self._each(e, values, clamp)

@@ -254,6 +254,51 @@ def test_bytes_of_a_struct_by_value_are_known() -> None:
     assert runs == [[(64, 80)], [(80, 96)]]
 
 
+UNSPECIFIED = {
+    "by zero, perhaps": "a[b[i] % (b[0] & 3)] = 1;",
+    "between bounds that cross": "a[clamp(i, 9, n)] = 1;",
+    "between bounds that may": "a[clamp(i, b[0] & 3, 2)] = 1;",
+}
+
+
+@pytest.mark.parametrize("name", UNSPECIFIED)
+def test_what_opencl_leaves_open_may_be_anything(name: str) -> None:
+    head = "kernel void k(global int *a, global int *b, int n) { int i = get_global_id(0); "
+    ndrange = NDRange((0,), (64,), (4,))
+    (part,) = predicted(head + UNSPECIFIED[name] + "}", [BUFFER, BUFFER, 5], ndrange, 1)
+    assert part[0].writes == [(0, SIZE)]
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"), [(32, None), (64, [(0, 4)])], ids=["32 bits", "64 bits"]
+)
+def test_an_address_wraps_around_at_the_devices_width(bits: int, expected: Any) -> None:
+    source = "kernel void k(global int *a) { a[get_global_id(0) * 0x40000001u] = 1; }"
+    ndrange = NDRange((0,), (64,), (4,))
+    found = footprint(parse(source, "", bits), "k", [BUFFER], ndrange)
+    assert extents(found, ndrange, ndrange, {0: SIZE})[0].writes == expected
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(32, None), (64, [(0, 4)])])
+def test_a_distance_that_may_have_wrapped_around_may_be_anything(bits: int, expected: Any) -> None:
+    source = (
+        "kernel void k(global int *a) {"
+        " global int *p = a + get_global_id(0) * 0x40000001u; a[(int)(p - a)] = 1; }"
+    )
+    ndrange = NDRange((0,), (2,), (1,))
+    found = footprint(parse(source, "", bits), "k", [BUFFER], ndrange)
+    assert extents(found, ndrange, ndrange, {0: SIZE})[0].writes == expected
+
+
+def test_vstorea_half3_may_write_the_fourth() -> None:
+    source = (
+        "kernel void k(global half *a) { int i = get_global_id(0);"
+        " if (i == 1) vstorea_half3((float3)(i), i, a); }"
+    )
+    (part,) = predicted(source, [BUFFER], NDRange((0,), (4,), (2,)), 1)
+    assert part[0].writes == [(8, 16)]
+
+
 def test_an_analysis_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expressions, "steps_max", 100)
     loops = "for (int i%d = 0; i%d < 9; i%d++) "
