@@ -51,6 +51,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.stdout", SHELL),
     ("vcl.tokens", SHELL),
     ("master.__main__", FACE),
+    ("master.access.explain", FACE),
     ("master.access.reader", SHELL),
     ("master.judging", SHELL),
     ("master.loop_meter", SHELL),

@@ -309,8 +309,9 @@ VECTORS = {
     "one lane": vectors("a[i].y = b[i].x;"),
     "lanes apart": vectors("a[i].xw = b[i].zy;"),
     "halves": vectors("a[i].lo = b[i].hi; a[i].odd += b[i + 1].even;"),
-    "lanes of several": vectors("a[i / 4].x = 1; a[i].y = b[i].x;", "x"),
-    "lanes between": vectors("if (i < 60) a[i].x = a[i + 1].y;"),
+    # Compilers store a lane with those beside it.
+    "lanes of several": vectors("a[i / 4].x = 1; a[i].y = b[i].x;", "", SAME),
+    "lanes between": vectors("if (i < 60) a[i].x = a[i + 1].y;", "", SAME),
     "three lanes": vectors("a[i] = b[i];", type_="float3"),
     "a lane of three": vectors("a[i].z = b[i].x;", type_="float3"),
     "lanes by number": line("int4 v = (int4)(1, i, 3, 4); a[v.s1] = v.s3 + v.x;"),
