@@ -197,7 +197,8 @@ class Arithmetic:
                     return Number(self._divided(number.form, mask + 1)[1], a.type)
                 if (gap := span - mask) & (gap - 1) == 0 and mask:
                     form = self.exact(number)
-                    return Number(minus(form, self._divided(form, gap)[1]), a.type)
+                    low_bits = self._divided(form, gap)[1]
+                    return Number(self.symbols.folded(minus(form, low_bits)), a.type)
         ranges = [self.range_of(self.exact(n)) for n in (a, b)]
         highs = [high for low, high in ranges if low >= 0]
         if not highs:

@@ -17,7 +17,18 @@ from dataclasses import dataclass
 
 from master.access import tree
 from master.access.builtins import Builtins
-from master.access.forms import ANYTHING, INFINITY, Form, Range, hull, minus, one, plus, times
+from master.access.forms import (
+    ANYTHING,
+    INFINITY,
+    Form,
+    Range,
+    hull,
+    minus,
+    one,
+    plus,
+    times,
+    within,
+)
 from master.access.memory import Lost
 from master.access.symbols import Symbols
 from master.access.values import (
@@ -27,6 +38,7 @@ from master.access.values import (
     Lanes,
     Number,
     State,
+    Trust,
     Value,
     type_range,
 )
@@ -194,30 +206,29 @@ class Loops(Builtins):
         self, loop: _Loop, entry: State, steps: dict[int, int], others: dict[int, Value]
     ) -> int:
         """How often it can come back to its beginning at most."""
-        trusted = {v for v in steps if isinstance(entry.values[v], Number)}
+        refused: set[tuple[int, int]] = set()
         while True:
             rounds = self.symbols.new((0, INFINITY))
             head = self._head(entry, steps, others, one(rounds))
-            values = [head.values[v] for v in trusted]
-            self.knowledge.trusted = frozenset(v for v in values if isinstance(v, Number))
+            holding = {v: value for v in steps if isinstance(value := head.values[v], Number)}
+            trust = Trust({value: v for v, value in holding.items()}, refused)
+            outer, self.knowledge.trust = self.knowledge.trust, trust
             end = self._tried(loop, head)
-            self.knowledge.trusted = frozenset()
+            self.knowledge.trust = outer
             # That it never comes back follows from what is trusted, too.
             most = -1 if end is None else self.knowledge.ranges(end, rounds)[1]
             if most >= INFINITY:
                 return INFINITY
+            bounded = State(ranges={**entry.ranges, rounds: (0, most + 1)})
             leaving = set()
-            for variable in trusted:
-                value = head.values[variable]
-                assert isinstance(value, Number)
-                bounded = State(ranges={**entry.ranges, rounds: (0, most + 1)})
-                low, high = self.knowledge.range_of(bounded, value.form)
-                least, greatest = type_range(value.type)
-                if low < least or high > greatest:
-                    leaving.add(variable)
+            for variable, added in trust.leaned:
+                value = holding[variable]
+                reached = self.knowledge.range_of(bounded, plus(value.form, Form(added)))
+                if not within(reached, type_range(value.type)):
+                    leaving.add((variable, added))
             if not leaving:
                 return most + 1
-            trusted -= leaving
+            refused |= leaving
 
     def _changed(self, s: tree.Statement) -> frozenset[int]:
         """The variables that a loop may change."""

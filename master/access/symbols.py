@@ -219,7 +219,8 @@ class Symbols:
         return plus(whole, one(quotient)), one(remainder)
 
     def folded(self, form: Form) -> Form:
-        """The same, with quotients and remainders that belong together put together."""
+        """The same, with quotients and remainders that belong together put together, and what is
+        left without a remainder made a multiple of the quotient."""
         changed = len(form.terms) > 1
         while changed:
             changed = False
@@ -227,10 +228,12 @@ class Symbols:
                 what = self.definitions[symbol]
                 if what.kind is Kind.REMAINDER:
                     quotient = self._quotients[symbol]
-                    if form.coefficient(quotient) == coefficient * what.number:
-                        parts = plus(times(one(quotient), what.number), one(symbol))
-                        whole = minus(what.forms[0], parts)
-                        form = plus(form, times(whole, coefficient))
+                    parts = plus(times(one(quotient), what.number), one(symbol))
+                    nothing = minus(what.forms[0], parts)
+                    other = plus(form, times(nothing, coefficient))
+                    together = form.coefficient(quotient) == coefficient * what.number
+                    if together or len(other.terms) < len(form.terms):
+                        form = other
                         changed = True
                         break
         return form

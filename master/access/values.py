@@ -10,8 +10,9 @@ no meaning in C, but has one on every device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from master.access import tree
@@ -77,13 +78,40 @@ class State:
         return State(dict(self.values), dict(self.ranges))
 
 
+class Trust:
+    """Numbers that are taken not to leave their types: variables, and these with a constant added.
+
+    variables: by what they hold. leaned: (variable, constant) of what was taken so. refused: of
+    what mustn't be.
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[Number, int] = MappingProxyType({}),
+        refused: Set[tuple[int, int]] = frozenset(),
+    ) -> None:
+        self.variables = variables
+        self.refused = refused
+        self.leaned: set[tuple[int, int]] = set()
+
+    def covers(self, number: Number) -> bool:
+        """Whether it is one of them."""
+        for known, variable in self.variables.items():
+            if known.type == number.type and known.form.terms == number.form.terms:
+                added = (variable, number.form.constant - known.form.constant)
+                if added not in self.refused:
+                    self.leaned.add(added)
+                    return True
+        return False
+
+
 class Knowledge:
     """What follows in a state; makes symbols as it goes."""
 
     def __init__(self, symbols: Symbols) -> None:
         self.symbols = symbols
-        self.trusted: frozenset[Number] = frozenset()
-        """Numbers that are taken not to leave their types."""
+        self.trust = Trust()
+        """Of a loop that is tried; empty otherwise."""
 
     def ranges(self, state: State, symbol: int) -> Range:
         """What a symbol can be in a state."""
@@ -98,7 +126,7 @@ class Knowledge:
         """What a number is, as an integer without bounds."""
         bounds = type_range(number.type)
         low, high = self.range_of(state, number.form)
-        if (bounds[0] <= low and high <= bounds[1]) or number in self.trusted:
+        if (bounds[0] <= low and high <= bounds[1]) or self.trust.covers(number):
             return number.form
         if not number.form.terms:
             span = 1 << number.type.bits

@@ -736,16 +736,32 @@ ALGORITHMS = {
 }  # fmt: skip
 
 # Their parts do write bytes of their own, but it isn't seen.
-UNSEEN = {
-    "down and below zero": line("for (uint j = 4; j-- > 0;) a[4 * i + j] = j;", "", SAME),
-    "down until it wraps": line("for (uint j = 3; j < 4; j--) a[4 * i + j] = j;", "", SAME),
-    "a do": line("int j = 0; do { a[4 * i + j] = b[j]; } while (++j < 4);", "", SAME),
-    "a break": line(
-        "for (int j = 0; j < 9; j++) { if (j == 4) break; a[4 * i + j] = j; }", "", SAME
-    ),
+COUNTED = {
+    "down and below zero": line("for (uint j = 4; j-- > 0;) a[4 * i + j] = j;", "x"),
+    "a do": line("int j = 0; do { a[4 * i + j] = b[j]; } while (++j < 4);", "x"),
     "a continue in a do": line(
         "int j = 0; do { if (b[j] & 1) continue; a[4 * i + j] = j; } while (++j < 4);",
-        "", SAME,
+        "x",
+    ),
+    "high bits": line("a[i & ~3] = n;", "x"),
+    "a switch": line(
+        "int j; switch (i & 3) { case 0: j = 1; break; case 1: j = 0; break; default: j = i & 3; }"
+        " a[(i & ~3) + j] = b[i];",
+        "x",
+    ),
+    "a pass of an FFT": case(
+        "kernel void k@(global float2 *o, global const float2 *f, int p) {"
+        " int i = get_global_id(0), t = get_global_size(0), j = ((i - (i & (p - 1))) << 1)"
+        " + (i & (p - 1)); float2 u = f[i], v = f[i + t]; o[j] = u + v; o[j + p] = u - v; }",
+        [F, G, 4], "x",
+    ),
+}  # fmt: skip
+"""Loops and indices that more has to be known of than ranges."""
+
+UNSEEN = {
+    "down until it wraps": line("for (uint j = 3; j < 4; j--) a[4 * i + j] = j;", "", SAME),
+    "a break": line(
+        "for (int j = 0; j < 9; j++) { if (j == 4) break; a[4 * i + j] = j; }", "", SAME
     ),
     "two that change places": line(
         "int p = 0, q = 64; for (int j = 0; j < 3; j++) { a[i + q] = j; int t = p; p = q; q = t; }",
@@ -755,24 +771,12 @@ UNSEEN = {
     "rows and columns of one number": line(
         "int r = i / 8, c = i % 8; a[16 * r + c] = b[8 * r];", "", SAME
     ),
-    "high bits": line("a[i & ~3] = n;", "", SAME),
     "wrapped around, guarded": line("uint u = i; u -= 40; if (u < 10) a[u] = b[i];", "", SAME),
     "64 bits cut to 32": line("ulong l = i + 0x700000000UL; a[(uint)l] = b[i];", "", SAME),
     "a choice from memory": line("a[b[i] > 30 ? i : i + 64] = 1;", "", SAME),
-    "a switch": line(
-        "int j; switch (i & 3) { case 0: j = 1; break; case 1: j = 0; break; default: j = i & 3; }"
-        " a[(i & ~3) + j] = b[i];",
-        "", SAME,
-    ),
     "labels below zero": line(
         "uint u = i - 1; switch (u) { case -1: a[100] = 1; break; default: a[i] = 2; }",
         "", SAME,
-    ),
-    "a pass of an FFT": case(
-        "kernel void k@(global float2 *o, global const float2 *f, int p) {"
-        " int i = get_global_id(0), t = get_global_size(0), j = ((i - (i & (p - 1))) << 1)"
-        " + (i & (p - 1)); float2 u = f[i], v = f[i + t]; o[j] = u + v; o[j + p] = u - v; }",
-        [F, G, 4], "", SAME,
     ),
 }  # fmt: skip
 
@@ -811,5 +815,7 @@ TABLES = {
     "control": _table(guards=GUARDS, loops=LOOPS, helpers=HELPERS),
     "values": _table(numbers=NUMBERS, choices=CHOICES),
     "memory": _table(structs=STRUCTS, vectors=VECTORS, locals=LOCALS, buffers=BUFFERS),
-    "launches": _table(spaces=SPACES, algorithms=ALGORITHMS, unseen=UNSEEN, lost=LOST),
+    "launches": _table(
+        spaces=SPACES, algorithms=ALGORITHMS, counted=COUNTED, unseen=UNSEEN, lost=LOST
+    ),
 }

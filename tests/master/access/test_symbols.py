@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.access.forms import Form, one, plus, range_of, times
+from master.access.forms import Form, minus, one, plus, range_of, times
 from master.access.symbols import Kind, Symbols, derived
 
 RANGE = st.tuples(st.integers(-20, 20), st.integers(-20, 20)).map(sorted)
@@ -87,6 +87,13 @@ def test_quotients_and_remainders_put_together_are_the_form(
     assert value(column) == number % first
     assert value(row) == number // first % second
     assert value(plane) == number // first // second
+
+
+def test_a_form_less_its_remainder_is_a_multiple() -> None:
+    symbols = Symbols()
+    x = one(symbols.new((0, 200)))
+    quotient, rest = symbols.divided(x, 4, symbols.own)
+    assert symbols.folded(minus(x, rest)) == times(quotient, 4)
 
 
 def test_a_choice_is_what_is_possible() -> None:
