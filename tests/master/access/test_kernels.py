@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from master.access.extents import Extent, extents
 from master.access.kernels import BUFFER, Footprint, footprint
 from master.access.memory import Lost
 from tests.master.access.generated import ELEMENTS, Maker
-from tests.master.access.machine import Machine
+from tests.master.access.machine import Machine, TooLong
 from vcl.ndrange import NDRange, split
 
 SIZE = 4 * ELEMENTS
@@ -62,9 +63,12 @@ def check(seed: int) -> str:
         found = footprint(program, "k", packed(arguments), ndrange)
     except Lost as lost:
         return lost.reason
-    for part in parts(ndrange, rng):
-        predicted = extents(found, ndrange, part, {0: SIZE, 1: SIZE})
-        run_part(program, ndrange, part, arguments, predicted, source)
+    try:
+        for part in parts(ndrange, rng):
+            predicted = extents(found, ndrange, part, {0: SIZE, 1: SIZE})
+            run_part(program, ndrange, part, arguments, predicted, source)
+    except TooLong:
+        return "runs for too long"
     return "known"
 
 
@@ -89,15 +93,19 @@ def run_part(
 
 @pytest.mark.parametrize("first", range(0, 400, 50))
 def test_random_kernels_touch_nothing_else(first: int) -> None:
-    for seed in range(first, first + 50):
-        check(seed)
+    judge(range(first, first + 50))
+
+
+def judge(seeds: range) -> None:
+    """Nearly all of them must be judged."""
+    became = Counter(map(check, seeds))
+    assert became["known"] >= 0.98 * len(seeds), became
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(1000, 11000, 500))
 def test_many_random_kernels_touch_nothing_else(first: int) -> None:
-    for seed in range(first, first + 500):
-        check(seed)
+    judge(range(first, first + 500))
 
 
 def predicted(
