@@ -30,6 +30,7 @@ from vcl.errors import ConnectionProblem
 from vcl.family import Family, begin, started
 from vcl.lifeline import watch_process
 from vcl.local import LocalCluster, process_environment
+from vcl.settings import Environment
 from vcl.wire.limits import close_timeout_s
 
 end_timeout_s = 3 * close_timeout_s
@@ -95,7 +96,9 @@ def _read(folder: str) -> Any:
 
 
 def _start(family: Family, nodes: int, lock: int) -> None:
-    arguments = [family.folder, str(family.pid), str(family.start), str(nodes), str(lock)]
+    numbers = map(str, (family.pid, family.start, nodes, lock))
+    # What the program chose isn't in its environment.
+    arguments = [family.folder, *numbers, Environment().split.value]
     log = Path(family.folder, "holder.log")
     with log.open("w") as errors:
         holder = _Holder(
@@ -152,7 +155,7 @@ def _terminate(pid: int, start: int) -> None:
         os.close(descriptor)
 
 
-async def _hold(family: Family, nodes: int, lock: int) -> None:
+async def _hold(family: Family, nodes: int, lock: int, split: str) -> None:
     """Start the cluster, tell of it, and end it when told to or when the family ends."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -161,7 +164,7 @@ async def _hold(family: Family, nodes: int, lock: int) -> None:
     watch_process(family.pid, stop.set)
     if started(family.pid) != family.start:
         stop.set()
-    cluster = LocalCluster(nodes=nodes)
+    cluster = LocalCluster(nodes=nodes, split=split)
     starting: asyncio.Future[None] = loop.run_in_executor(None, cluster.start)
     stopping: asyncio.Future[bool] = loop.create_task(stop.wait())
     both: list[asyncio.Future[Any]] = [starting, stopping]
@@ -202,12 +205,12 @@ def _tell(folder: str, cluster: LocalCluster) -> None:
 
 
 def main() -> None:
-    """The holder: FOLDER PID START NODES LOCK."""
-    folder, *numbers = sys.argv[1:]
+    """The holder: FOLDER PID START NODES LOCK SPLIT."""
+    folder, *numbers, split = sys.argv[1:]
     pid, start, nodes, lock = map(int, numbers)
     os.set_inheritable(lock, False)
     os.chdir("/")
-    asyncio.run(_hold(Family(pid, start, folder), nodes, lock))
+    asyncio.run(_hold(Family(pid, start, folder), nodes, lock, split))
 
 
 if __name__ == "__main__":

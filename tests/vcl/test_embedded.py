@@ -130,3 +130,17 @@ def test_descendants_are_of_the_program(tmp_path: Path) -> None:
     with started_text(source, **environment(TMPDIR=str(tmp_path))) as program:
         program.line()
         assert len(descendants(program.pid)) >= 4
+
+
+@pytest.mark.parametrize(("chosen", "mode"), [("always", "regions"), ("pays", "whole")])
+def test_it_splits_as_the_program_chose(chosen: str, mode: str) -> None:
+    text = """
+        import vcl as cl
+        context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
+        source = "kernel void f(global int *a) { a[get_global_id(0)] = 1; }"
+        kernel = cl.Program(context, source).build().f
+        event = kernel(cl.CommandQueue(context), (64,), (8,), cl.Buffer(context, 0, 256))
+        print(cl.launch_report(event).mode)
+        """
+    done = run_program(text, VCL_SPLIT=chosen)
+    assert (done.stdout, done.returncode) == (f"{mode}\n", 0), done.stderr
