@@ -5,7 +5,8 @@ what was released, and what the loss of a node means for the session. Must not k
 transport, other sessions, or tokens.
 
 Long because every message of a client and every report of an executor ends up here; what they
-mean in detail is in `commands`, `planner`, `launches`, `builds`, `checks` and `reports`.
+mean in detail is in `commands`, `planner`, `launches`, `builds`, `questions`, `checks` and
+`reports`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from master.checks import (
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.inbox import CLIENT, Inbox
-from master.ledger import Gives, Ledger, Operation, RewriteQuestion
+from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
 from master.plan.commit import Committer
@@ -37,6 +38,7 @@ from master.plan.regions import NotAnalysed
 from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
 from master.plan.view import View
+from master.questions import Questions
 from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import clipped, plain
@@ -95,12 +97,6 @@ class Session:
         self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
-        self._variants: dict[int, Program] = {}
-        """Programs that let parts see their launch, by the negative id of the user's."""
-        self._questions: dict[int, tuple[Program, tuple[int, Any]]] = {}
-        self._last_question = 0
-        self._analysing: dict[tuple[int, Any], list[Command]] = {}
-        """Commands that wait until it's known what they touch, by program and launch."""
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
@@ -111,6 +107,7 @@ class Session:
         self._planner = Planner(self._view)
         self._committer = Committer(self.ledger, self._view)
         self._builds = Builds(self.ledger, places, why_none)
+        self._questions = Questions(self.ledger, self._builds, self.programs)
 
     def places_changed(self) -> None:
         """A node came or went."""
@@ -342,7 +339,7 @@ class Session:
         del self.programs[program.id]
         self._sources_bytes -= program.source_bytes
         self._committer.forget(program)
-        variant = self._variants.pop(-program.id, None)
+        variant = self._questions.variants.pop(-program.id, None)
         if variant is not None:
             self._committer.forget(variant)
 
@@ -356,8 +353,7 @@ class Session:
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
         tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
-            self.queues, self.contexts, self._reports, self._asked, self._analysing,
-            self._questions, self._variants,
+            self.queues, self.contexts, self._reports, self._asked, *self._questions.tables,
         )  # fmt: skip
         for kept in queues:
             while kept:
@@ -430,7 +426,9 @@ class Session:
             except PlanFailed as error:
                 command.fail(error.code, error.message)
             except NotAnalysed as missing:
-                self._ask_what_is_touched(command, missing)
+                # The others that are ready needn't wait for what this one has to.
+                self.graph.ready.popleft()
+                self._questions.ask(command, missing)
                 return
             else:
                 self._committer.commit(plan, command)
@@ -454,49 +452,6 @@ class Session:
             if program.released:
                 self._free_program(program)
         self.graph.planned(command)
-
-    def _ask_what_is_touched(self, command: Command, missing: NotAnalysed) -> None:
-        """The first that is ready has to wait until it's known what it touches; others needn't."""
-        self.graph.ready.popleft()
-        key = (missing.program.id, missing.key)
-        waiting = self._analysing.get(key)
-        if waiting is None:
-            waiting = self._analysing[key] = []
-            self._last_question += 1
-            self._questions[self._last_question] = (missing.program, key)
-            question = missing.question._replace(number=self._last_question)
-            if isinstance(question, RewriteQuestion):
-                missing.program.rewritten_for = question.device
-            self.ledger.for_analysis.append(question)
-        waiting.append(command)
-
-    def analysed(self, number: int, found: Footprint | str) -> None:
-        """What a launch touches is known, or why it isn't."""
-        program, key = self._questions.pop(number)
-        program.note_footprint(key[1], found)
-        self.graph.ready.extend(self._analysing.pop(key))
-
-    def rewritten(self, number: int, found: Variant | str) -> None:
-        """A program is rewritten, or why it isn't: then the nodes have to build it."""
-        program, key = self._questions.pop(number)
-        if isinstance(found, str):
-            program.variant = found
-            self.graph.ready.extend(self._analysing.pop(key))
-            return
-        unit = [found.source, found.options, [], []]
-        variant = Program(-program.id, program.context, session.BUILD, [unit], "")
-        variant.hidden = found.hidden
-        self._variants[variant.id] = variant
-        self._builds.start_variant(variant)
-        self._take_variants()
-
-    def _take_variants(self) -> None:
-        """What was built: those that wait for it may go on."""
-        built, self._builds.variants = self._builds.variants, []
-        for variant, why in built:
-            program = self.programs[-variant.id]
-            program.variant = why or variant
-            self.graph.ready.extend(self._analysing.pop((program.id, ())))
 
     def _lose_results(self, command: Command) -> None:
         """What a command should have written isn't there: nobody shall take old bytes for it."""
@@ -545,6 +500,14 @@ class Session:
         """The guard has read the program of a build."""
         self._builds.judged(request, judgement)
 
+    def analysed(self, number: int, found: Footprint | str) -> None:
+        """What a launch touches is known, or why it isn't."""
+        self.graph.ready.extend(self._questions.analysed(number, found))
+
+    def rewritten(self, number: int, found: Variant | str) -> None:
+        """A program is rewritten, or why it isn't."""
+        self.graph.ready.extend(self._questions.rewritten(number, found))
+
     # ---- from executors
 
     def from_executor(self, node: int, messages: Sequence[Any]) -> None:
@@ -559,7 +522,7 @@ class Session:
         else:
             assert isinstance(item, part.BuildDone)
             self._builds.answered(node, item)
-            self._take_variants()
+            self.graph.ready.extend(self._questions.built())
 
     def _printed(self, node: int, m: part.Printed) -> None:
         """Pass on what a launch printed."""
@@ -692,11 +655,11 @@ class Session:
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self.ledger.renew_endpoint(node)
-        for program in [*self.programs.values(), *self._variants.values()]:
+        for program in [*self.programs.values(), *self._questions.variants.values()]:
             program.nodes.discard(node)
             yield None
         self._builds.node_lost(node, reason)
-        self._take_variants()
+        self.graph.ready.extend(self._questions.built())
         self.ledger.for_nodes.pop(node, None)
 
 

@@ -95,13 +95,13 @@ def _plan_split(
 
     if not pays(regions_worth(size, 0, count)):
         return TOO_SMALL
-    rewritten = program.why_whole(kernel.name) is not None
-    if rewritten:
+    sees = None
+    if (why_rewritten := program.why_whole(kernel.name)) is not None:
         variant = variant_of(program, places[0])
         if isinstance(variant, str):
-            return f"{program.why_whole(kernel.name)}{variant and f' ({variant})'}"
+            return f"{why_rewritten}{variant and f' ({variant})'}"
+        sees = _Sees(variant, kernel.name, ndrange, places[0])
     found = footprint_of(program, kernel, message, ndrange, places[0])
-    sees = _Sees(program.variant, kernel.name, ndrange, places[0]) if rewritten else None
     division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
     if isinstance(division, Division):
         regions = [(u.buffer, u.start, u.end) for u in uses]
@@ -124,10 +124,7 @@ def _plan_split(
 class _Sees:
     """How the parts of a launch see all of it: by the variant of their program."""
 
-    def __init__(
-        self, variant: Program | str | None, kernel: str, ndrange: NDRange, place: Place
-    ) -> None:
-        assert isinstance(variant, Program)
+    def __init__(self, variant: Program, kernel: str, ndrange: NDRange, place: Place) -> None:
         self._takes = variant.hidden.get(kernel) is not None
         self._ndrange = ndrange
         self._address_bits = int(str(place.kind[0]))

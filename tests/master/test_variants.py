@@ -135,7 +135,7 @@ def test_both_are_forgotten_when_the_program_is() -> None:
     forgotten = {(n, m.program) for n in r.nodes for m in r.nodes[n]
                  if isinstance(m, part.ForgetProgram)}  # fmt: skip
     assert forgotten == {(1, 5), (2, 5), (1, -5), (2, -5)}
-    assert not r.session.programs and not r.session._variants
+    assert not r.session.programs and not r.session._questions.variants
 
 
 def test_a_program_that_is_released_meanwhile_lives_until_its_launches_are_planned() -> None:
@@ -157,7 +157,7 @@ def test_nobody_else_names_variants() -> None:
     r.run()
     arguments: list[Any] = [[1, 10, 0, SIZE], [1, 11, 0, SIZE], bytes(4)]
     r.say(Release([-5]))
-    assert r.session._variants
+    assert r.session._questions.variants
     with pytest.raises(RemoteProtocolError, match="there is no program -5"):
         r.say(Launch(30, 2, [], -5, "k", [0], [64], [4], arguments))
 

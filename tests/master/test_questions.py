@@ -1,0 +1,78 @@
+"""Questions before launches are planned: asked once, and everybody who waited goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from master.access.kernels import Footprint
+from master.access.programs import Variant
+from master.builds import Builds
+from master.commands import Command
+from master.ledger import Ledger, Question, RewriteQuestion
+from master.objects import Context, Program
+from master.plan.regions import NotAnalysed
+from master.questions import Questions
+from tests.master.rigs import place
+from vcl.wire.messages import part, session
+
+UNITS = [["kernel void k() {}", "", [], []]]
+
+
+class Asking:
+    """Questions about one program of a context that `places` make up."""
+
+    def __init__(self, places: list[Any]) -> None:
+        self.ledger = Ledger()
+        self.program = Program(5, Context(1, [1], True), session.BUILD, UNITS, "")
+        self.builds = Builds(self.ledger, lambda devices: places)
+        self.questions = Questions(self.ledger, self.builds, {5: self.program})
+
+    def launch(self, event: int, key: tuple[Any, ...]) -> Command:
+        command = Command(event, None)
+        question: Question | RewriteQuestion
+        if key:
+            question = Question(0, UNITS, {}, "k", [], [[0], [4], [1]])
+        else:
+            question = RewriteQuestion(0, UNITS, {"bits": "64"})
+        self.questions.ask(command, NotAnalysed(self.program, key, question))
+        return command
+
+
+def test_what_several_wait_for_is_asked_once() -> None:
+    a = Asking([])
+    first, other, second = [a.launch(n, ("k", n % 2)) for n in (1, 2, 3)]
+    assert [q.number for q in a.ledger.for_analysis] == [1, 2]
+    footprint = Footprint((), (), False, 0)
+    assert list(a.questions.analysed(1, footprint)) == [first, second]
+    assert a.program.footprints == {("k", 1): footprint}
+    assert list(a.questions.analysed(2, "it has a goto")) == [other]
+    assert a.program.not_analysed == {"k": "it has a goto"}
+    assert not any(a.questions.tables)
+
+
+def test_what_cannot_be_rewritten_keeps_the_reason() -> None:
+    a = Asking([])
+    command = a.launch(1, ())
+    assert list(a.questions.rewritten(1, "it pastes tokens")) == [command]
+    assert a.program.variant == "it pastes tokens"
+    assert a.program.rewritten_for == {"bits": "64"}
+    assert not any(a.questions.tables)
+
+
+def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
+    a = Asking([place(1)])
+    command = a.launch(1, ())
+    assert not a.questions.rewritten(1, Variant("text", "-w", {"k": 1}))
+    (build,) = a.ledger.for_nodes[1]
+    assert (build.program, build.units) == (-5, [["text", "-w", [], []]])
+    a.builds.answered(1, part.BuildDone(build.request, 0, "", [], []))
+    assert list(a.questions.built()) == [command]
+    assert a.program.variant is a.questions.variants[-5]
+    assert a.program.variant.hidden == {"k": 1}
+
+
+def test_with_nobody_to_build_it_is_made_when_it_is_needed() -> None:
+    a = Asking([])
+    command = a.launch(1, ())
+    assert list(a.questions.rewritten(1, Variant("text", "", {}))) == [command]
+    assert isinstance(a.program.variant, Program)
