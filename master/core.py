@@ -135,21 +135,8 @@ class MasterCore:
             self._broken(one.connection, one.text)
         elif isinstance(one, Closed):
             self._closed(one)
-        elif isinstance(one, Judged):
-            if one.session in self.sessions:
-                live = self.sessions[one.session]
-                live.session.judged(one.request, one.judgement)
-                self._flush(live)
-        elif isinstance(one, Analysed):
-            if one.session in self.sessions:
-                live = self.sessions[one.session]
-                live.session.analysed(one.number, one.found)
-                self._flush(live)
-        elif isinstance(one, Rewritten):
-            if one.session in self.sessions:
-                live = self.sessions[one.session]
-                live.session.rewritten(one.number, one.found)
-                self._flush(live)
+        elif isinstance(one, Judged | Analysed | Rewritten):
+            self._answered(one)
         elif isinstance(one, Continue):
             if one.session in self.sessions:
                 self._go_on(self.sessions[one.session])
@@ -342,6 +329,19 @@ class MasterCore:
                     also = f" ({executor.broke})" if executor.broke else ""
                     why = plain(message.message, failure_length_max) + also
                     self._executor_lost(live, node.id, why, message.refused)
+
+    def _answered(self, one: Judged | Analysed | Rewritten) -> None:
+        """What a session asked about a program is known, unless the session is over."""
+        live = self.sessions.get(one.session)
+        if live is None:
+            return
+        if isinstance(one, Judged):
+            live.session.judged(one.request, one.judgement)
+        elif isinstance(one, Analysed):
+            live.session.analysed(one.number, one.found)
+        else:
+            live.session.rewritten(one.number, one.found)
+        self._flush(live)
 
     def _broken(self, connection: int, text: str) -> None:
         """The peer broke the protocol: its session ends, with the reason, and nobody else's."""
