@@ -1,10 +1,10 @@
 """What OpenCL devices this host has, and everything that they say about themselves, as JSON.
 
-Owns: the enumeration of the host's devices and the encoding of their answers. Run as a child
+Owns: asking the host's devices everything, and the encoding of their answers. Run as a child
 process (`python -m node_agent.inventory [--devices SUBSTRING]`), because a broken driver may crash
 or hang while it is asked; stdout then carries one line of JSON and nothing else.
-Must not know: the daemon, the master, connections, or how pyopencl is found
-(`node_agent.driver` knows).
+Must not know: the daemon, the master, connections, or how pyopencl and the devices are found
+(`node_agent.driver.library` knows).
 
 The result is `{"devices": [...], "errors": [...]}`. A device is
 `{"platform": {NAME: answer}, "info": {NAME: answer}, "type": answer, "image_formats": {mem_flag:
@@ -128,37 +128,18 @@ def enumerate_devices(cl: Any, substring: str | None = None) -> dict[str, list[d
     others are asked for their name and nothing else. A host without OpenCL has no devices, and the
     reason (`PLATFORM_NOT_FOUND_KHR`) in "errors".
     """
-    devices: list[dict[str, object]] = []
-    errors: list[dict[str, object]] = []
-    wanted = (substring or "").casefold()
-    platform_name = CLASSES["platform_info"]["NAME"]
-    device_name = CLASSES["device_info"]["NAME"]
-
-    def note(where: str, error: Any) -> None:
-        errors.append({"where": where, "error": error.code, "message": str(error)})
-
-    try:
-        platforms = cl.get_platforms()
-    except cl.Error as error:
-        note("platforms", error)
-        return {"devices": devices, "errors": errors}
-    for index, platform in enumerate(platforms):
-        try:
-            prefix = platform.get_info(platform_name).strip()
-            found = platform.get_devices()
-        except cl.Error as error:
-            note(f"platform {index}", error)
-            continue
-        for device_index, device in enumerate(found):
-            try:
-                title = f"{prefix} / {device.get_info(device_name).strip()}"
-            except cl.Error as error:
-                note(f"platform {index} device {device_index}", error)
-                continue
-            if wanted in title.casefold():
-                place = {"index": index, "device_index": device_index}
-                devices.append(describe_device(cl, device) | place)
-    return {"devices": devices, "errors": errors}
+    found, failures = library.matching_devices(cl, substring)
+    devices = []
+    for platform_index, device_index, device in found:
+        place = {"index": platform_index, "device_index": device_index}
+        devices.append(describe_device(cl, device) | place)
+    return {
+        "devices": devices,
+        "errors": [
+            {"where": where, "error": error.code, "message": str(error)}
+            for where, error in failures
+        ],
+    }
 
 
 def main(argv: Sequence[str], out: TextIO | None = None) -> None:

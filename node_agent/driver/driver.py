@@ -40,8 +40,9 @@ class Driver:
     ) -> None:
         self._cl = load_pyopencl()
         self._post = post
-        found = matching_devices(self._cl, substring)
-        self._devices = Devices(self._cl, {number: found[index] for number, index in devices}, post)
+        found, _ = matching_devices(self._cl, substring)  # what failed, the inventory tells
+        chosen = {number: found[index].device for number, index in devices}
+        self._devices = Devices(self._cl, chosen, post)
         self._printer = Printer(self._cl, post)
         self._programs = Programs(self._cl, self._devices, self._printer, post)
         self._launcher = Launcher(self._cl, self._programs)

@@ -195,6 +195,17 @@ def test_a_platform_or_device_that_fails_does_not_hide_the_others():
     ]
 
 
+def test_a_session_is_told_of_devices_by_their_places_in_the_inventory():
+    """An executor looks for them itself: what has no name must not move the others there either."""
+    platform = make_platform("Alpha ", {"NAME": FakeError(INVALID_VALUE)}, {"NAME": "  padded"}, {})
+    cl = FakeCl([make_platform("Beta", {}), platform])
+    listed = inventory.enumerate_devices(cl, "Alpha / ")["devices"]
+    found, _ = library.matching_devices(cl, "Alpha / ")
+    assert [one.device for one in found] == platform.devices[1:]
+    assert [(d["index"], d["device_index"]) for d in listed] == [(1, 1), (1, 2)]
+    assert [(one.platform_index, one.device_index) for one in found] == [(1, 1), (1, 2)]
+
+
 def test_main_writes_one_line_of_json(monkeypatch):
     cl = FakeCl([make_platform("Fake", {}, {})])
     monkeypatch.setattr(library, "load_pyopencl", lambda: cl)

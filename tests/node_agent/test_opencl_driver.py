@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from node_agent.driver import launch, library
+from node_agent.driver import launch
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from tests.node_agent.driver_host import DriverHost
@@ -424,30 +423,6 @@ def test_a_launch_that_the_driver_refuses(
     assert status is None or ended.status == status
     assert rig.read(buffer) == list(range(COUNT))
     assert rig.run("scale", whole(buffer), scalar(1)).status == 0, "the next one runs"
-
-
-# Devices
-
-
-class Handle(SimpleNamespace):
-    def get_devices(self) -> Any:
-        return self.devices
-
-
-def test_devices_are_counted_among_those_that_match() -> None:
-    names = {"Portable": ["cpu-a", "cpu-b"], "Fast": ["gpu"]}
-    platforms = [
-        Handle(name=p, devices=[Handle(name=d) for d in devices]) for p, devices in names.items()
-    ]
-    cl = SimpleNamespace(get_platforms=lambda: platforms)
-
-    def found(substring: str | None) -> list[str]:
-        return [d.name for d in library.matching_devices(cl, substring)]
-
-    assert found(None) == found("") == ["cpu-a", "cpu-b", "gpu"]
-    assert found("CPU") == ["cpu-a", "cpu-b"]
-    assert found("fast / g") == ["gpu"]
-    assert found("none") == []
 
 
 def test_more_kernels_than_a_message_can_tell_of(rig: Rig) -> None:
