@@ -110,14 +110,17 @@ class Launcher:
 
     def _kernel(self, device: Device, m: part.Run | part.Merge) -> Kernel:
         # A merge runs on the host thread: it must not meet a launch in one kernel's arguments.
-        key = (m.program, m.kernel)
-        kept = None if isinstance(m, part.Merge) else device.kernels.get(key)
+        if isinstance(m, part.Merge):
+            return self._make_kernel(m)
+        kept = device.kernels.get(m.program, {}).get(m.kernel)
         if kept is None:
-            program = self._programs.program(m.program, m.device)
-            kept = Kernel(self._cl.Kernel(program, m.kernel))
-            if isinstance(m, part.Run):
-                device.kernels[key] = kept
+            kept = self._make_kernel(m)
+            device.kernels.setdefault(m.program, {})[m.kernel] = kept
         return kept
+
+    def _make_kernel(self, m: part.Run | part.Merge) -> Kernel:
+        program = self._programs.program(m.program, m.device)
+        return Kernel(self._cl.Kernel(program, m.kernel))
 
     def _image(
         self, device: Device, kernel: Any, index: int, argument: Sequence[int]

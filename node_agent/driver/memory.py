@@ -7,7 +7,7 @@ device, as snapshots and kernels. Must not know: operations, connections.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,11 +31,11 @@ class Device:
         self.transfer = Queue(cl, self.context, post)
         self.buffers: dict[int, Any] = {}
         self.shared: dict[int, Any] = {}  # the memory behind buffers that are shared virtual memory
-        self.regions: dict[tuple[int, int, int], Any] = {}
+        self._regions: dict[int, dict[tuple[int, int], Any]] = {}  # by buffer, offset and size
         self.allocation_failures: dict[int, str] = {}
         self.snapshots: dict[int, list[Any]] = {}
         self.samplers: dict[tuple[int, ...], Any] = {}
-        self.kernels: dict[tuple[int, str], Kernel] = {}
+        self.kernels: dict[int, dict[str, Kernel]] = {}  # by program and name
         self.frees = 0  # how often a buffer went: kernels may know one that is gone
 
     def buffer(self, number: int) -> Any:
@@ -79,10 +79,10 @@ class Device:
         whole = self.buffer(number)
         if offset == 0 and size == whole.size:
             return whole
-        key = (number, offset, size)
-        found = self.regions.get(key)
+        regions = self._regions.setdefault(number, {})
+        found = regions.get((offset, size))
         if found is None:
-            found = self.regions[key] = whole.get_sub_region(offset, size)
+            found = regions[offset, size] = whole.get_sub_region(offset, size)
         return found
 
     def free(self, number: int) -> None:
@@ -91,8 +91,7 @@ class Device:
         self.buffers.pop(number, None)
         self.shared.pop(number, None)
         self.allocation_failures.pop(number, None)
-        for region in [r for r in self.regions if r[0] == number]:
-            del self.regions[region]
+        self._regions.pop(number, None)
 
     def map(
         self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None
@@ -134,9 +133,9 @@ class Devices:
                 used = self._used[number] = Device(self._cl, self._found[number], self._post)
             return used
 
-    def used(self) -> Iterable[Device]:
-        """Those that are set up."""
-        return self._used.values()
+    def used(self) -> list[Device]:
+        """Those that are set up; the host thread may set up another meanwhile."""
+        return list(self._used.values())
 
 
 def _capabilities(cl: Any, device: Any) -> int:

@@ -32,11 +32,11 @@ class Programs:
         self._devices = devices
         self._printer = printer
         self._post = post
-        self._built: dict[tuple[int, int], Any] = {}  # by (program, device)
+        self._built: dict[int, dict[int, Any]] = {}  # by program and device
 
     def program(self, program: int, device: int) -> Any:
         """A program as it was built for a device; raises DriverFailure if it wasn't."""
-        found = self._built.get((program, device))
+        found = self._built.get(program, {}).get(device)
         if found is None:
             raise DriverFailure(BUILD_PROGRAM_FAILURE, "the program isn't built here")
         return found
@@ -44,11 +44,8 @@ class Programs:
     def forget(self, program: int) -> None:
         """Release a program and its kernels on all devices."""
         self._printer.forget(program)
-        for key in [k for k in self._built if k[0] == program]:
-            del self._built[key]
-            kernels = self._devices[key[1]].kernels
-            for kernel in [k for k in kernels if k[0] == program]:
-                del kernels[kernel]
+        for device in self._built.pop(program, ()):
+            self._devices[device].kernels.pop(program, None)
 
     def build_guarded(self, m: part.Build) -> None:
         """As `build`; whatever goes wrong is the build's failure."""
@@ -79,7 +76,7 @@ class Programs:
             if status < 0 or m.step == session.COMPILE:
                 continue
             self._printer.built(m.program, m.units)
-            self._built[m.program, number] = program
+            self._built.setdefault(m.program, {})[number] = program
             # Not all_kernels(): its kernels are retained once too often, and never freed.
             names = program.get_info(cl.program_info.KERNEL_NAMES)
             for name in filter(None, names.split(";")):

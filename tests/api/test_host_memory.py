@@ -80,6 +80,22 @@ def test_a_buffer_over_shared_memory(queue: Any, twice: Any) -> None:
     assert host.tolist() == [2 * i for i in range(16)]
 
 
+def test_a_sub_buffer_of_a_buffer_over_shared_memory(queue: Any, twice: Any) -> None:
+    align = queue.device.mem_base_addr_align // 8
+    shared = cl.SVMAllocation(queue.context, 4 * align, 0, cl.svm_mem_flags.READ_WRITE)
+    host = np.frombuffer(shared.buf, np.uint8)[align:]
+    buffer = cl.Buffer(queue.context, MF.USE_HOST_PTR, hostbuf=host)
+    assert (buffer.offset, buffer.associated_memobject) == (0, None)
+    sub = buffer.get_sub_region(align, 16)
+    assert (sub.offset, sub.associated_memobject) == (align, buffer)
+    cl.enqueue_copy(queue, sub, np.arange(4, dtype=np.int32))
+    twice(queue, (4,), None, sub)
+    found = np.empty(4, np.int32)
+    cl.enqueue_copy(queue, found, buffer, src_offset=align)
+    assert found.tolist() == [0, 2, 4, 6]
+    assert buffer.get_sub_region(align, 16, MF.READ_ONLY).size == 16, "the buffer is for both"
+
+
 @pytest.mark.parametrize("first", [0, 1, 8, 33])
 def test_a_pointer_to_the_inside_of_shared_memory(queue: Any, twice: Any, first: int) -> None:
     """Of any alignment; OpenCL lets a pointer be one to anywhere in an allocation."""

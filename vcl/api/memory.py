@@ -68,7 +68,7 @@ class Memory:
                 "(MAX_MEM_ALLOC_SIZE)",
             )
         self._context = context
-        self._flags = flags if flags & ACCESS else flags | FLAGS["READ_WRITE"]
+        self._flags = with_access(flags)
         self._size = size
         self._runtime = context._runtime
         self._root_id = self._runtime.new_id()
@@ -118,7 +118,7 @@ class Memory:
         if param == _INFO["ASSOCIATED_MEMOBJECT"]:
             return self._parent
         if param == _INFO["OFFSET"]:
-            return self._origin
+            return 0 if self._parent is None else self._origin - self._parent._origin
         if param == _INFO["USES_SVM_POINTER"]:
             return False
         if param == _INFO["PROPERTIES"]:
@@ -150,6 +150,12 @@ class Memory:
             fail(routine, "INVALID_VALUE", "the flags contradict the buffer's")
         host = flags & HOST_ACCESS or self._flags & HOST_ACCESS
         return (wanted or own) | host | (self._flags & HOST_PTR)
+
+
+def with_access(flags: int) -> int:
+    """The flags of a buffer that was made with these: kernels may read and write it if they don't
+    say (OpenCL 3.0 API, 5.2.1)."""
+    return flags if flags & ACCESS else flags | FLAGS["READ_WRITE"]
 
 
 def check_flags(flags: int, routine: str) -> None:

@@ -22,6 +22,7 @@ from vcl.api.memory import (
     check_flags,
     check_host_ptr,
     check_not_empty,
+    with_access,
 )
 from vcl.api.svm import shadow_of
 from vcl.constants import CLASSES
@@ -150,7 +151,8 @@ class Buffer(MemoryObject, api.Memory):
         found = shadow_of(context, np.frombuffer(data, np.uint8).ctypes.data, size)
         if found is None:
             return False
-        self._be_region_of(*found, size, flags)
+        self._be_region_of(*found, size, with_access(flags))
+        self._parent = None  # the program knows of no shadow: to it this is no sub-buffer
         return True
 
     def _memory(self, routine: str) -> Buffer:
