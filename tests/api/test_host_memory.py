@@ -11,6 +11,7 @@ import vcl as cl
 
 MF = cl.mem_flags
 READ, WRITE = cl.map_flags.READ, cl.map_flags.WRITE
+INVALIDATE = cl.map_flags.WRITE_INVALIDATE_REGION
 DOUBLE = "__kernel void twice(__global int *a) { a[get_global_id(0)] *= 2; }"
 FLOAT = cl.ImageFormat(cl.channel_order.R, cl.channel_type.FLOAT)
 
@@ -67,6 +68,35 @@ def test_a_map_of_an_image(queue: Any, pitch: int) -> None:
     cl.enqueue_copy(queue, found, image, origin=(0, 0), region=(4, 3))
     assert np.array_equal(found, host[:, :4])
     assert (host[1:3, 1:3] == -1).all() and (host != -1).sum() == host.size - 4
+
+
+@pytest.mark.parametrize(
+    ("host", "flags", "allowed"),
+    [
+        (MF.HOST_WRITE_ONLY, READ, False),
+        (MF.HOST_WRITE_ONLY, WRITE, True),
+        (MF.HOST_WRITE_ONLY, INVALIDATE, True),
+        (MF.HOST_READ_ONLY, READ, True),
+        (MF.HOST_READ_ONLY, WRITE, False),
+        (MF.HOST_READ_ONLY, INVALIDATE, False),
+        (MF.HOST_NO_ACCESS, WRITE, False),
+    ],
+)
+def test_what_the_host_may_map(queue: Any, host: int, flags: int, allowed: bool) -> None:
+    """It is the map that is refused, not its end."""
+    buffer = cl.Buffer(queue.context, MF.READ_WRITE | host, 16)
+    image = cl.create_image(queue.context, MF.READ_WRITE | host, FLOAT, shape=(2, 2))
+    maps = (
+        lambda: cl.enqueue_map_buffer(queue, buffer, flags, 0, (4,), np.float32),
+        lambda: cl.enqueue_map_image(queue, image, flags, (0, 0), (2, 2), (2, 2), np.float32),
+    )
+    for mapped in maps:
+        if allowed:
+            mapped()[0].base.release(queue)
+        else:
+            with pytest.raises(cl.LogicError, match="INVALID_OPERATION"):
+                mapped()
+    queue.finish()
 
 
 def test_a_buffer_over_shared_memory(queue: Any, twice: Any) -> None:

@@ -51,11 +51,9 @@ def write_rect(
     """
     routine = "clEnqueueWriteBufferRect"
     check_host_writes(memory, routine)
-    extent = extent_of(region, routine)
-    to_box = make_box(buffer_origin, extent, buffer_pitches, "buffer", routine)
-    from_box = make_box(host_origin, extent, host_pitches, "host", routine)
-    check_inside(to_box, extent, memory._size, "buffer", routine)
-    check_inside(from_box, extent, host.nbytes, "host memory", routine)
+    to_box, from_box, extent = both_boxes(
+        memory, host, buffer_origin, host_origin, region, buffer_pitches, host_pitches, routine
+    )
     return write(queue, memory, host, to_box, from_box, extent, waits)
 
 
@@ -77,12 +75,30 @@ def read_rect(
     """
     routine = "clEnqueueReadBufferRect"
     check_host_reads(memory, routine)
-    extent = extent_of(region, routine)
-    from_box = make_box(buffer_origin, extent, buffer_pitches, "buffer", routine)
-    to_box = make_box(host_origin, extent, host_pitches, "host", routine)
-    check_inside(from_box, extent, memory._size, "buffer", routine)
-    check_inside(to_box, extent, host.nbytes, "host memory", routine)
+    from_box, to_box, extent = both_boxes(
+        memory, host, buffer_origin, host_origin, region, buffer_pitches, host_pitches, routine
+    )
     return read(queue, memory, host, from_box, to_box, extent, waits)
+
+
+def both_boxes(
+    memory: Memory,
+    host: memoryview,
+    buffer_origin: Triple,
+    host_origin: Triple,
+    region: Triple,
+    buffer_pitches: Pitches,
+    host_pitches: Pitches,
+    routine: str,
+) -> tuple[Box, Box, list[int]]:
+    """(box of the buffer, box of the host memory, extent). Raises CallError for boxes that don't
+    fit."""
+    extent = extent_of(region, routine)
+    buffer_box = make_box(buffer_origin, extent, buffer_pitches, "buffer", routine)
+    host_box = make_box(host_origin, extent, host_pitches, "host", routine)
+    check_inside(buffer_box, extent, memory._size, "buffer", routine)
+    check_inside(host_box, extent, host.nbytes, "host memory", routine)
+    return buffer_box, host_box, extent
 
 
 def copy_rect(

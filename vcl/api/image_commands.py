@@ -33,14 +33,16 @@ def read(
     pitches: Sequence[int],
     waits: list[int],
 ) -> int:
-    """Enqueue a read of a box of pixels into host memory, which must live until it has ended.
+    """Enqueue a read of a box of pixels into host memory, which must live until it has ended;
+    whatever the host may do with the image.
 
     pitches: of the host's rows and slices in bytes; 0 is packed.
     """
-    start, extent, own = image._pixel_box(origin, region, "clEnqueueReadImage")
-    return box_commands.read_rect(
-        queue, image, host, start, (0, 0, 0), extent, own, pitches, waits
+    start, pixels, own = image._pixel_box(origin, region, "clEnqueueReadImage")
+    boxes = box_commands.both_boxes(
+        image, host, start, (0, 0, 0), pixels, own, pitches, "clEnqueueReadBufferRect"
     )
+    return box_commands.read(queue, image, host, *boxes, waits)
 
 
 def write(
@@ -52,14 +54,16 @@ def write(
     pitches: Sequence[int],
     waits: list[int],
 ) -> int:
-    """Enqueue a write of a box of pixels of host memory, whose bytes are copied at once.
+    """Enqueue a write of a box of pixels of host memory, whose bytes are copied at once; whatever
+    the host may do with the image.
 
     pitches: of the host's rows and slices in bytes; 0 is packed.
     """
-    start, extent, own = image._pixel_box(origin, region, "clEnqueueWriteImage")
-    return box_commands.write_rect(
-        queue, image, host, start, (0, 0, 0), extent, own, pitches, waits
+    start, pixels, own = image._pixel_box(origin, region, "clEnqueueWriteImage")
+    boxes = box_commands.both_boxes(
+        image, host, start, (0, 0, 0), pixels, own, pitches, "clEnqueueWriteBufferRect"
     )
+    return box_commands.write(queue, image, host, *boxes, waits)
 
 
 def copy(

@@ -13,7 +13,8 @@ import numpy as np
 from vcl.api import image_commands
 from vcl.api.events import ended, wait_list
 from vcl.api.integers import size as size_t
-from vcl.api.mapping import directions
+from vcl.api.mapping import check_host, directions
+from vcl.api.memory import check_host_reads, check_host_writes
 from vcl.pyopencl_cl import mapping
 from vcl.pyopencl_cl.context import CommandQueue
 from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue, _memory, finish_read, marker
@@ -44,15 +45,32 @@ def enqueue_read_image(
     slice_pitch: int = 0,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
-    *,
-    kind: str = "READ_IMAGE",
 ) -> Event:
     """Enqueue a read of a box of an image into host memory."""
     queue._check(_READ)
     image = _image(queue, mem, "clEnqueueReadImage")
+    check_host_reads(image, _READ)
+    pitches = row_pitch, slice_pitch
+    return _read(queue, image, origin, region, hostbuf, pitches, wait_for, is_blocking)
+
+
+def _read(
+    queue: CommandQueue,
+    image: Image,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    pitches: tuple[int, int],
+    wait_for: WaitFor,
+    is_blocking: bool,
+    kind: str = "READ_IMAGE",
+) -> Event:
+    """As `enqueue_read_image`, whatever the host may do with the image.
+
+    kind: of the command that the program enqueued.
+    """
     waits = wait_list(wait_for, queue._context, _READ)
     host = contiguous_bytes(hostbuf, writable=True)
-    pitches = row_pitch, slice_pitch
     event = image_commands.read(queue, image, host, origin, region, pitches, waits)
     return finish_read(queue, event, hostbuf, is_blocking, _READ, kind)
 
@@ -68,14 +86,32 @@ def enqueue_write_image(
     slice_pitch: int = 0,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
-    *,
-    kind: str = "WRITE_IMAGE",
 ) -> Event:
     """Enqueue a write of a box of an image. The bytes are copied at once."""
     queue._check(_WRITE)
     image = _image(queue, mem, "clEnqueueWriteImage")
+    check_host_writes(image, _WRITE)
+    pitches = row_pitch, slice_pitch
+    return _write(queue, image, origin, region, hostbuf, pitches, wait_for, is_blocking)
+
+
+def _write(
+    queue: CommandQueue,
+    image: Image,
+    origin: Any,
+    region: Any,
+    hostbuf: Any,
+    pitches: tuple[int, int],
+    wait_for: WaitFor,
+    is_blocking: bool,
+    kind: str = "WRITE_IMAGE",
+) -> Event:
+    """As `enqueue_write_image`, whatever the host may do with the image.
+
+    kind: of the command that the program enqueued.
+    """
     waits = wait_list(wait_for, queue._context, _WRITE)
-    host, pitches = contiguous_bytes(hostbuf), (row_pitch, slice_pitch)
+    host = contiguous_bytes(hostbuf)
     event = image_commands.write(queue, image, host, origin, region, pitches, waits)
     made = _finish_enqueue(queue, event, kind, hostbuf)
     if is_blocking:
@@ -176,33 +212,34 @@ def enqueue_map_image(
 ) -> tuple[Any, Event, int, int]:
     """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
     routine = "clEnqueueMapImage"
+    queue._check(routine)
     image = _image(queue, img, routine)
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")
-    reads, writes = directions(size_t(flags, "map flags"), routine)
-    pitches = None if image._host is None else image._host_pitches
-    box, size = image._map_box(origin, region, pitches, routine)
+    flags = size_t(flags, "map flags")
+    reads, writes = directions(flags, routine)
+    check_host(image, flags, routine)
+    own = None if image._host is None else image._host_pitches
+    box, size = image._map_box(origin, region, own, routine)
     storage: Any
     if image._host is None:
         storage = np.empty(size, np.uint8)
     else:
         storage = np.frombuffer(image._host, np.uint8)[box.offset : box.offset + size]
-    row, slice_ = box.row_pitch, box.slice_pitch
+    pitches = box.row_pitch, box.slice_pitch
     if reads:
-        event = enqueue_read_image(
-            queue, image, origin, region, storage, row, slice_,
-            wait_for=wait_for, is_blocking=is_blocking, kind="MAP_IMAGE",
-        )  # fmt: skip
+        event = _read(
+            queue, image, origin, region, storage, pitches, wait_for, is_blocking, "MAP_IMAGE"
+        )
     else:
         event = marker(queue, wait_for, False, routine, "MAP_IMAGE")
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
-        return enqueue_write_image(
-            target, image, origin, region, storage, row, slice_,
-            wait_for=wait_for, is_blocking=False, kind="UNMAP_MEM_OBJECT",
-        )  # fmt: skip
+        return _write(
+            target, image, origin, region, storage, pitches, wait_for, False, "UNMAP_MEM_OBJECT"
+        )
 
     array = mapping.make_array(
         storage, queue, shape, np.dtype(dtype), order, strides, write_back if writes else None
     )
-    return array, event, row, image._slice_pitch(row, slice_)
+    return array, event, box.row_pitch, image._slice_pitch(*pitches)
