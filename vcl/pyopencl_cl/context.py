@@ -106,7 +106,7 @@ class CommandQueue(Handle, api.CommandQueue):
         self._finalized = False
         api.CommandQueue.__init__(self, context, device, _flags(properties))
 
-    def _check(self, routine: str) -> None:
+    def _check(self) -> None:
         """Warn if it's used after the end of `with queue:`, as pyopencl does."""
         if self._finalized:
             from pyopencl import CommandQueueUsedAfterExit
@@ -130,13 +130,13 @@ class CommandQueue(Handle, api.CommandQueue):
     @translated("clFlush")
     def flush(self) -> None:
         """Send what was enqueued."""
-        self._check("clFlush")
+        self._check()
         self._flush()
 
     @translated("clFinish")
     def finish(self) -> None:
         """Wait until all that was enqueued has ended; raise what failed and wasn't raised yet."""
-        self._check("clFinish")
+        self._check()
         self._finish()
 
 

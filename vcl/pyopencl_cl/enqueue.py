@@ -54,7 +54,7 @@ def enqueue_write_buffer(
 ) -> Event:
     """Enqueue a write. The bytes are copied at once: blocking need not wait (`event.wrote`)."""
     routine = "clEnqueueWriteBuffer"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, mem, routine)
     check_host_writes(memory, routine)
     return write_memory(queue, memory, hostbuf, dst_offset, wait_for, is_blocking, routine)
@@ -97,7 +97,7 @@ def enqueue_read_buffer(
 ) -> Event:
     """Enqueue a read into host memory, which must live until it's complete."""
     routine = "clEnqueueReadBuffer"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, mem, routine)
     check_host_reads(memory, routine)
     return read_memory(queue, memory, hostbuf, src_offset, wait_for, is_blocking, routine)
@@ -153,7 +153,7 @@ def enqueue_copy_buffer(
 ) -> Event:
     """Enqueue a copy between buffers; without a count, as much as both have."""
     routine = "clEnqueueCopyBuffer"
-    queue._check(routine)
+    queue._check()
     source, target = _memory(queue, src, routine), _memory(queue, dst, routine)
     waits = wait_list(wait_for, queue._context, routine)
     count = int64(byte_count, "byte count")
@@ -178,7 +178,7 @@ def enqueue_fill_buffer(
 ) -> Event:
     """Enqueue a fill with a pattern of 1, 2, 4 ... 128 bytes."""
     routine = "clEnqueueFillBuffer"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, mem, routine)
     commands.check_fill(memory)
     waits = wait_list(wait_for, queue._context, routine)
@@ -209,7 +209,7 @@ def marker(
 
     waits: the wait list of `wait_for`, if it was made already.
     """
-    queue._check(routine)
+    queue._check()
     if waits is None:
         waits = wait_list(wait_for, queue._context, routine)
     event = commands.marker(queue, waits, barrier)
@@ -252,7 +252,7 @@ def enqueue_migrate_mem_objects(
 ) -> Event:
     """A hint that changes no contents: bytes move when a launch needs them."""
     routine = "clEnqueueMigrateMemObjects"
-    queue._check(routine)
+    queue._check()
     mem_objects = list(mem_objects)
     commands.check_migration(mem_objects, size(flags, "flags"))
     for mem in mem_objects:

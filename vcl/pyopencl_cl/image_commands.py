@@ -47,7 +47,7 @@ def enqueue_read_image(
     is_blocking: bool = True,
 ) -> Event:
     """Enqueue a read of a box of an image into host memory."""
-    queue._check(_READ)
+    queue._check()
     image = _image(queue, mem, "clEnqueueReadImage")
     check_host_reads(image, _READ)
     pitches = row_pitch, slice_pitch
@@ -88,7 +88,7 @@ def enqueue_write_image(
     is_blocking: bool = True,
 ) -> Event:
     """Enqueue a write of a box of an image. The bytes are copied at once."""
-    queue._check(_WRITE)
+    queue._check()
     image = _image(queue, mem, "clEnqueueWriteImage")
     check_host_writes(image, _WRITE)
     pitches = row_pitch, slice_pitch
@@ -131,7 +131,7 @@ def enqueue_copy_image(
 ) -> Event:
     """Enqueue a copy between images of one format."""
     routine = "clEnqueueCopyImage"
-    queue._check(routine)
+    queue._check()
     source, target = _image(queue, src, routine), _image(queue, dest, routine)
     waits = wait_list(wait_for, queue._context, _COPY)
     event = image_commands.copy(queue, source, target, src_origin, dest_origin, region, waits)
@@ -150,7 +150,7 @@ def enqueue_copy_image_to_buffer(
 ) -> Event:
     """Enqueue a copy of a box of an image to a buffer, packed."""
     routine = "clEnqueueCopyImageToBuffer"
-    queue._check(routine)
+    queue._check()
     source, target = _image(queue, src, routine), _memory(queue, dest, routine)
     waits, start = wait_list(wait_for, queue._context, _COPY), size_t(offset, "offset")
     event = image_commands.copy_to_buffer(queue, source, target, origin, region, start, waits)
@@ -169,7 +169,7 @@ def enqueue_copy_buffer_to_image(
 ) -> Event:
     """Enqueue a copy of packed pixels from a buffer to a box of an image."""
     routine = "clEnqueueCopyBufferToImage"
-    queue._check(routine)
+    queue._check()
     source, target = _memory(queue, src, routine), _image(queue, dest, routine)
     waits, start = wait_list(wait_for, queue._context, _COPY), size_t(offset, "offset")
     event = image_commands.copy_from_buffer(queue, source, target, start, origin, region, waits)
@@ -187,7 +187,7 @@ def enqueue_fill_image(
 ) -> Event:
     """Enqueue a fill of a box of an image with a colour of four components."""
     routine = "clEnqueueFillImage"
-    queue._check(routine)
+    queue._check()
     image = _image(queue, mem, routine)
     waits = wait_list(wait_for, queue._context, _COPY)
     contiguous_bytes(color)  # pyopencl takes nothing else
@@ -212,7 +212,7 @@ def enqueue_map_image(
 ) -> tuple[Any, Event, int, int]:
     """Map a box of an image; answers (array, event, row pitch, slice pitch)."""
     routine = "clEnqueueMapImage"
-    queue._check(routine)
+    queue._check()
     image = _image(queue, img, routine)
     if dtype is None or order is None:
         raise TypeError("the dtype and the order of the array must not be None")

@@ -31,7 +31,7 @@ def enqueue_nd_range_kernel(
 ) -> Event:
     """Enqueue a launch; on the cluster device it's split over the nodes where that is safe."""
     routine = "clEnqueueNDRangeKernel"
-    queue._check(routine)
+    queue._check()
     expect(kernel, Kernel, "kernel")
     extent = sizes(global_work_size, "global size")
     local = None

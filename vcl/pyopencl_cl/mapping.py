@@ -20,13 +20,7 @@ from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes
 from vcl.api.memory import TYPES
 from vcl.pyopencl_cl.context import CommandQueue
-from vcl.pyopencl_cl.enqueue import (
-    WaitFor,
-    _memory,
-    marker,
-    read_memory,
-    write_memory,
-)
+from vcl.pyopencl_cl.enqueue import WaitFor, _memory, marker, read_memory, write_memory
 from vcl.pyopencl_cl.errors import fail, translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.memory import MemoryObjectHolder
@@ -92,7 +86,7 @@ def enqueue_map_buffer(
 ) -> tuple[Any, Event]:
     """Map a region of a buffer; answers (array, event)."""
     routine = "clEnqueueMapBuffer"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, buf, routine)
     if memory._type != TYPES["BUFFER"]:
         fail(routine, "INVALID_MEM_OBJECT", "the memory object is an image: enqueue_map_image")

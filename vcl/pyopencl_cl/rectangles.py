@@ -11,12 +11,7 @@ from typing import Any
 from vcl.api import box_commands
 from vcl.api.events import ended, wait_list
 from vcl.pyopencl_cl.context import CommandQueue
-from vcl.pyopencl_cl.enqueue import (
-    WaitFor,
-    _finish_enqueue,
-    _memory,
-    finish_read,
-)
+from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue, _memory, finish_read
 from vcl.pyopencl_cl.errors import translated
 from vcl.pyopencl_cl.event import Event
 from vcl.pyopencl_cl.memory import MemoryObjectHolder, contiguous_bytes
@@ -37,7 +32,7 @@ def enqueue_write_buffer_rect(
 ) -> Event:
     """Enqueue a write of a box. The bytes are copied at once."""
     routine = "clEnqueueWriteBufferRect"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, mem, routine)
     waits = wait_list(wait_for, queue._context, routine)
     event = box_commands.write_rect(
@@ -62,11 +57,10 @@ def enqueue_read_buffer_rect(
     host_pitches: Any = None,
     wait_for: WaitFor = None,
     is_blocking: bool = True,
-    kind: str = "READ_BUFFER_RECT",
 ) -> Event:
     """Enqueue a read of a box into host memory, which must live until it's complete."""
     routine = "clEnqueueReadBufferRect"
-    queue._check(routine)
+    queue._check()
     memory = _memory(queue, mem, routine)
     waits = wait_list(wait_for, queue._context, routine)
     event = box_commands.read_rect(
@@ -90,7 +84,7 @@ def enqueue_copy_buffer_rect(
 ) -> Event:
     """Enqueue a copy of a box between buffers."""
     routine = "clEnqueueCopyBufferRect"
-    queue._check(routine)
+    queue._check()
     source, destination = _memory(queue, src, routine), _memory(queue, dst, routine)
     waits = wait_list(wait_for, queue._context, routine)
     event = box_commands.copy_rect(

@@ -99,7 +99,7 @@ class SVMAllocation(svm.Allocation, SVMPointer):
         if target is None:
             fail("SVMAllocation.enqueue_release", "INVALID_VALUE", "no queue was given")
         routine = "clEnqueueSVMFree"
-        target._check(routine)
+        target._check()
         self._start("SVMAllocation.svm_ptr")
         waits = wait_list(wait_for, target._context, routine)
         return _finish_enqueue(target, svm_commands.free(target, self, waits), "SVM_FREE")

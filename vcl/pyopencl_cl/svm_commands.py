@@ -41,7 +41,7 @@ def enqueue_svm_memcpy(
     size = svm_commands.copied_bytes([s for s in (dst.size, src.size) if s is not None], count)
     if size == 0:
         return marker(queue, wait_for, False, routine, kind)
-    queue._check(routine)
+    queue._check()
     target, source = place_of(dst, routine), place_of(src, routine)
     to, of = target.buf[:size], source.buf[:size]
     waits = wait_list(wait_for, queue._context, routine)
@@ -88,7 +88,7 @@ def enqueue_svm_map(
 ) -> Event:
     """Let the host touch shared memory."""
     routine, kind = "clEnqueueSVMMap", "SVM_MAP"
-    queue._check(routine)
+    queue._check()
     flags = size_t(flags, "map flags")
     allocation, shadow, offset, whole = shared_region(svm, routine)
     count = whole if size is None else size_t(size, "size")
@@ -108,7 +108,7 @@ def enqueue_svm_unmap(
 ) -> Event:
     """End a map: what the host may have changed is written back."""
     routine = "clEnqueueSVMUnmap"
-    queue._check(routine)
+    queue._check()
     allocation, shadow, offset, _ = shared_region(svm, routine)
     waits = wait_list(wait_for, queue._context, routine)
     event, written = svm_commands.unmap_memory(queue, allocation, shadow, offset, waits)
