@@ -36,6 +36,18 @@ def test_a_map_is_the_programs_own_memory(queue: Any, twice: Any, read: Any) -> 
     assert read(queue, buffer).tolist() == [20] * 8
 
 
+@pytest.mark.parametrize("flags", [READ, INVALIDATE])
+def test_a_map_waits_for_whatever_can_be_gone_through(queue: Any, flags: int) -> None:
+    buffer = cl.Buffer(queue.context, MF.READ_WRITE, 16)
+    user = cl.UserEvent(queue.context)
+    _, event = cl.enqueue_map_buffer(
+        queue, buffer, flags, 0, (4,), np.int32, wait_for=iter([user]), is_blocking=False
+    )
+    user.set_status(-5)
+    with pytest.raises(cl.RuntimeError):
+        event.wait()
+
+
 def test_a_map_of_a_sub_buffer(queue: Any, read: Any) -> None:
     align = queue.device.mem_base_addr_align // 8
     host = np.zeros(align, np.int32)

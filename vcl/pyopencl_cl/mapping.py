@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from vcl.api import mapping as api
-from vcl.api.events import wait_list
 from vcl.api.integers import size as size_t
 from vcl.api.integers import sizes
 from vcl.api.memory import TYPES
@@ -94,7 +93,6 @@ def enqueue_map_buffer(
         raise TypeError("the dtype and the order of the array must not be None")
     flags = size_t(flags, "map flags")
     reads, writes = api.directions(flags, routine)
-    wait_list(wait_for, queue._context, routine)
     shape = tuple(sizes(shape if isinstance(shape, Iterable) else (shape,), "shape"))
     offset = size_t(offset, "offset")
     dtype = np.dtype(dtype)
