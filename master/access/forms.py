@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 INFINITY = 1 << 80
-"""Past everything that an address or a number of 64 bits can be; so is minus it."""
+"""Past everything that an address or a number of 64 bits can be; so is minus it. A range that ends
+there, or beyond, has no end: what lies past it isn't told apart."""
 
 Range = tuple[int, int]
 """The least and the greatest that an integer can be; nothing can be in one that is crossed."""
@@ -72,13 +73,19 @@ def minus(first: Form, second: Form) -> Form:
 def range_of(form: Form, ranges: Ranges) -> Range:
     """What it can be if its symbols are independent of each other."""
     low = high = form.constant
+    has_least = has_greatest = True
     for symbol, coefficient in form.terms:
         least, greatest = ranges(symbol)
         if coefficient < 0:
             least, greatest = greatest, least
+        # Of two without an end the difference has none, either.
+        has_least = has_least and -INFINITY < least < INFINITY
+        has_greatest = has_greatest and -INFINITY < greatest < INFINITY
         low += coefficient * least
         high += coefficient * greatest
-    return max(low, -INFINITY), min(high, INFINITY)
+    return max(low, -INFINITY) if has_least else -INFINITY, (
+        min(high, INFINITY) if has_greatest else INFINITY
+    )
 
 
 def at_most(form: Form, bound: int, ranges: Ranges) -> dict[int, Range] | None:

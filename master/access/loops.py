@@ -74,7 +74,10 @@ class Loops(Builtins):
         body: tree.Statement,
         test_first: bool,
     ) -> None:
-        entry = self.now()
+        """Walk a loop in the current state."""
+        if self.state is None:
+            return
+        entry = self.state
         changed = sorted(v for v in self._changed(s) if v in entry.values)
         counted: list[int] = []
         for variable in changed:

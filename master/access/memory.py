@@ -63,7 +63,9 @@ class Touch:
 class Spot(NamedTuple):
     """Where a value lies: in a variable, so many bytes (None: anywhere) into it, or in memory.
 
-    held: of what lies nowhere, such as what a function answered, all of the value.
+    type: of all that lies there. lanes: of that vector, those that are meant; if `one_of_lanes`
+    it is one of these, it isn't known which. held: of what lies nowhere, such as what a function
+    answered, all of the value.
     """
 
     type: tree.Type
@@ -71,6 +73,7 @@ class Spot(NamedTuple):
     offset: int | None = 0
     address: Address | None = None
     lanes: tuple[int, ...] | None = None
+    one_of_lanes: bool = False
     held: Value | None = None
 
 
@@ -126,9 +129,11 @@ class Memory(Arithmetic):
             if isinstance(e.base.type, tree.Pointer):
                 return Spot(e.base.type.to, address=self.pointer(e.base), lanes=e.lanes)
             base = self.spot(e.base)
-            if base.lanes is not None:
-                return base._replace(lanes=tuple(base.lanes[n] for n in e.lanes))
-            return base._replace(lanes=e.lanes)
+            if base.lanes is None:
+                return base._replace(lanes=e.lanes)
+            if max(e.lanes) >= len(base.lanes):
+                raise Lost(e.line, "a lane is named that there isn't")
+            return base._replace(lanes=tuple(base.lanes[n] for n in e.lanes))
         return Spot(e.type, variable=_NOWHERE, held=self.value(e))
 
     def _variable(self, e: tree.Variable) -> Spot:
@@ -165,10 +170,14 @@ class Memory(Arithmetic):
             return spot._replace(type=e.type, offset=spot.offset + at.constant * e.type.size)
         if isinstance(base.type, tree.Vector):
             spot = self.spot(base)
-            at = self.exact(self.number(e.index))
-            if at.terms or not 0 <= at.constant < base.type.count or spot.lanes is not None:
-                return spot._replace(lanes=tuple(range(base.type.count)), type=base.type)
-            return spot._replace(lanes=(at.constant,), type=base.type)
+            at_index = self.number(e.index)
+            if self.state is None:
+                return Spot(e.type, offset=None)
+            at = self.exact(at_index)
+            lanes = tuple(range(base.type.count)) if spot.lanes is None else spot.lanes
+            if at.terms or not 0 <= at.constant < len(lanes):
+                return spot._replace(lanes=lanes, one_of_lanes=True)
+            return spot._replace(lanes=(lanes[at.constant],))
         assert isinstance(base.type, tree.Pointer)
         address = self.pointer(base)
         index = self.value(e.index)
@@ -184,9 +193,8 @@ class Memory(Arithmetic):
         if isinstance(value, Address) or self.state is None:
             return value if isinstance(value, Address) else Address(frozenset(), ZERO)
         assert isinstance(e.type, tree.Pointer), e
-        place = {tree.Space.LOCAL: LOCAL, tree.Space.CONSTANT: CONSTANT}.get(e.type.space)
-        if e.type.space is tree.Space.PRIVATE:
-            place = PRIVATE
+        # In constant memory may lie an argument, too.
+        place = {tree.Space.LOCAL: LOCAL, tree.Space.PRIVATE: PRIVATE}.get(e.type.space)
         if place is None:
             raise Lost(e.line, "a pointer comes from memory, or from where it can't be followed")
         return Address(frozenset((place,)), one(self.symbols.new()))
@@ -230,7 +238,7 @@ class Memory(Arithmetic):
 
     def _lanes_of(self, value: Value, spot: Spot) -> Value:
         assert spot.lanes is not None
-        if not isinstance(value, Lanes) or max(spot.lanes) >= len(value.lanes):
+        if spot.one_of_lanes or not isinstance(value, Lanes) or max(spot.lanes) >= len(value.lanes):
             return self.knowledge.unknown(_result(spot))
         if len(spot.lanes) == 1:
             return value.lanes[spot.lanes[0]]
@@ -274,6 +282,8 @@ class Memory(Arithmetic):
 
     def _with_lanes(self, before: Value | None, spot: Spot, value: Value) -> Value:
         assert spot.lanes is not None
+        if spot.one_of_lanes:
+            return DATA
         if not isinstance(before, Lanes):
             unknown = self.knowledge.unknown(spot.type)
             if not isinstance(unknown, Lanes):
@@ -337,7 +347,8 @@ def _result(spot: Spot) -> tree.Type:
         return spot.type
     assert isinstance(spot.type, tree.Vector)
     element = spot.type.element
-    return element if len(spot.lanes) == 1 else tree.Vector(element, len(spot.lanes))
+    single = len(spot.lanes) == 1 or spot.one_of_lanes
+    return element if single else tree.Vector(element, len(spot.lanes))
 
 
 def _pieces(spot: Spot) -> list[tuple[int, int]]:

@@ -129,7 +129,8 @@ def _greatest(operands: Sequence[Range], number: int, own: Range) -> Range:
 def _product(operands: Sequence[Range], number: int, own: Range) -> Range:
     (a, b), (c, d) = operands
     corners = (a * c, a * d, b * c, b * d)
-    return max(min(corners), -INFINITY), min(max(corners), INFINITY)
+    found = min(corners), max(corners)
+    return found if within(found, ANYTHING) else ANYTHING
 
 
 def _wrapped(operands: Sequence[Range], number: int, own: Range) -> Range:

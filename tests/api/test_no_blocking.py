@@ -167,3 +167,31 @@ def test_commands_that_have_nothing_to_do(queue: Any) -> None:
     found = np.ones(16, np.int32)
     cl.enqueue_copy(queue, found, buffer)
     assert not found.any()
+
+
+INVALIDATE = cl.map_flags.WRITE_INVALIDATE_REGION
+NOTHING = np.zeros(0, np.int32)
+BLOCKING: dict[str, Any] = {
+    "map a buffer": lambda q, b, w: cl.enqueue_map_buffer(
+        q, b, INVALIDATE, 0, (16,), np.int32, wait_for=w
+    ),
+    "map an image": lambda q, b, w: cl.enqueue_map_image(
+        q, _image(q), INVALIDATE, (0, 0), (4, 4), (4, 4), np.int32, wait_for=w
+    ),
+    "map shared": lambda q, b, w: cl._cl._enqueue_svm_map(q, True, INVALIDATE, _shared(q), w),
+    "copy nothing": lambda q, b, w: cl._cl._enqueue_svm_memcpy(
+        q, True, _shared(q), _shared(q), w, 0
+    ),
+    "read nothing": lambda q, b, w: cl.enqueue_copy(q, NOTHING.copy(), b, wait_for=w),
+    "write nothing": lambda q, b, w: cl.enqueue_copy(q, b, NOTHING, wait_for=w),
+}
+
+
+@pytest.mark.parametrize("command", BLOCKING)
+def test_blocking_commands_wait_though_no_bytes_travel(queue: Any, command: str) -> None:
+    """The host writes what it mapped so: what was read into that memory before must be there."""
+    buffer = cl.Buffer(queue.context, MF.READ_WRITE, 64)
+    user = cl.UserEvent(queue.context)
+    user.set_status(-5)
+    with pytest.raises(cl.RuntimeError):
+        BLOCKING[command](queue, buffer, [user])

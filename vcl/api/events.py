@@ -109,10 +109,10 @@ class Event:
         self._raise_if_failed(self._runtime.wait(self._id))
 
     def _arrived(self, routine: str) -> None:
-        """Wait until what a blocking read reads is there.
+        """Wait until what a blocking read reads is there, or a blocking map may be written.
 
-        Raises CallError for the first failure in its queue that wasn't raised yet, and if the read
-        itself failed; OperatingError.
+        Raises CallError for the first failure in its queue that wasn't raised yet, and if the
+        command itself failed; OperatingError.
         """
         state = self._runtime.wait(self._id)
         self._queue._raise_failure(routine)

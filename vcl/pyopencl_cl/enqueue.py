@@ -77,9 +77,10 @@ def write_memory(
     waits = wait_list(wait_for, queue._context, routine)
     data = contiguous_bytes(hostbuf)
     start = region_start(memory, size(dst_offset, "offset"), data.nbytes, routine)
-    if not data.nbytes:
-        return marker(queue, wait_for, False, routine, kind, hostbuf, waits)
-    event = commands.write(queue, memory, start, bytes(data), waits)
+    if data.nbytes:
+        event = commands.write(queue, memory, start, bytes(data), waits)
+    else:
+        event = commands.marker(queue, waits)
     made = _finish_enqueue(queue, event, kind, hostbuf)
     if is_blocking:
         ended(made, wait_for, waits)
@@ -120,12 +121,10 @@ def read_memory(
     waits = wait_list(wait_for, queue._context, routine)
     destination = contiguous_bytes(hostbuf, writable=True)
     start = region_start(memory, size(src_offset, "offset"), destination.nbytes, routine)
-    if not destination.nbytes:
-        made = marker(queue, wait_for, False, routine, kind, hostbuf, waits)
-        if is_blocking:
-            made.wait()
-        return made
-    event = commands.read(queue, memory, start, destination, waits)
+    if destination.nbytes:
+        event = commands.read(queue, memory, start, destination, waits)
+    else:
+        event = commands.marker(queue, waits)
     return finish_read(queue, event, hostbuf, is_blocking, routine, kind)
 
 
@@ -202,18 +201,15 @@ def marker(
     barrier: bool,
     routine: str,
     kind: str = "MARKER",
-    ward: Any = None,
-    waits: Sequence[int] | None = None,
+    is_blocking: bool = False,
 ) -> Event:
-    """Enqueue a marker, or a command of another kind that has nothing to do.
-
-    waits: the wait list of `wait_for`, if it was made already.
-    """
+    """Enqueue a marker, or a command of another kind that has nothing to do."""
     queue._check()
-    if waits is None:
-        waits = wait_list(wait_for, queue._context, routine)
-    event = commands.marker(queue, waits, barrier)
-    return _finish_enqueue(queue, event, kind, ward)
+    event = commands.marker(queue, wait_list(wait_for, queue._context, routine), barrier)
+    made = _finish_enqueue(queue, event, kind)
+    if is_blocking:
+        made._arrived(routine)
+    return made
 
 
 @translated("clEnqueueMarkerWithWaitList")

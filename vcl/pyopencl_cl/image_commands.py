@@ -232,7 +232,7 @@ def enqueue_map_image(
             queue, image, origin, region, storage, pitches, wait_for, is_blocking, "MAP_IMAGE"
         )
     else:
-        event = marker(queue, wait_for, False, routine, "MAP_IMAGE")
+        event = marker(queue, wait_for, False, routine, "MAP_IMAGE", is_blocking)
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
         return _write(

@@ -106,7 +106,7 @@ def enqueue_map_buffer(
             queue, memory, storage, offset, wait_for, is_blocking, routine, "MAP_BUFFER"
         )
     else:
-        event = marker(queue, wait_for, False, routine, "MAP_BUFFER")
+        event = marker(queue, wait_for, False, routine, "MAP_BUFFER", is_blocking)
 
     def write_back(target: CommandQueue, wait_for: WaitFor) -> Event:
         return write_memory(

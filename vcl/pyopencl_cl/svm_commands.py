@@ -40,7 +40,7 @@ def enqueue_svm_memcpy(
     count = None if byte_count is None else size_t(byte_count, "byte count")
     size = svm_commands.copied_bytes([s for s in (dst.size, src.size) if s is not None], count)
     if size == 0:
-        return marker(queue, wait_for, False, routine, kind)
+        return marker(queue, wait_for, False, routine, kind, bool(is_blocking))
     queue._check()
     target, source = place_of(dst, routine), place_of(src, routine)
     to, of = target.buf[:size], source.buf[:size]
@@ -97,7 +97,10 @@ def enqueue_svm_map(
         queue, allocation, shadow, offset, count, flags, waits
     )
     if not reads:
-        return _finish_enqueue(queue, event, kind)
+        made = _finish_enqueue(queue, event, kind)
+        if is_blocking:
+            made._arrived(routine)
+        return made
     host = allocation._host[offset : offset + count]
     return finish_read(queue, event, host, bool(is_blocking), routine, kind)
 

@@ -316,6 +316,17 @@ VECTORS = {
     "a lane of three": vectors("a[i].z = b[i].x;", type_="float3"),
     "lanes by number": line("int4 v = (int4)(1, i, 3, 4); a[v.s1] = v.s3 + v.x;"),
     "lanes by index": line("int4 v = (int4)(1, i, 3, 4); a[v[1]] = v[i & 3];"),
+    "a splat of a lane by index": line(
+        "int4 v = (int4)(1, 2, 3, 4); v = (int4)(v[i & 3]); a[v.x] = 1;", "", SAME
+    ),
+    "a lane by index, counted up": line(
+        "int4 v = (int4)(1, 2, 3, 4); v[i & 3]++; a[v.x] = 1;", "", SAME
+    ),
+    "a lane by index for all": line(
+        "int2 v = (int2)(1, 2); int2 w = (int2)(n, n); a[min(w, v[i & 1]).x] = 1;", "", SAME
+    ),
+    "a lane of lanes": line("int4 v = (int4)(1, 2, 3, i); v.zw[1] += 5; a[v.wz[0]] = v.zw[0];"),
+    "a lane of lanes in memory": line("((global int4 *)a)[i].zw[1] = b[i];"),
     "lanes that are set": line("int2 v = (int2)(i, 5); v.y = v.x + 64; v.x = 0; a[v.y] = v.x;"),
     "a swizzle": line("int2 v = (int2)(5, i); a[v.yx.x] = 2;"),
     "a splat": line("int4 v = (int4)(i); v = v * 4 + (int4)(0, 1, 2, 3); a[v.z] = v.w;"),
@@ -474,6 +485,10 @@ NUMBERS = {
     "64 bits": line("long l = i; a[l * 2 + 1] = b[l];"),
     "64 bits that wrap": line("ulong l = i; l -= 40; a[l + 40] = b[i];"),
     "64 bits times more": line("ulong l = i; a[(l * 0x100000001UL) >> 32 & 63] = b[i];"),
+    "64 bits times more, less as much": line(
+        "ulong o = 1UL << 41, x = b[i] + o, y = b[i + 1] + o; a[(x * y - x * x) & 63] = 1;",
+        "", SAME,
+    ),
     "64 bits turned into a sign": line("ulong l = i - 10; a[i] = b[(long)l + 10];"),
     "a size_t": line("size_t s = get_global_id(0); a[s] = b[s + 1];"),
     "a size_t less one": line("size_t s = get_global_id(0); if (s > 0) a[s - 1] = b[s];"),
@@ -597,6 +612,12 @@ BUFFERS = {
         "kernel void k@(global int *a, constant int *c) {"
         " int i = get_global_id(0); a[i * one@ + one@] = c[i] + t@[i & 3]; }",
         [A, B], "x",
+    ),
+    "a pointer to constant memory, kept elsewhere": case(
+        "void h@(constant int **p) { *p += 2; }\n"
+        "kernel void k@(global int *a, constant int *c) {"
+        " int i = get_global_id(0); constant int *p = c; h@(&p); a[i] = p[i]; }",
+        [A, B], "", "comes from memory",
     ),
     "constant indices": case(
         "constant int t@[4] = {3, 1, 2, 0};\n"

@@ -65,3 +65,9 @@ def test_what_has_no_bound_bounds_nothing_else() -> None:
     form = Form(0, ((0, 1), (1, 1)))
     assert at_most(form, 5, ranges) == {0: (-INFINITY, 5), 1: (0, 9)}
     assert range_of(form, ranges) == ANYTHING
+
+
+def test_of_two_that_have_no_bound_the_difference_has_none() -> None:
+    form = Form(0, ((0, 1), (1, -1)))
+    assert range_of(form, lambda _: (INFINITY, INFINITY)) == ANYTHING
+    assert range_of(form, lambda symbol: (5, INFINITY) if symbol else (7, 8)) == (-INFINITY, 3)

@@ -229,6 +229,7 @@ def test_addresses_wrap_around(bits: int, writes: Any) -> None:
 
 LOST = {
     "global int *p = n ? a : b; p = *(global int *global *)a; *p = 1;": "comes from memory",
+    "int4 v = (int4)(n); a[v.xyz.hi.y] = 1;": "a lane is named that there isn't",
     "a[0] = work_group_all(n);": "nothing is known of the function 'work_group_all'",
     "switch (n) { case 0: a[0] = 1; break; { case 1: a[1] = 1; } }": "within another statement",
 }
@@ -241,6 +242,16 @@ def test_what_is_not_understood_is_said(body: str) -> None:
     with pytest.raises(Lost, match=LOST[body]) as caught:
         footprint(program, "k", packed([BUFFER, BUFFER, 1]), NDRange((0,), (4,), (2,)))
     assert caught.value.line == 2
+
+
+@pytest.mark.parametrize("body", ["for (int j = f(); j < n; j++) a[j] = 1;", "a[v[f()]] = 1;"])
+def test_nobody_comes_past_a_loop_without_an_end(body: str) -> None:
+    source = (
+        "int f(void) { for (;;) ; return 1; }"
+        f"kernel void k(global int *a, int n) {{ int4 v = (int4)(n); {body} }}"
+    )
+    (part,) = predicted(source, [BUFFER, 1], NDRange((0,), (4,), (2,)), 1)
+    assert part[0] == Extent([], [])
 
 
 def test_volatile_arguments_are_lost() -> None:
