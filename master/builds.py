@@ -139,8 +139,7 @@ class Builds:
         building = self.under_way.get(request)
         if building is not None:
             program = building.program
-            program.verdict, program.keeps_const, program.kernel_reasons = judgement[:3]
-            program.rewritten, program.rewritten_reasons = judgement[3:]
+            program.verdict, program.keeps_const, program.kernel_reasons = judgement
             self._finish_if_complete(building)
 
     def _join(self, building: Building, message: part.BuildDone) -> None:

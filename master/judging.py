@@ -227,17 +227,20 @@ def _answer(asked: Asked, value: Any) -> Judged | Analysed | Rewritten:
         if isinstance(value, _PastLimit):
             judgement = Judgement(Verdict(False, str(value)), False)
         else:
-            verdict, keeps_const, kernels, other, other_kernels = value
-            rewritten = None if other is None else Verdict(*other)
-            judgement = Judgement(
-                Verdict(*verdict), keeps_const, kernels, rewritten, other_kernels
-            )
+            verdict, keeps_const, kernels = value
+            judgement = Judgement(Verdict(*verdict), keeps_const, kernels)
         return Judged(asked.session, asked.request, judgement, cause=asked.cause)
     if isinstance(asked, Rewrite):
-        variant = Variant(*value) if isinstance(value, list) else str(value)
-        return Rewritten(asked.session, asked.number, variant, cause=asked.cause)
+        return Rewritten(asked.session, asked.number, _variant(value), cause=asked.cause)
     found = decode(value) if isinstance(value, bytes) else str(value)
     return Analysed(asked.session, asked.number, found, cause=asked.cause)
+
+
+def _variant(value: Any) -> Variant | str:
+    if not isinstance(value, list):
+        return str(value)
+    source, options, hidden, verdict, kernels = value
+    return Variant(source, options, hidden, Verdict(*verdict), kernels)
 
 
 async def _start_process() -> Process:

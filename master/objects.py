@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from master.access.guard import Verdict
 from master.access.kernels import Footprint
+from master.access.programs import why_whole
 from master.commands import Command
 from vcl.numbering import Numbering
 
@@ -76,10 +77,10 @@ class Program:
     kernel_reasons: as `Judgement.kernels` has them.
 
     keeps_const: whether what its kernels declare const stays unwritten.
-    variant: the program that lets parts see their launch, once it is built; why there is none;
-    None if nobody has asked. rewritten, rewritten_reasons: verdict and reasons of it, None if it
-    would be no other. hidden: of a variant, the arguments behind the user's. rewritten_for: the
-    devices' answers to what a source can ask for, as the variant has them built in.
+    variant: the program that lets parts see their launch, once it is built if it frees a kernel;
+    why there is none; None if nobody has asked. hidden: of a variant, the arguments behind the
+    user's. rewritten_for: the devices' answers to what a source can ask for, as the variant has
+    them built in.
     footprints: what launches touch, by kernel, geometry, kind of device and arguments;
     not_analysed: why that isn't known, by kernel.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
@@ -102,8 +103,6 @@ class Program:
     released: bool = False
     variant: Program | str | None = None
     rewritten_for: dict[str, str] | None = None
-    rewritten: Verdict | None = None
-    rewritten_reasons: Mapping[str, str] = field(default_factory=dict)
     hidden: Mapping[str, int | None] = field(default_factory=dict)
     footprints: OrderedDict[tuple[Any, ...], Footprint] = field(default_factory=OrderedDict)
     not_analysed: dict[str, str] = field(default_factory=dict)
@@ -124,17 +123,14 @@ class Program:
     def why_whole(self, kernel: str) -> str | None:
         """What the guard has against running this kernel in parts."""
         assert self.verdict is not None
-        if self.verdict.may_split:
-            return None
-        return self.kernel_reasons.get(kernel, self.verdict.reason) or None
+        return why_whole(self.verdict, self.kernel_reasons, kernel)
 
-    def why_whole_rewritten(self, kernel: str) -> str | None:
-        """What the guard would have against it if the program were rewritten."""
-        if self.rewritten is None:
-            return self.why_whole(kernel)
-        if self.rewritten.may_split:
-            return None
-        return self.rewritten_reasons.get(kernel, self.rewritten.reason) or None
+    def frees(self, other: Program) -> bool:
+        """Whether a kernel may run in parts that may not as the other has it."""
+        return any(
+            other.why_whole(name) is not None and self.why_whole(name) is None
+            for name in other.kernels
+        )
 
     def note_operation(self, operation: int, live: Set[int]) -> None:
         """An operation uses it. live: those that aren't done.

@@ -57,7 +57,7 @@ class Questions:
         return self._waiting.pop(key)
 
     def rewritten(self, number: int, found: Variant | str) -> Sequence[Command]:
-        """A program is rewritten, or why it isn't; if it is, the nodes have to build it first."""
+        """A program is rewritten, or why it isn't. If that helps, the nodes have to build it."""
         program, key = self._asked.pop(number)
         if isinstance(found, str):
             program.variant = found
@@ -65,6 +65,10 @@ class Questions:
         unit = [found.source, found.options, [], []]
         variant = Program(-program.id, program.context, session.BUILD, [unit], "")
         variant.hidden = found.hidden
+        variant.verdict, variant.kernel_reasons = found.verdict, found.kernels
+        if not variant.frees(program):
+            program.variant = variant
+            return self._waiting.pop(key)
         self.variants[variant.id] = variant
         self._builds.start_variant(variant)
         return self.built()

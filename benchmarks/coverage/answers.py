@@ -21,7 +21,7 @@ from master.access.analyser.analysis import Analyser
 from master.access.extents import extents
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
-from master.access.programs import Judgement, judge_program
+from master.access.programs import Judgement, Variant, judge_program, why_whole
 from master.judging import analysis_time_s_max, guard_time_s_max
 from master.places import KIND, Place
 from master.plan.regions import Division, divide
@@ -144,23 +144,15 @@ class Subject:
         """Why the launch isn't split, or None."""
         if launch.images:
             return "it uses images"
-        if judgement.verdict.may_split:
+        if (why := why_whole(judgement.verdict, judgement.kernels, name)) is None:
             return None
-        why = judgement.kernels.get(name, judgement.verdict.reason)
-        if not why:
-            return None
-        other = judgement.rewritten
-        if other is None:
-            return why
-        if not other.may_split and (left := judgement.rewritten_kernels.get(name, other.reason)):
-            return left
-        return f"{why} ({self._not_rewritten})" if self._not_rewritten else None
+        if isinstance(self._variant, str):
+            return f"{why} ({self._variant})"
+        return why_whole(self._variant.verdict, self._variant.kernels, name)
 
     @cached_property
-    def _not_rewritten(self) -> str:
-        """Why its parts can't be made to see their launch, or ""."""
-        rewritten = self._analyser.rewrite(self._units, DEVICE)
-        return rewritten if isinstance(rewritten, str) else ""
+    def _variant(self) -> Variant | str:
+        return self._analyser.rewrite(self._units, DEVICE)
 
 
 def _divided(found: Footprint | str, launch: Launch) -> tuple[str, str]:

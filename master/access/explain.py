@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from master.access.forms import Form
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
 from master.access.memory import Touch
-from master.access.programs import Judgement, judge_program
+from master.access.programs import Variant, judge_program, why_whole
 from master.access.symbols import Definition, Kind
 from master.plan.regions import parts_meet
 from vcl.ndrange import NDRange, choose_local_size, split
@@ -91,21 +92,36 @@ def explain(
     kernels = {n: f for n, f in program.functions.items() if f.is_kernel}
     if kernel is not None and kernel not in kernels:
         raise Wrong(f"there is no kernel {kernel!r}; there are {', '.join(kernels) or 'none'}")
-    judgement = judge_program([unit])
+    whole = _Whole(analyser, unit)
     chosen = kernels.values() if kernel is None else [kernels[kernel]]
     return [
         _of_kernel(
-            analyser, unit, program, f, judgement, global_size, local_size, given or {}, parts
+            analyser, unit, program, f, whole, global_size, local_size, given or {}, parts
         )
         for f in chosen
     ]
 
 
-def _why_whole(judgement: Judgement, name: str) -> str | None:
-    verdict, reasons = judgement.verdict, judgement.kernels
-    if judgement.rewritten is not None:
-        verdict, reasons = judgement.rewritten, judgement.rewritten_kernels
-    return None if verdict.may_split else reasons.get(name, verdict.reason) or None
+class _Whole:
+    """What the guard has against kernels of a program, or against those of its variant."""
+
+    def __init__(self, analyser: Analyser, unit: list[Any]) -> None:
+        self._analyser = analyser
+        self._unit = unit
+        self._judgement = judge_program([unit])
+
+    def why(self, kernel: str) -> str | None:
+        """Why a launch of a kernel isn't split, or None."""
+        verdict, _, kernels = self._judgement
+        if (why := why_whole(verdict, kernels, kernel)) is None:
+            return None
+        if isinstance(self._variant, str):
+            return f"{why} ({self._variant})"
+        return why_whole(self._variant.verdict, self._variant.kernels, kernel)
+
+    @cached_property
+    def _variant(self) -> Variant | str:
+        return self._analyser.rewrite([self._unit], DEVICE)
 
 
 def _of_kernel(
@@ -113,7 +129,7 @@ def _of_kernel(
     unit: list[Any],
     program: tree.Program,
     function: tree.Function,
-    judgement: Judgement,
+    whole: _Whole,
     global_size: tuple[int, ...],
     local_size: tuple[int, ...],
     given: dict[str, str],
@@ -132,7 +148,7 @@ def _of_kernel(
             function.name, mode, reason, list(size), list(local), not global_size, buffers or []
         )
 
-    if (why := _why_whole(judgement, function.name)) is not None:
+    if (why := whole.why(function.name)) is not None:
         return answer("whole", why)
     found = analyser.analyse([unit], DEVICE, function.name, values, [[0] * len(size), size, local])
     if isinstance(found, str):

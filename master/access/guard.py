@@ -143,8 +143,10 @@ _ATTRIBUTE = (
     "(?:reqd_work_group_size|work_group_size_hint|vec_type_hint|aligned|packed|unused"
     "|max_constant_size|always_inline|noinline|opencl_unroll_hint)"
 )
+_WORDS = r"[\w ,.+*/<>-]"
 _ATTRIBUTES = re.compile(
-    rf"\( \((?: (?:,|{_ATTRIBUTE}|__{_ATTRIBUTE}__)(?: \( [\w ,.+*/<>-]* \))?)* \) \)"
+    rf"\( \((?: (?:,|{_ATTRIBUTE}|__{_ATTRIBUTE}__)"
+    rf"(?: \( (?:{_WORDS}|\( {_WORDS}* \))* \))?)* \) \)"
 )
 _KNOWN_RESERVED = re.compile(
     "__(?:kernel|global|local|constant|private|attribute__|restrict(?:__)?|inline(?:__)?|const"

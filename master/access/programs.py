@@ -1,6 +1,7 @@
 """What the guard says of a whole program: of all its units, with the files that they include.
 
-Owns: `judge_program`. Must not know: how a source is read (`guard`, `constness`), or where.
+Owns: `judge_program`, `judge_variant`. Must not know: how a source is read (`guard`, `constness`),
+or where.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 from master.access.constness import keeps_const
 from master.access.files import Files
 from master.access.functions import judge_kernels
-from master.access.guard import Verdict, examine
+from master.access.guard import Examined, Verdict, examine
 
 
 class Judgement(NamedTuple):
@@ -21,15 +22,31 @@ class Judgement(NamedTuple):
     const stays unwritten.
 
     kernels: if not all may, of each that could be told from the others why it may not, or "" if it
-    may. rewritten, rewritten_kernels: verdict and kernels if the program is rewritten so that a
-    part sees the whole launch; None if that would change nothing.
+    may.
     """
 
     verdict: Verdict
     keeps_const: bool
     kernels: Mapping[str, str] = MappingProxyType({})
-    rewritten: Verdict | None = None
-    rewritten_kernels: Mapping[str, str] = MappingProxyType({})
+
+
+def why_whole(verdict: Verdict, kernels: Mapping[str, str], kernel: str) -> str | None:
+    """What the guard has against running a kernel in parts; the rest as in `Judgement`."""
+    return None if verdict.may_split else kernels.get(kernel, verdict.reason) or None
+
+
+class Variant(NamedTuple):
+    """A program expanded, and rewritten so that a part sees the whole launch.
+
+    hidden: of each kernel the index of the argument that it takes behind the user's, or None.
+    verdict, kernels: as in `Judgement`, of this text.
+    """
+
+    source: str
+    options: str
+    hidden: Mapping[str, int | None]
+    verdict: Verdict
+    kernels: Mapping[str, str] = MappingProxyType({})
 
 
 _TOLD_APART = re.compile(
@@ -38,52 +55,28 @@ _TOLD_APART = re.compile(
 """What a part is told from its launch by, unless its program is rewritten."""
 
 
-class Variant(NamedTuple):
-    """A program rewritten so that a part sees the whole launch.
-
-    hidden: of each kernel the index of the argument that it takes behind the user's, or None.
-    """
-
-    source: str
-    options: str
-    hidden: Mapping[str, int | None]
-
-
 def judge_program(units: Sequence[list[Any]]) -> Judgement:
     """Judge units as `vcl.wire.units` has them; takes as long as they ask for."""
-    judgement = _judge(units)
-    if judgement.verdict.may_split or len(units) != 1:
-        return judgement
-    ((source, options, folders, files),) = units
-    alike = [
-        _alike(source or ""),
-        options,
-        folders,
-        [[kind, path, _alike(data.decode("latin-1")).encode("latin-1") if kind == "file" else data]
-         for kind, path, data in files],
-    ]  # fmt: skip
-    if alike == units[0]:
-        return judgement
-    other = _judge([alike])
-    return judgement._replace(rewritten=other.verdict, rewritten_kernels=other.kernels)
-
-
-def _alike(text: str) -> str:
-    """As if a part were told nothing by these functions; all else is judged as ever."""
-    return _TOLD_APART.sub("get_global_id", text)
-
-
-def _judge(units: Sequence[list[Any]]) -> Judgement:
     examined = [examine(u[0], u[1], Files(u[2], u[3])) for u in units]
+    verdict, kernels = _judged(examined)
+    keeps = all(
+        keeps_const([u[0], *(data.decode("latin-1") for _, _, data in u[3])], u[1]) for u in units
+    )
+    return Judgement(verdict, keeps, kernels)
+
+
+def judge_variant(text: str, options: str) -> tuple[Verdict, Mapping[str, str]]:
+    """Verdict and kernels of a variant, from the expanded text that is rewritten.
+
+    The device compiles what the text has, and nothing of the macros and branches of its source.
+    """
+    # To a part that sees its launch these functions tell nothing; all else is judged as ever.
+    return _judged([examine(_TOLD_APART.sub("get_global_id", text), options)])
+
+
+def _judged(examined: Sequence[Examined]) -> tuple[Verdict, Mapping[str, str]]:
     verdicts = [one.verdict for one in examined]
     verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
     parts = [one.parts for one in examined if one.parts is not None]
-    apart = not verdict.may_split and len(parts) == len(units)
-    return Judgement(
-        verdict,
-        all(
-            keeps_const([u[0], *(data.decode("latin-1") for _, _, data in u[3])], u[1])
-            for u in units
-        ),
-        judge_kernels(parts) if apart else {},
-    )
+    apart = not verdict.may_split and len(parts) == len(examined)
+    return verdict, judge_kernels(parts) if apart else {}

@@ -6,10 +6,10 @@ nobody else anything.
 
 A frame is its length in four bytes, little-endian, and a msgpack value. One way: ["judge", units],
 or "analyse" or "rewrite" and the arguments of `Analyser`'s method. The other: [[may split, reason],
-keeps const, reasons by kernel, the first and third if it is rewritten]; a footprint, encoded, or
-why there is none; [text, options, hidden arguments], or why not. Past its time for one of them
-the process ends by SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a
-processor, so a verdict doesn't depend on how busy the host is.
+keeps const, reasons by kernel]; a footprint, encoded, or why there is none; a `programs.Variant` as
+a list, or why there is none. Past its time for one of them the process ends by SIGPROF, past its
+memory with MEMORY_STATUS. What counts is its own time on a processor, so a verdict doesn't depend
+on how busy the host is.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ MEMORY_STATUS = 3
 
 
 def _judge(units: list[list[Any]]) -> Any:
-    verdict, keeps_const, kernels, rewritten, rewritten_kernels = judge_program(units)
-    other = None if rewritten is None else [rewritten.may_split, rewritten.reason]
-    judged = [verdict.may_split, verdict.reason]
-    return [judged, keeps_const, dict(kernels), other, dict(rewritten_kernels)]
+    verdict, keeps_const, kernels = judge_program(units)
+    return [[verdict.may_split, verdict.reason], keeps_const, dict(kernels)]
 
 
 def _rewrite(*what: Any) -> Any:
-    return _analyser().rewrite(*what)
+    found = _analyser().rewrite(*what)
+    if isinstance(found, str):
+        return found
+    source, options, hidden, verdict, kernels = found
+    return [source, options, dict(hidden), [verdict.may_split, verdict.reason], dict(kernels)]
 
 
 def _analyse(*what: Any) -> bytes | str:

@@ -96,10 +96,12 @@ def _plan_split(
     if not pays(regions_worth(size, 0, count)):
         return TOO_SMALL
     sees = None
-    if (why_rewritten := program.why_whole(kernel.name)) is not None:
+    if (why_whole := program.why_whole(kernel.name)) is not None:
         variant = variant_of(program, places[0])
         if isinstance(variant, str):
-            return f"{why_rewritten}{variant and f' ({variant})'}"
+            return f"{why_whole}{variant and f' ({variant})'}"
+        if (why_whole := variant.why_whole(kernel.name)) is not None:
+            return why_whole
         sees = _Sees(variant, kernel.name, ndrange, places[0])
     found = footprint_of(program, kernel, message, ndrange, places[0])
     division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
@@ -192,8 +194,6 @@ def _why_whole(
         return "the queue is on a single device"
     if len(places) == 1:
         return "the cluster has one device, or none that is like it"
-    if (why := program.why_whole_rewritten(kernel.name)) is not None:
-        return why
     if kernel.conflicts is not None:
         return kernel.conflicts
     if images:

@@ -250,7 +250,7 @@ class ByHand:
         return 0
 
     async def answer(self, source: str) -> None:
-        self.reading[source].set_result([[True, source], True, {}, None, {}])
+        self.reading[source].set_result([[True, source], True, {}])
         await settle()
 
 

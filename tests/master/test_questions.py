@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from master.access.guard import Verdict
 from master.access.kernels import Footprint
 from master.access.programs import Variant
 from master.builds import Builds
 from master.commands import Command
 from master.ledger import Ledger, Question, RewriteQuestion
-from master.objects import Context, Program
+from master.objects import Context, KernelFacts, Program
 from master.plan.regions import NotAnalysed
 from master.questions import Questions
 from tests.master.rigs import place
 from vcl.wire.messages import part, session
 
+MAY, MAY_NOT = Verdict(True, ""), Verdict(False, "line 1: goto is not followed")
 UNITS = [["kernel void k() {}", "", [], []]]
 
 
@@ -24,6 +26,8 @@ class Asking:
     def __init__(self, places: list[Any]) -> None:
         self.ledger = Ledger()
         self.program = Program(5, Context(1, [1], True), session.BUILD, UNITS, "")
+        self.program.verdict = MAY_NOT
+        self.program.kernels["k"] = KernelFacts("k", [], 1)
         self.builds = Builds(self.ledger, lambda devices: places)
         self.questions = Questions(self.ledger, self.builds, {5: self.program})
 
@@ -62,7 +66,7 @@ def test_what_cannot_be_rewritten_keeps_the_reason() -> None:
 def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
     a = Asking([place(1)])
     command = a.launch(1, ())
-    assert not a.questions.rewritten(1, Variant("text", "-w", {"k": 1}))
+    assert not a.questions.rewritten(1, Variant("text", "-w", {"k": 1}, MAY))
     (build,) = a.ledger.for_nodes[1]
     assert (build.program, build.units) == (-5, [["text", "-w", [], []]])
     a.builds.answered(1, part.BuildDone(build.request, 0, "", [], []))
@@ -71,8 +75,18 @@ def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
     assert a.program.variant.hidden == {"k": 1}
 
 
+def test_what_frees_no_kernel_is_not_built() -> None:
+    a = Asking([place(1)])
+    command = a.launch(1, ())
+    variant = Variant("text", "", {}, MAY_NOT, {"other": ""})
+    assert list(a.questions.rewritten(1, variant)) == [command]
+    assert isinstance(a.program.variant, Program)
+    assert a.program.variant.why_whole("k") == MAY_NOT.reason
+    assert not a.ledger.for_nodes and not a.questions.variants
+
+
 def test_with_nobody_to_build_it_is_made_when_it_is_needed() -> None:
     a = Asking([])
     command = a.launch(1, ())
-    assert list(a.questions.rewritten(1, Variant("text", "", {}))) == [command]
+    assert list(a.questions.rewritten(1, Variant("text", "", {}, MAY))) == [command]
     assert isinstance(a.program.variant, Program)

@@ -29,8 +29,7 @@ class Seeing(Rig):
 
     def _rewritten(self, question: RewriteQuestion) -> Variant | str:
         self.rewrites.append(question)
-        found = Analyser().rewrite(question.units, question.device)
-        return found if isinstance(found, str) else Variant(*found)
+        return Analyser().rewrite(question.units, question.device)
 
     def builds(self) -> list[part.Build]:
         return [m for m in self.said(part.Build) if m.program < 0]

@@ -16,10 +16,12 @@ from master.access import tree
 from master.access.analyser.expand import expand
 from master.access.analyser.frontend import parse, parse_placed
 from master.access.analyser.rewrite import rewrite
-from master.access.analyser.text import Unreadable
+from master.access.analyser.text import Lines, Unreadable
 from master.access.files import Files
+from master.access.guard import Verdict
 from master.access.kernels import Footprint, footprint
 from master.access.memory import Lost
+from master.access.programs import Variant, judge_variant
 from vcl.ndrange import NDRange
 from vcl.wire.frame import pack_value
 
@@ -28,6 +30,9 @@ trees_max = 32
 
 _RESERVED = re.compile(r"__\w*|_[A-Z]\w*|cl_\w+|CL_\w+|linux|unix|i386|SPIR\w*")
 """Macros that devices define, or may."""
+
+_LINE = re.compile(r"^line (\d+)(?=: )")
+"""Where the guard's reasons begin."""
 
 _VERSION = re.compile(r"OpenCL (?:C )?(\d+)\.(\d+)")
 
@@ -62,11 +67,9 @@ class Analyser:
         except Lost as lost:
             return str(lost)
 
-    def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> list[Any] | str:
-        """[source, options, hidden arguments] of the program that lets parts see their launch.
-
-        hidden arguments: `Rewritten.hidden`. Else why there is none, in a sentence without an end.
-        """
+    def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Variant | str:
+        """The program that lets parts see their launch, or why there is none, in a sentence without
+        an end."""
         expanded = _expanded(units, device)
         if not isinstance(expanded, _Text):
             return expanded
@@ -76,7 +79,18 @@ class Analyser:
             rewritten = rewrite(expanded, *read)
         except Unreadable as error:
             return str(error)
-        return [rewritten.text, _without_macros(options), dict(rewritten.hidden)]
+        left = _without_macros(options)
+        verdict, kernels = judge_variant(expanded, left)
+        lines = Lines(expanded.encode())
+
+        def as_written(reason: str) -> str:
+            return _LINE.sub(lambda match: lines.where(int(match[1])), reason)
+
+        return Variant(
+            rewritten.text, left, rewritten.hidden,
+            Verdict(verdict.may_split, as_written(verdict.reason)),
+            {kernel: as_written(reason) for kernel, reason in kernels.items()},
+        )  # fmt: skip
 
     def program(
         self, units: Sequence[list[Any]], device: Mapping[str, str]

@@ -53,6 +53,11 @@ class Lines:
         """The user's line that is the `physical`th, counted from 1."""
         return self._lines[min(physical, len(self._lines)) - 1]
 
+    def where(self, physical: int) -> str:
+        """The same in words, with the name of the file that the user includes, if it's there."""
+        file = self._files[min(physical, len(self._files)) - 1]
+        return f"{file}, line {self.of(physical)}" if file else f"line {self.of(physical)}"
+
     def unreadable(self, offset: int, reason: str) -> Unreadable:
         """With the name of the file that the user includes, if it's there."""
         file = self._files[bisect_right(self._starts, offset) - 1]

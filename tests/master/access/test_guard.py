@@ -81,7 +81,7 @@ __kernel __attribute__((reqd_work_group_size(TILE, TILE, 1)))
 void matmul(__global const float *a, __global const float *b, __global float *c, int n,
             __constant float *scale __attribute__((max_constant_size(TILE))), __local float *tile)
 {
-    __local float other[TILE][TILE] __attribute__((__aligned__(16), unused));
+    __local float other[TILE][TILE] __attribute__((__aligned__(sizeof(float) * (4)), unused));
     int group_id = get_global_id(0) / get_local_size(0);
     ptrdiff_t x = get_local_id(0), y = get_local_id(1);
     event_t e = async_work_group_copy(tile, a + group_id * n, n, 0);

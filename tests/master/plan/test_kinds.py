@@ -42,8 +42,7 @@ class Rig(SessionRig):
         return self._analyser.analyse(*what)
 
     def _rewritten(self, question: RewriteQuestion) -> Variant | str:
-        found = self._analyser.rewrite(question.units, question.device)
-        return found if isinstance(found, str) else Variant(*found)
+        return self._analyser.rewrite(question.units, question.device)
 
     def launch(self, event: int, buffer: int = 10) -> None:
         self.say(Launch(event, 2, [], 5, "k", [0], [64], [4], [[1, buffer, 0, SIZE]]))

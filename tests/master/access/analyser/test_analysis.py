@@ -7,6 +7,7 @@ import pytest
 from master.access.analyser import analysis
 from master.access.analyser.analysis import Analyser, device_macros
 from master.access.kernels import BUFFER, Footprint
+from master.access.programs import Variant, judge_program
 
 DEVICE = {
     "ADDRESS_BITS": "64",
@@ -62,3 +63,41 @@ def test_names_that_devices_may_define_are_not_looked_at(name: str, is_asked: bo
         assert found == f"the program asks for {name}, which devices define as they like"
     else:
         assert isinstance(found, Footprint)
+
+
+def rewritten(source: str, files: dict[str, str] | None = None) -> Variant:
+    kept = [["file", f"/i/{name}", text.encode()] for name, text in (files or {}).items()]
+    found = Analyser().rewrite([[source, "-I/i -w", ["/i"] if files else [], kept]], DEVICE)
+    assert isinstance(found, Variant), found
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "#define NAME(a, b) a##b\nkernel void NAME(k, 1)(global int *a) { a[0] = 1; }",
+        "#define DEBUG(...)\nkernel void k1(global int *a) { DEBUG(printf(1)); a[0] = 1; }",
+        "#if 0\nvolatile\n#endif\nkernel void k1(global int *a) { a[get_group_id(0)] = 1; }",
+    ],
+)
+def test_a_variant_is_judged_by_what_devices_compile(source: str) -> None:
+    assert not judge_program([[source, "", [], []]]).verdict.may_split
+    found = rewritten(source)
+    assert found.verdict.may_split and found.hidden.keys() == {"k1"}
+    assert found.options == "-w"
+
+
+def test_what_is_left_of_a_variant_is_told_apart_by_its_kernels() -> None:
+    header = '#define PRINTF(a) printf("%d", a)\n\n\n\nvoid h(global int *a) { PRINTF(1); }'
+    source = f"""#include <a.h>
+#define COUNT(p) atomic_inc(p)
+kernel void f(global int *a) {{ h(a); }}{21 * chr(10)}
+kernel void g(global int *a) {{ COUNT(a); }}
+kernel void k(global int *a) {{}}"""
+    found = rewritten(source, {"a.h": header})
+    assert not found.verdict.may_split
+    assert found.kernels == {
+        "f": "/i/a.h, line 5: printf output would lose its order",
+        "g": "line 25: atomic_inc may let work-groups of different parts reach each other",
+        "k": "",
+    }
