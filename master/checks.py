@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from vcl.errors import RemoteProtocolError
+from vcl.wire import declared
 from vcl.wire.limits import source_bytes_max
 from vcl.wire.messages import session
 from vcl.wire.units import check_unit, unit_bytes
@@ -44,7 +45,7 @@ def check_build(m: session.BuildProgram) -> int:
 
 
 def check_launch(m: session.Launch) -> None:
-    """Raise RemoteProtocolError unless the NDRange and the arguments are well-formed."""
+    """Raise RemoteProtocolError unless the NDRange and what is declared are well-formed."""
     dimensions = len(m.global_size)
     if not 1 <= dimensions <= 3 or len(m.global_offset) != dimensions:
         raise RemoteProtocolError("an NDRange has one to three dimensions")
@@ -53,6 +54,8 @@ def check_launch(m: session.Launch) -> None:
         raise RemoteProtocolError("an NDRange outside of what size_t can count")
     if m.local_size is not None and (len(m.local_size) != dimensions or min(m.local_size) < 1):
         raise RemoteProtocolError("the local size doesn't fit the global size")
+    if any(d.argument >= len(m.arguments) for d in declared.unpack(m.declared)):
+        raise RemoteProtocolError("the access of an argument is declared that isn't there")
 
 
 def check_rect(m: session.CopyRect) -> None:

@@ -1,4 +1,5 @@
-"""Parts of a launch that write bytes of their own, by what its analysis found.
+"""Parts of a launch that write bytes of their own, by what its analysis found or
+the program declares.
 
 Owns: the question that an analysis answers, and whether and along which dimension a launch divides.
 Must not know: how it is analysed, ids, or messages.
@@ -14,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from master.access.declared import CONST, DECLARED, declared_footprint
 from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.ledger import Question, RewriteQuestion
@@ -21,8 +23,9 @@ from master.objects import KernelFacts, Program
 from master.places import KIND, Place
 from master.plan.plan import BufferAnswer
 from master.plan.residency import Buffer
-from master.plan.uses import Use
+from master.plan.uses import Use, may_be_written
 from vcl.ndrange import NDRange, split
+from vcl.wire.declared import unpack
 from vcl.wire.messages import session
 
 runs_together_max = 256
@@ -33,6 +36,9 @@ program_id_max = 2**63
 
 looked_at_max = 3000
 """What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds."""
+
+_WHERE = {DECLARED: "declared by vcl.access", CONST: "declared const"}
+"""Where a touch comes from that has no line."""
 
 FLOATING = ("float", "double", "half")
 
@@ -75,11 +81,11 @@ class Division(NamedTuple):
             if region is None:
                 continue
             touches = [t for t in footprint.touches if t.argument == index]
-            lines = {t.writes: t.line for t in reversed(touches)}
-            if True in lines:
-                what = "regions", f"parts write bytes of their own (line {lines[True]})"
+            where = {t.writes: _WHERE.get(t.line, f"line {t.line}") for t in reversed(touches)}
+            if True in where:
+                what = "regions", f"parts write bytes of their own ({where[True]})"
             elif touches:
-                what = "read", f"only read (line {lines[False]})"
+                what = "read", f"only read ({where[False]})"
             else:
                 what = "untouched", "never touched"
             made.append(BufferAnswer(index, region[0], *what))
@@ -89,7 +95,14 @@ class Division(NamedTuple):
 def footprint_of(
     program: Program, kernel: KernelFacts, m: session.Launch, ndrange: NDRange, place: Place
 ) -> Footprint | str:
-    """What a launch touches, or why that isn't known. Raises NotAnalysed."""
+    """What a launch touches, or why that isn't known. Raises NotAnalysed.
+
+    What the program declares counts in place of what an analysis would find.
+    """
+    if m.declared:
+        named = [i for i, a in enumerate(m.arguments) if session.argument_region(a) is not None]
+        buffers = {i: may_be_written(program, kernel, i) for i in named}
+        return declared_footprint(unpack(m.declared), buffers, ndrange)
     if not place.kind:
         return ""
     if (why := program.not_analysed.get(m.kernel)) is not None:

@@ -3,11 +3,11 @@
 Owns: which launches are repetitions, and what must be as it was for their plan to be right again.
 Must not know: what is in a plan.
 
-A plan depends on the launch (kernel, geometry, regions, other arguments where it may be split), on
-the verdict of its program, on whether parts pay by what is known of the kernel, on which places
-there are, and on where the bytes of its regions are: in which pieces, on which devices, at the
-client, or nowhere yet. Versions don't matter: commit reads them. What depends on more than that
-isn't kept.
+A plan depends on the launch (kernel, what is declared of it, geometry, regions, other arguments
+where it may be split), on the verdict of its program, on whether parts pay by what is known of the
+kernel, on which places there are, and on where the bytes of its regions are: in which pieces, on
+which devices, at the client, or nowhere yet. Versions don't matter: commit reads them. What depends
+on more than that isn't kept.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def key_of(queue: Queue, m: session.Launch) -> tuple[Any, ...]:
     """
     splits = queue.context.split and not queue.device
     return (
-        queue.id, m.program, m.kernel, *m.global_offset, None, *m.global_size, None,
+        queue.id, m.program, m.kernel, m.declared, *m.global_offset, None, *m.global_size, None,
         *(m.local_size or ()), None,
         *[tuple(a) if type(a) is list else a if splits else None for a in m.arguments],
     )  # fmt: skip

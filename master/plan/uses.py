@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from master.access.elements import element_bytes
+from master.objects import KernelFacts, Program
 from master.plan.plan import Region
 from master.plan.residency import Buffer
 from master.plan.view import View
@@ -32,6 +33,15 @@ class Use:
         return Region(self.buffer.id, self.start, self.end)
 
 
+def may_be_written(program: Program, facts: KernelFacts, index: int) -> bool:
+    """Whether a kernel may write the buffer that is given for an argument.
+
+    What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
+    """
+    address, _, const = facts.arguments[index]
+    return address != ADDRESS_CONSTANT and not (const and program.keeps_const)
+
+
 def uses_of(view: View, message: session.Launch) -> list[Use]:
     """What the launch may touch, in the order of its arguments."""
     program = view.programs[message.program]
@@ -42,10 +52,8 @@ def uses_of(view: View, message: session.Launch) -> list[Use]:
         if region is None:
             continue
         buffer_id, offset, size = region
-        address, type_name, const = facts.arguments[index]
-        # What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
-        may_write = address != ADDRESS_CONSTANT and not (const and program.keeps_const)
-        element = element_bytes(type_name)
+        may_write = may_be_written(program, facts, index)
+        element = element_bytes(facts.arguments[index][1])
         use = uses.get(buffer_id)
         if use is None:
             buffer = view.buffers[buffer_id]

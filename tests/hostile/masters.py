@@ -13,11 +13,13 @@ from master.connections import Stage, ticket
 from master.effects import Close, Log, Send
 from tests.hostile.mutations import check_travels
 from tests.master.rigs import ADD, GLOBAL, PRIVATE, MasterRig, kernel
+from vcl.wire.declared import Declaration, pack
 from vcl.wire.messages import node, part, session
 
 SPLIT, IN_ORDER, OUT_OF_ORDER, ONE, OTHER, USER, PROGRAM, BUILDING = 1, 2, 3, 10, 11, 20, 30, 31
 UNITS: list[list[Any]] = [[ADD, "", [], []]]
 REGION = [1, ONE, 0, 256]
+DECLARED = pack([Declaration(0, 2**40, (2**22, 1), (2, 0), (-1, 2**63 - 1), (0, 0))])
 
 MADE: list[Any] = [
     session.CreateContext(SPLIT, [1, 2], True),
@@ -53,7 +55,9 @@ FROM_CLIENT: list[Any] = [
     session.Launch(
         60, IN_ORDER, [41], PROGRAM, "add", [0, 0], [64, 64], [8, 8], [REGION, b"\0\0\0\0"]
     ),
-    session.Launch(60, IN_ORDER, [], PROGRAM, "add", [0], [64], None, [REGION, [2, 256]]),
+    session.Launch(
+        60, IN_ORDER, [], PROGRAM, "add", [0], [64], None, [REGION, [2, 256]], DECLARED
+    ),
     session.Launch(
         60, OUT_OF_ORDER, [], PROGRAM, "add", [0], [64], None,
         [[3, ONE, 0, 1024, 0x10F1, 0x10B5, 0x10DA, 16, 16, 1], [4, 0, 0x1132, 0x1140]],

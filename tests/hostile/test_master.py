@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from tests.hostile.masters import (
     BUILDING,
     FROM_CLIENT,
+    PROGRAM,
+    REGION,
     UNITS,
     World,
     from_agent,
     from_executor,
 )
 from tests.hostile.mutations import is_well_formed, mutated, picture
+from vcl.wire.declared import Declaration, pack
 from vcl.wire.limits import log_bytes_max, rows_max
 from vcl.wire.messages import node, part, session
 
@@ -121,6 +124,11 @@ def test_several_after_one_another(arrays: list[list[Any]], data: st.DataObject)
     world.finish(world.honest)
 
 
+def declared(data: bytes) -> session.Launch:
+    arguments: list[Any] = [REGION, bytes(4)]
+    return session.Launch(60, 2, [], PROGRAM, "add", [0], [64], None, arguments, data)
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
@@ -134,6 +142,8 @@ def test_several_after_one_another(arrays: list[list[Any]], data: st.DataObject)
         (session.Fill(60, 2, [], 10, 2, 8, b"1234"), "doesn't divide"),
         (session.CopyRect(60, 2, [], 10, 11, 0, 0, 8, 2, 1, 0, 16, 8, 16), "rows or slices"),
         (session.CopyRect(60, 2, [], 10, 11, 0, 0, 8, 2, 1, 8, 16, 8, 8), "rows or slices"),
+        (declared(b"\xc1"), "not a msgpack value"),
+        (declared(pack([Declaration(2, 4, (8,), (0,), None, None)])), "an argument is declared"),
     ],
 )
 def test_what_is_refused(message: Any, text: str) -> None:

@@ -126,6 +126,9 @@ source_folders_max = 1024
 path_bytes_max = 4000
 """Longest path of a file that travels with a source."""
 
+declared_bytes_max = 16 * 2**10
+"""What a launch may declare of the access to its arguments, packed."""
+
 printed_bytes_max = 2**20
 """Text that one launch may print; more is cut off, and a note says so."""
 

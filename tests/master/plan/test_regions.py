@@ -12,6 +12,7 @@ from master.ledger import Question
 from master.places import KIND, Place
 from tests.master.rigs import GLOBAL, PRIVATE, SessionRig, kernel, place
 from vcl.errors import OUT_OF_RESOURCES
+from vcl.wire.declared import Declaration, pack
 from vcl.wire.messages import part
 from vcl.wire.messages.session import (
     AskReport,
@@ -57,10 +58,12 @@ class Rig(SessionRig):
         _, *what = question
         return self._analyser.analyse(*what)
 
-    def launch(self, event: int, n: int = 0, first: int = 10, second: int = 11) -> None:
+    def launch(
+        self, event: int, n: int = 0, first: int = 10, second: int = 11, declared: bytes = b""
+    ) -> None:
         arguments: list[Any] = [[1, first, 0, SIZE], [1, second, 0, SIZE]]
         arguments.append(n.to_bytes(4, "little"))
-        self.say(Launch(event, 2, [], 5, "k", [0], [64], [4], arguments))
+        self.say(Launch(event, 2, [], 5, "k", [0], [64], [4], arguments, declared))
 
     def report(self, event: int) -> list[Any]:
         self.client.clear()
@@ -151,6 +154,53 @@ def test_what_divides_and_what_is_merged(body: str, why: str | None) -> None:
         assert mode == "regions"
     else:
         assert mode == "merge" and why in reason
+
+
+EACH_ITS_OWN = Declaration(0, 4, (64,), (0,), (0,), (0,))
+
+
+def test_what_is_declared_counts_in_place_of_an_analysis() -> None:
+    r = Rig("a[b[i]] = i;")
+    r.say(Write(19, 2, [], 11, 0, SIZE, 101))
+    r.launch(20, declared=pack([EACH_ITS_OWN]))
+    assert not r.questions
+    assert regions(r.said(part.Receive, 1)) == [(11, 0, SIZE)], "const, and read anywhere"
+    r.run()
+    mode, reason, _, _, buffers = r.report(20)
+    assert (mode, reason) == ("regions", "each part writes bytes of its own, cut along x")
+    assert [b[1:3] for b in buffers] == [
+        ["regions", "parts write bytes of their own (declared by vcl.access)"],
+        ["read", "only read (declared const)"],
+    ]
+    r.launch(21, declared=pack([EACH_ITS_OWN, Declaration(1, 4, (64,), (0,), (1,), None)]))
+    r.run()
+    assert r.report(21)[4][1][1:3] == ["read", "only read (declared by vcl.access)"]
+
+
+def test_a_declaration_is_part_of_what_is_planned_again() -> None:
+    r = Rig("a[b[i]] = i;")
+    meets = pack([EACH_ITS_OWN._replace(writes=(1,))])
+    given = [pack([EACH_ITS_OWN]), meets, pack([EACH_ITS_OWN]), b""]
+    for event, declared in enumerate(given, 20):
+        r.launch(event, declared=declared)
+        r.run()
+    assert [r.report(e)[0] for e in range(20, 24)] == ["regions", "merge", "regions", "merge"]
+    assert "its parts touch the same bytes" in r.report(21)[1]
+
+
+def test_what_may_be_written_and_is_not_declared_is_merged() -> None:
+    r = Rig("a[i] = b[i];")
+    r.launch(20, declared=pack([Declaration(1, 4, (64,), (0,), (0,), None)]))
+    r.run()
+    mode, reason, *_ = r.report(20)
+    assert mode == "merge" and "argument 1 is neither declared to vcl.access nor const" in reason
+
+
+def test_a_declaration_does_not_divide_what_the_guard_refuses() -> None:
+    r = Rig("atomic_add(a, i); ")
+    r.launch(20, declared=pack([EACH_ITS_OWN]))
+    r.run()
+    assert r.report(20)[0] == "whole"
 
 
 def test_a_kernel_that_is_not_understood_is_asked_about_once() -> None:

@@ -132,7 +132,10 @@ class Release(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """Enqueue a kernel (OpenCL 3.0 API, 5.8 clEnqueueNDRangeKernel)."""
+    """Enqueue a kernel (OpenCL 3.0 API, 5.8 clEnqueueNDRangeKernel).
+
+    declared: what its work-items touch, as `vcl.wire.declared` packs it; empty if nobody says.
+    """
 
     event: int
     queue: int
@@ -143,6 +146,7 @@ class Launch(NamedTuple):
     global_size: list[int]
     local_size: list[int] | None
     arguments: list[Argument]
+    declared: bytes = b""
 
 
 class Write(NamedTuple):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vcl.errors import RemoteProtocolError
-from vcl.wire import codec
+from vcl.wire import codec, declared
 from vcl.wire.frame import pack_value, unpack_control, unpack_value
 from vcl.wire.limits import PROTOCOL_VERSION
 from vcl.wire.messages import handshake, node, part, session
@@ -38,6 +38,7 @@ ARGUMENTS: list[Any] = [
     [3, 7, 0, 4096, 0x10F1, 0x10B5, 0x10DA, 32, 32, 1],
     [4, 0, 0x1132, 0x1140],
 ]
+DECLARED = declared.pack([declared.Declaration(0, 4, (32, 32), (1, 0), (1, -1), (0, 0))])
 UNITS: list[list[Any]] = [
     ["kernel void f() {}", "-cl-mad-enable", [], []],
     ["", "", ["/a b"], [["file", "/a b/x.h", b"\xff"], ["folder", "/c", b""]]],
@@ -59,7 +60,7 @@ SAMPLES: list[Any] = [
     session.CreateUserEvent(10, 1),
     session.SetUserEvent(10, -5),
     session.Release([10, 300, 70_000]),
-    session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS),
+    session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS, DECLARED),
     session.Write(12, 2, [], 7, 0, 4096, 13),
     session.Read(14, 2, [12], 7, 16, 64),
     session.Copy(15, 2, [], 7, 16, 0, 128, 64),
@@ -231,7 +232,7 @@ def test_a_message_with_flipped_bits_is_refused_or_a_message(
 @given(VALUES)
 def test_a_junk_argument(value: Any) -> None:
     launch = [10, *SAMPLE_OF["client to master.Launch"]]
-    launch[-1] = [value]
+    launch[-2] = [value]
     try:
         session.TO_MASTER.unpack([launch])
     except RemoteProtocolError as error:
@@ -245,7 +246,7 @@ def test_a_junk_argument(value: Any) -> None:
 )
 def test_bad_arguments(argument: Any) -> None:
     launch = [10, *SAMPLE_OF["client to master.Launch"]]
-    launch[-1] = [argument]
+    launch[-2] = [argument]
     with pytest.raises(RemoteProtocolError, match=r"malformed Launch\.arguments"):
         session.TO_MASTER.unpack([launch])
 
