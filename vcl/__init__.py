@@ -1,10 +1,11 @@
 """vcl: pyopencl programs on every OpenCL device of a cluster.
 
 `import vcl as cl` gives everything that pyopencl exports, on the cluster; besides that `connect`,
-`LocalCluster`, `launch_report`. Owns: the lazy face. Must not know: anything at import time;
-agents, the master and the wire import parts of this package without meaning pyopencl at all, so
-pyopencl is loaded at the first use of one of its names. Two things can't wait: a program that has
-loaded the real driver is stopped, and children are told which family they are of.
+`LocalCluster`, `launch_report`, `access` and its mappers. Owns: the lazy face. Must not know:
+anything at import time; agents, the master and the wire import parts of this package without
+meaning pyopencl at all, so pyopencl is loaded at the first use of one of its names. Two things
+can't wait: a program that has loaded the real driver is stopped, and children are told which family
+they are of.
 """
 
 from __future__ import annotations
@@ -19,12 +20,25 @@ from vcl import ending, family, swap
 from vcl.release import VERSION as __vcl_version__
 
 if TYPE_CHECKING:
-    from vcl.faces import connect, launch_report
+    from vcl.faces import access, connect, launch_report
     from vcl.local import LocalCluster
+    from vcl.mappers import all as all
+    from vcl.mappers import neighborhood, none, one_to_one
+    from vcl.mappers import slice as slice
 
-__all__ = ["LocalCluster", "__vcl_version__", "connect", "launch_report"]
+# Without those that have the name of a builtin, which `from vcl import *` must not hide.
+__all__ = [
+    "LocalCluster", "__vcl_version__", "access", "connect", "launch_report", "neighborhood",
+    "none", "one_to_one",
+]  # fmt: skip
 
 _OWN = {
+    "access": "vcl.faces",
+    "all": "vcl.mappers",
+    "neighborhood": "vcl.mappers",
+    "none": "vcl.mappers",
+    "one_to_one": "vcl.mappers",
+    "slice": "vcl.mappers",
     "connect": "vcl.faces",
     "launch_report": "vcl.faces",
     "LocalCluster": "vcl.local",
@@ -110,4 +124,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *dir(swap.load_pyopencl())})
+    return sorted({*__all__, *_OWN, *dir(swap.load_pyopencl())})

@@ -9,6 +9,7 @@ translate an `OperatingError` into pyopencl's own classes), nor anything that do
      |   '- RemoteProtocolError   the peer said something malformed, out of order or too big
      |- OperatingError            an OpenCL status with a text: build failed, node lost, ...
      |   '- CallError             the same, of a call of OpenCL's whose routine is known
+     |- AccessError               a kernel touches what vcl.access doesn't declare
      '- ConnectionProblem         no cluster to talk to: wrong address, nobody there
          '- HandshakeRefused      a master is there and doesn't want us: wrong token, wrong version
 """
@@ -42,6 +43,13 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer sent what the protocol doesn't allow; its session is closed with this text."""
+
+
+class AccessError(VclError):
+    """A kernel touches an element that isn't declared by vcl.access, or can't be checked for it.
+
+    Raised where a launch is enqueued that is checked.
+    """
 
 
 class ConnectionProblem(VclError):

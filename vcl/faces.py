@@ -1,4 +1,4 @@
-"""What vcl offers besides pyopencl: `connect` and `launch_report`.
+"""What vcl offers besides pyopencl: `access`, `connect` and `launch_report`.
 
 Owns: those functions. Must not know: how they are carried out.
 """
@@ -8,7 +8,45 @@ from __future__ import annotations
 from typing import Any
 
 from vcl import swap
+from vcl.mappers import Mapper, none
 from vcl.report import LaunchReport
+
+
+def access(
+    kernel: Any,
+    arg: int | str,
+    *,
+    shape: Any,
+    dtype: Any,
+    reads: Mapper | None = None,
+    writes: Mapper | None = None,
+    ids: Any = None,
+    check: bool | None = None,
+) -> None:
+    """Declare what the work-items of a kernel touch of an argument, so that its launches are split
+    by that: in place of what an analysis finds, and unasked whether it is true.
+
+    kernel: this object, from its next launch on. arg: by index from 0, or by name. reads, writes:
+    how far a work-item reaches around its place, by one of `vcl.one_to_one()`,
+    `vcl.neighborhood(radius, ...)`, `vcl.slice(axis)`, `vcl.all()` and `vcl.none()`, which is what
+    isn't given. shape, dtype: of the array that the buffer holds, of one to three axes in C order,
+    from its first byte on. ids: for each axis the dimension of the global id that is a work-item's
+    place along it, as get_global_id answers it; without it get_global_id(0) goes along the last
+    axis, get_global_id(1) along the one before it. check: whether each launch is tried on copies
+    first (README, "By hand"); without it VCL_CHECK_ACCESS.
+
+    All buffers that the kernel may write have to be declared; those that it declares const needn't.
+    Raises ValueError or TypeError for what is no declaration, pyopencl's LogicError for one that
+    the argument can't have. Launches that are checked raise vcl.errors.AccessError.
+    """
+    swap.load_pyopencl()
+    from vcl.pyopencl_cl.access import access as declare
+
+    declare(
+        kernel, arg, reads=none() if reads is None else reads,
+        writes=none() if writes is None else writes, shape=shape, dtype=dtype, ids=ids,
+        check=check,
+    )  # fmt: skip
 
 
 def connect(url: str | None = None, *, token: str | None = None) -> Any:

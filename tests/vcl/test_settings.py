@@ -9,21 +9,22 @@ from vcl import settings
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_LOCAL_NODES"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("MASTER", "TOKEN", "AGENT_TOKEN", "LOCAL_NODES", "CHECK_ACCESS"):
+        monkeypatch.delenv(f"VCL_{name}", raising=False)
 
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = settings.Environment()
     assert (nothing.master, nothing.token, nothing.local_nodes) == (None, None, 2)
-    assert nothing.agent_token is None
+    assert nothing.agent_token is None and not nothing.check_access
     monkeypatch.setenv("VCL_MASTER", "ws://there:1")
     monkeypatch.setenv("VCL_TOKEN", "secret")
     monkeypatch.setenv("VCL_AGENT_TOKEN", "another")
     monkeypatch.setenv("VCL_LOCAL_NODES", "3")
+    monkeypatch.setenv("VCL_CHECK_ACCESS", "1")
     found = settings.Environment()
     assert (found.master, found.token, found.local_nodes) == ("ws://there:1", "secret", 3)
-    assert found.agent_token == "another"
+    assert found.agent_token == "another" and found.check_access
 
 
 @pytest.mark.parametrize(

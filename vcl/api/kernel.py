@@ -1,7 +1,7 @@
 """Kernels and their arguments (OpenCL 3.0 API, 5.9).
 
-Owns: `Kernel`, and the checks of arguments. Must not know: building (`program`) or launching
-(`launch`).
+Owns: `Kernel`, the checks of arguments, and what was declared of them. Must not know: building
+(`program`) or launching (`launch`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from vcl.api.lifetimes import REFERENCES
 from vcl.api.memory import Memory
 from vcl.api.program import KernelFacts, Program
 from vcl.constants import CLASSES
+from vcl.wire.declared import Declaration, pack
+from vcl.wire.limits import declared_bytes_max
 from vcl.wire.messages import session
 
 _INFO = CLASSES["kernel_info"]
 _GROUP = CLASSES["kernel_work_group_info"]
 _ARGUMENT = CLASSES["kernel_arg_info"]
+_ADDRESS = CLASSES["kernel_arg_address_qualifier"]
+_CONST = CLASSES["kernel_arg_type_qualifier"]["CONST"]
 _DECLARED = tuple(
     _ARGUMENT[name]
     for name in (
@@ -34,7 +38,8 @@ _UNSET = object()
 class Kernel:
     """A kernel with its arguments; they stay here until a launch.
 
-    _fitted: the device, global and local size that were found to fit last.
+    _fitted: the device, global and local size that were found to fit last. _declared: what
+    `vcl.access` was told, by argument; _declared_packed: the same as it travels.
     """
 
     def __init__(self, program: Program, name: str) -> None:
@@ -51,6 +56,8 @@ class Kernel:
         self._arguments: list[Any] = [_UNSET] * len(facts.arguments)
         self._kept: list[Any] = [None] * len(facts.arguments)
         self._fitted: Any = None
+        self._declared: dict[int, Declaration] = {}
+        self._declared_packed = b""
 
     # ---- arguments: `index` is as `_check_index` lets pass; all raise CallError for what the
     # declaration doesn't allow
@@ -159,12 +166,59 @@ class Kernel:
             f"given {got}"
         )
 
+    # ---- what its work-items touch
+
+    def _index(self, argument: int | str) -> int:
+        """Of an argument, by its index from 0 or its name. Raises CallError for none."""
+        names = [declared[4] for declared in self._facts.arguments]
+        if isinstance(argument, str):
+            if argument in names:
+                return names.index(argument)
+        elif 0 <= argument < len(names):
+            return argument
+        text = f"kernel {self._facts.name!r} has no argument {argument!r}"
+        fail("vcl.access", "INVALID_ARG_INDEX", text)
+
+    def _declare(self, declaration: Declaration) -> None:
+        """What is touched of an argument, from the next launch on; in place of what was said of
+        it before. Raises CallError for what can't be touched so."""
+        index = declaration.argument
+        if not self._may_be(index, self._facts.pointers[index]):
+            got = "a declaration, and isn't a buffer"
+            fail("vcl.access", "INVALID_ARG_VALUE", self._describe(index, got))
+        constant = self._facts.arguments[index][0] == _ADDRESS["CONSTANT"]
+        if constant and declaration.writes is not None:
+            got = "a declaration of writes, and is constant"
+            fail("vcl.access", "INVALID_ARG_VALUE", self._describe(index, got))
+        declared = self._declared | {index: declaration}
+        packed = pack(list(declared.values()))
+        if len(packed) > declared_bytes_max:
+            text = f"{len(declared)} declarations are more than {declared_bytes_max} bytes"
+            fail("vcl.access", "OUT_OF_RESOURCES", text)
+        self._declared, self._declared_packed = declared, packed
+
+    def _stays_unwritten(self, index: int) -> bool:
+        """Whether the kernel declares the argument const or constant."""
+        address, _, _, qualifier, _ = self._facts.arguments[index]
+        return bool(address == _ADDRESS["CONSTANT"] or qualifier & _CONST)
+
+    def _check_declared(self, arguments: list[Any], routine: str) -> None:
+        """Raise CallError if a buffer is smaller than the array that was declared."""
+        for index, declaration in self._declared.items():
+            region = session.argument_region(arguments[index])
+            if region is not None and region[2] < declaration.size:
+                got = f"{region[2]} bytes, and {declaration.size} were declared to vcl.access"
+                fail(routine, "INVALID_ARG_SIZE", self._describe(index, got))
+
     def _launch_arguments(self, routine: str) -> list[Any]:
-        """The arguments as they travel. Raises CallError if one isn't set."""
+        """The arguments as they travel. Raises CallError if one isn't set or doesn't fit what was
+        declared."""
         arguments = list(self._arguments)
         if _UNSET in arguments:
             got = self._describe(arguments.index(_UNSET), "no value")
             fail(routine, "INVALID_KERNEL_ARGS", got)
+        if self._declared:
+            self._check_declared(arguments, routine)
         return arguments
 
     # ---- queries

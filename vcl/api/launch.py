@@ -6,6 +6,7 @@ Owns: `launch` and its checks. Must not know: how a launch is carried out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from vcl.api.commands import marker
 from vcl.api.context import CommandQueue
@@ -30,19 +31,8 @@ def launch(
     `vcl.api.events.wait_list` answers. A launch of no work-items is a marker, which ends when the
     launch might begin (allowed since OpenCL 2.1). Raises CallError, OperatingError.
     """
-    if not 1 <= len(extent) <= 3:
-        text = f"{len(extent)} dimensions; one to three are allowed"
-        fail(_ROUTINE, "INVALID_WORK_DIMENSION", text)
-    if max(extent) >= 1 << 63:
-        fail(_ROUTINE, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(extent)} is too large")
-    if offset and any(o + s >= 1 << 64 for o, s in zip(offset, extent, strict=True)):
-        fail(_ROUTINE, "INVALID_GLOBAL_OFFSET", "global offset and size exceed what size_t counts")
+    arguments = checked_arguments(queue, kernel, extent, local, offset)
     origin = offset or [0] * len(extent)
-    shape = queue._device, extent, local
-    if kernel._fitted != shape and 0 not in extent:
-        _check_groups(queue, kernel, extent, local)
-        kernel._fitted = shape
-    arguments = kernel._launch_arguments(_ROUTINE)
     if 0 in extent:
         return marker(queue, waits)
     return queue._runtime.enqueue(
@@ -57,8 +47,31 @@ def launch(
             extent,
             local,
             arguments,
+            kernel._declared_packed,
         ),
     )
+
+
+def checked_arguments(
+    queue: CommandQueue,
+    kernel: Kernel,
+    extent: list[int],
+    local: list[int] | None,
+    offset: list[int] | None,
+) -> list[Any]:
+    """The arguments of a launch as they travel. Raises CallError unless it can be enqueued."""
+    if not 1 <= len(extent) <= 3:
+        text = f"{len(extent)} dimensions; one to three are allowed"
+        fail(_ROUTINE, "INVALID_WORK_DIMENSION", text)
+    if max(extent) >= 1 << 63:
+        fail(_ROUTINE, "INVALID_GLOBAL_WORK_SIZE", f"global size {tuple(extent)} is too large")
+    if offset and any(o + s >= 1 << 64 for o, s in zip(offset, extent, strict=True)):
+        fail(_ROUTINE, "INVALID_GLOBAL_OFFSET", "global offset and size exceed what size_t counts")
+    shape = queue._device, extent, local
+    if kernel._fitted != shape and 0 not in extent:
+        _check_groups(queue, kernel, extent, local)
+        kernel._fitted = shape
+    return kernel._launch_arguments(_ROUTINE)
 
 
 def check_context(queue: CommandQueue, kernel: Kernel) -> None:

@@ -25,7 +25,10 @@ from vcl.pyopencl_cl.svm import SVMPointer, shared_region
 
 
 class Kernel(Handle, api.Kernel):
-    """A kernel with its arguments; they stay here until a launch."""
+    """A kernel with its arguments; they stay here until a launch.
+
+    _elements: the dtypes of what was declared, by argument. _checks: whether launches are.
+    """
 
     _invalid = "INVALID_KERNEL"
 
@@ -37,6 +40,8 @@ class Kernel(Handle, api.Kernel):
         expect(name, str, "name")
         api.Kernel.__init__(self, raw, name)
         self._source = getattr(program, "_source", None)
+        self._elements: dict[int, np.dtype[Any]] = {}
+        self._checks = False
         self.set_arg_types_default()
 
     def set_arg_types_default(self) -> None:
@@ -73,9 +78,11 @@ class Kernel(Handle, api.Kernel):
         self._set_args(self, *args)
 
     def clone(self) -> Kernel:
-        """A kernel with the same arguments, independent from now on."""
+        """A kernel with the same arguments and declarations, independent from now on."""
         copy = Kernel(self._program, self._facts.name)
         copy._arguments, copy._kept = list(self._arguments), list(self._kept)
+        copy._declared, copy._declared_packed = self._declared, self._declared_packed
+        copy._elements, copy._checks = dict(self._elements), self._checks
         copy._set_enqueue_and_set_args(self._enqueue, self._set_args)
         return copy
 

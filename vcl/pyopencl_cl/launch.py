@@ -11,6 +11,7 @@ from typing import Any
 from vcl.api import launch as api
 from vcl.api.events import wait_list
 from vcl.api.integers import sizes
+from vcl.pyopencl_cl.checked import check
 from vcl.pyopencl_cl.context import CommandQueue, expect
 from vcl.pyopencl_cl.enqueue import WaitFor, _finish_enqueue
 from vcl.pyopencl_cl.errors import fail, translated
@@ -49,6 +50,8 @@ def enqueue_nd_range_kernel(
     _same_dimensions(offset, "global offset", extent)
     api.check_context(queue, kernel)
     waits = wait_list(wait_for, queue._context, routine)
+    if kernel._checks:
+        check(queue, kernel, extent, local, offset, waits)
     event = api.launch(queue, kernel, extent, local, offset, waits)
     # As pyopencl.
     kind = "MARKER" if allow_empty_ndrange and 0 in extent else "NDRANGE_KERNEL"

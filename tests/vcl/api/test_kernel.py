@@ -20,6 +20,8 @@ from vcl.api.devices import Device
 from vcl.api.kernel import Kernel
 from vcl.api.memory import FLAGS, Memory
 from vcl.constants import CLASSES
+from vcl.wire.declared import Declaration, unpack
+from vcl.wire.limits import declared_bytes_max
 from vcl.wire.messages import session
 
 _INFO, _GROUP = CLASSES["kernel_info"], CLASSES["kernel_work_group_info"]
@@ -208,3 +210,36 @@ def test_answers_of_an_argument(kernel: Kernel) -> None:
     for outside in (-1, len(DECLARED)):
         with refused("clGetKernelArgInfo", "INVALID_ARG_INDEX"):
             kernel._argument_query(outside, _ARGUMENT["NAME"])
+
+
+def test_declarations(kernel: Kernel) -> None:
+    first = Declaration(0, 4, (8,), (0,), (1,), (0,))
+    kernel._declare(first)
+    kernel._declare(first._replace(writes=None))
+    assert unpack(kernel._declared_packed) == [first._replace(writes=None)], "the last counts"
+    for name in ("local", "int", "image", "sampler"):
+        index = list(DECLARED).index(name)
+        with refused("vcl.access", "INVALID_ARG_VALUE", "isn't a buffer"):
+            kernel._declare(first._replace(argument=index))
+    assert unpack(kernel._declared_packed) == [first._replace(writes=None)]
+    assert [kernel._index("a3"), kernel._index(3)] == [3, 3]
+    for argument in ("b", 7, -1):
+        with refused("vcl.access", "INVALID_ARG_INDEX", f"no argument {argument!r}"):
+            kernel._index(argument)
+
+
+def test_what_is_constant_is_not_declared_to_be_written(context: Context) -> None:
+    kernel = make_kernel(context, (ADDRESS["CONSTANT"], "int*"))
+    written = Declaration(0, 4, (8,), (0,), None, (0,))
+    with refused("vcl.access", "INVALID_ARG_VALUE", "is constant"):
+        kernel._declare(written)
+    kernel._declare(written._replace(reads=(0,), writes=None))
+    assert kernel._stays_unwritten(0)
+
+
+def test_declarations_have_a_limit(context: Context) -> None:
+    kernel = make_kernel(context, *[(GLOBAL, "int*")] * 1200)
+    with refused("vcl.access", "OUT_OF_RESOURCES", f"more than {declared_bytes_max} bytes"):
+        for index in range(1200):
+            kernel._declare(Declaration(index, 4, (2**40,), (0,), (0,), (0,)))
+    assert 0 < len(kernel._declared_packed) <= declared_bytes_max

@@ -9,6 +9,8 @@ import pytest
 from tests.vcl.api.world import ADDRESS, StubRuntime, make_context, make_kernel, refused
 from vcl.api.context import CommandQueue
 from vcl.api.launch import check_context, launch
+from vcl.api.memory import FLAGS, Memory
+from vcl.wire.declared import Declaration, unpack
 from vcl.wire.messages import session
 
 ROUTINE = "clEnqueueNDRangeKernel"
@@ -26,6 +28,21 @@ def test_a_launch(runtime: StubRuntime, queue: CommandQueue) -> None:
     assert runtime.said[-1] == session.Launch(
         event, queue._id, [], program, "k", [3], [64], None, [b"abcd"]
     )
+
+
+def test_a_launch_carries_what_was_declared(runtime: StubRuntime, queue: CommandQueue) -> None:
+    kernel = make_kernel(queue._context, (ADDRESS["GLOBAL"], "int*"))
+    kernel._set_buffer(0, Memory(queue._context, FLAGS["READ_WRITE"], 64))
+    declaration = Declaration(0, 4, (16,), (0,), None, (0,))
+    kernel._declare(declaration)
+    launch(queue, kernel, [64], None, None, [])
+    assert unpack(runtime.said[-1].declared) == [declaration]
+    kernel._declare(declaration._replace(shape=(17,)))
+    text = "argument 1 (int* a0) of kernel 'k' was given 64 bytes, and 68 were declared"
+    with refused(ROUTINE, "INVALID_ARG_SIZE", text):
+        launch(queue, kernel, [64], None, None, [])
+    kernel._set_null(0)
+    launch(queue, kernel, [64], None, None, [])
 
 
 def test_a_launch_of_no_work_items_is_a_marker(runtime: StubRuntime, queue: CommandQueue) -> None:
