@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.copying import CopyingCore
 from tests.sim.heap import Violation
-from tests.sim.kernels import source_of
+from tests.sim.kernels import declared_of, source_of
 from tests.sim.program import Program
 from tests.sim.reference import judge_reads
 from tests.sim.shells import TOKEN, Bulk, Dialled
@@ -19,6 +19,7 @@ from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import frame
+from vcl.wire.declared import pack
 from vcl.wire.messages import session
 from vcl.wire.messages.handshake import Hello, Welcome
 
@@ -235,7 +236,10 @@ class ClientShell:
             for number, names in zip(self._programs, self.program.programs, strict=True)
             if kernel in names
         )
-        return session.Launch(*head, program, kernel, offset, size, local, packed)
+        # Half of those that can be are declared, and the others merged.
+        declared = pack(declared_of(kernel, arguments)) if event % 2 else b""
+        self._world.marks["declared"] += bool(declared)
+        return session.Launch(*head, program, kernel, offset, size, local, packed, declared)
 
     def _end_program(self) -> None:
         """Let go of everything."""

@@ -13,9 +13,11 @@ from typing import Any
 
 from master.access import tree
 from master.access.analyser.frontend import parse
+from master.access.declared import declared_footprint
 from master.access.extents import extents
 from master.access.kernels import Footprint, footprint
 from vcl.ndrange import NDRange
+from vcl.wire.declared import Declaration
 
 GLOBAL, CONSTANT, PRIVATE = 0x119B, 0x119C, 0x119E
 
@@ -169,17 +171,36 @@ def touched(
     """
     kinds = tuple("buffer" if type(a) is tuple else bytes(a) for a in arguments)
     shape = tuple(offset), tuple(size), (1,) * len(size)
-    found = footprint_of(name, kinds, shape)
-    if isinstance(found, str):
-        return None
     ndrange = NDRange(*shape)
     sizes = {index: a[3] for index, a in enumerate(arguments) if type(a) is tuple}
+    declared = declared_of(name, arguments)
+    if declared:
+        found = declared_footprint(declared, dict.fromkeys(sizes, True), ndrange)
+    else:
+        found = footprint_of(name, kinds, shape)
+    if isinstance(found, str):
+        return None
     made = []
     for index, extent in extents(found, ndrange, ndrange, sizes).items():
         for runs, written in ((extent.reads, False), (extent.writes, True)):
             anywhere = [(0, sizes[index])] if runs is None else runs
             made += [(index, start, end, written) for start, end in anywhere]
     return made
+
+
+def declared_of(name: str, arguments: Sequence[Any]) -> list[Declaration]:
+    """What a program may declare of a launch, of which no analysis finds what it touches.
+
+    arguments: as of `touched`.
+    """
+    if name != "plane":
+        return []
+    width = _number(arguments[2])
+    height = arguments[0][3] // width
+    return [
+        Declaration(0, 1, (height, width), (1, 0), None, (0, 0)),
+        Declaration(1, 1, (width, height), (0, 1), (0, 0), None),
+    ]
 
 
 @cache

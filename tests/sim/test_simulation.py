@@ -21,7 +21,7 @@ LONG = 12_000, 8_000
 RARE = (
     "merge", "merge conflict", "chunk before its Receive", "bytes between nodes",
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
-    "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "analysed",
+    "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "analysed", "declared",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 
