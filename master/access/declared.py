@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 
 from master.access.forms import ZERO, Form, one, plus, times
 from master.access.kernels import Footprint
-from master.access.memory import Lost, Touch
-from master.access.needed import needed
-from master.access.symbols import Definition, Kind
+from master.access.memory import Touch
+from master.access.symbols import Definition, Kind, Symbols
 from vcl.ndrange import NDRange
-from vcl.wire.declared import WHOLE, Declaration, Reach
+from vcl.wire.declared import WHOLE, Declaration
 
 DECLARED = 0
 """In place of the line of a touch: it was declared by vcl.access."""
 
 CONST = -1
 """The same: the kernel declares the argument const."""
+
+cost_max = 500
+"""As `Footprint.cost` counts, past which a launch isn't divided by declarations: making a footprint
+of more takes longer than one session's turn. Some twenty arguments of three axes are less."""
 
 
 def declared_footprint(
@@ -32,59 +35,70 @@ def declared_footprint(
     write has to be declared; what it can't isn't written, whatever is declared.
     """
     declared = {d.argument: d for d in declarations}
-    definitions: list[Definition] = []
+    places = _Places(ndrange)
     touches: list[Touch] = []
+    cost = 0
     for index, may_be_written in buffers.items():
         declaration = declared.get(index)
         if declaration is None:
             if may_be_written:
                 return f"argument {index + 1} is neither declared to vcl.access nor const"
             touches.append(Touch(index, False, None, 1, (), CONST))
+            cost += 1
             continue
         for writes, reach in ((False, declaration.reads), (True, declaration.writes)):
             if reach is not None and (may_be_written or not writes):
-                form = _first_byte(definitions, declaration, reach, ndrange)
-                touches.append(
-                    Touch(index, writes, form, declaration.item_bytes, (), DECLARED)
-                )
-    try:
-        needed_definitions, needed_touches, cost = needed(definitions, touches)
-    except Lost as lost:
-        return lost.reason
-    return Footprint(needed_definitions, needed_touches, False, cost)
+                form = places.first_byte(declaration, reach)
+                touches.append(Touch(index, writes, form, declaration.item_bytes, (), DECLARED))
+                cost += 1 + sum(_looked_at(places.definitions[n]) for n, _ in form.terms)
+        if cost > cost_max:
+            return "the kernel touches memory in too many ways"
+    return Footprint(tuple(places.definitions), tuple(touches), False, cost)
 
 
-def _first_byte(
-    definitions: list[Definition], declaration: Declaration, reach: Reach, ndrange: NDRange
-) -> Form:
-    """Of any element that a work-item may touch."""
-    assert reach is not None
-    form, stride = ZERO, declaration.item_bytes
-    axes = zip(declaration.shape, declaration.ids, reach, strict=True)
-    for length, dimension, radius in reversed(list(axes)):
-        place = _place(definitions, length, dimension, radius, ndrange)
-        form = plus(form, times(place, stride))
-        stride *= length
-    return form
+def _looked_at(definition: Definition) -> int:
+    """Ranges of symbols that are looked at for the range of one."""
+    return 1 + sum(len(form.terms) for form in definition.forms)
 
 
-def _place(
-    definitions: list[Definition], length: int, dimension: int, radius: int, ndrange: NDRange
-) -> Form:
-    """Along an axis, inside the array."""
+class _Places:
+    """Where along the axes of arrays work-items may touch them."""
 
-    def new(definition: Definition) -> Form:
-        definitions.append(definition)
-        return one(len(definitions) - 1)
+    def __init__(self, ndrange: NDRange) -> None:
+        self._ndrange = ndrange
+        self._symbols = Symbols()
+        self._known: dict[tuple[int, int, int, int], Form] = {}
 
-    inside = (0, length - 1)
-    if radius == WHOLE:
-        return new(Definition(Kind.UNKNOWN, inside))
-    around = new(Definition(Kind.UNKNOWN, (-radius, radius)))
-    if dimension < len(ndrange.global_size):
-        items = (0, ndrange.global_size[dimension] - 1)
-        item = new(Definition(Kind.ITEM, items, number=dimension))
-        around = plus(around, plus(item, Form(ndrange.global_offset[dimension])))
-    # A symbol of its own, since only that can be told to lie inside: what is past the end of an
-    # axis isn't the next row's first.
-    return new(Definition(Kind.QUOTIENT, inside, (around,), 1))
+    @property
+    def definitions(self) -> list[Definition]:
+        """Of the symbols of all forms."""
+        return self._symbols.definitions
+
+    def first_byte(self, declaration: Declaration, reach: tuple[int, ...]) -> Form:
+        """Of any element that a work-item may touch."""
+        form, stride = ZERO, declaration.item_bytes
+        for axis in reversed(range(len(reach))):
+            length = declaration.shape[axis]
+            # An axis has symbols of its own: no two of one form are the same.
+            key = axis, length, declaration.ids[axis], reach[axis]
+            place = self._known.get(key)
+            if place is None:
+                place = self._known[key] = self._place(*key[1:])
+            form = plus(form, times(place, stride))
+            stride *= length
+        return form
+
+    def _place(self, length: int, dimension: int, radius: int) -> Form:
+        """Along an axis, inside the array."""
+        inside = (0, length - 1)
+        if radius == WHOLE:
+            return one(self._symbols.new(inside))
+        around = one(self._symbols.new((-radius, radius))) if radius else ZERO
+        if dimension < len(self._ndrange.global_size):
+            count = self._ndrange.global_size[dimension]
+            item = self._symbols.id(Kind.ITEM, dimension, count)
+            offset = self._ndrange.global_offset[dimension]
+            around = plus(around, Form(offset, ((item, 1),)))
+        # A symbol of its own, since only that can be told to lie inside: what is past the end of
+        # an axis isn't the next row's first.
+        return one(self._symbols.function(Kind.QUOTIENT, (around,), 1, inside))

@@ -146,19 +146,17 @@ def test_a_read_outside_of_the_declaration_is_found(
     )
 
 
-def test_a_write_of_what_was_there_is_found(
-    program: Any, cluster_ctx: Any, cluster_queue: Any
-) -> None:
-    made = buffers(cluster_ctx, np.full(64, 7, np.int32), np.full(64, 7, np.int32))
-    kernel = cl.Kernel(program, "same")
+def test_a_write_of_what_was_there_is_found(ctx: Any, queue: Any) -> None:
+    made = buffers(ctx, np.full(64, 7, np.int32), np.full(64, 7, np.int32))
+    kernel = cl.Kernel(cl.Program(ctx, SOURCE).build(), "same")
     cl.access(kernel, "a", writes=cl.one_to_one(), shape=32, dtype=np.int32, check=True)
     cl.access(kernel, "b", reads=cl.all(), shape=64, dtype=np.int32)
-    kernel(cluster_queue, (32,), (8,), *made)
+    kernel(queue, (32,), (8,), *made)
     with pytest.raises(AccessError, match=r"write byte 128 of argument 'a'"):
-        kernel(cluster_queue, (64,), (8,), *made)
+        kernel(queue, (64,), (8,), *made)
     cl.access(kernel, "b", reads=cl.none(), shape=64, dtype=np.int32)
     with pytest.raises(AccessError, match=r"read element \[0\] of argument 'b'"):
-        kernel(cluster_queue, (32,), (8,), *made)
+        kernel(queue, (32,), (8,), *made)
 
 
 def test_a_kernel_that_sees_its_launch_is_tried_in_one_piece(
@@ -169,6 +167,22 @@ def test_a_kernel_that_sees_its_launch_is_tried_in_one_piece(
     made = buffers(cluster_ctx, np.zeros(64, np.int32), numbers(64))
     kernel(cluster_queue, (64,), (8,), *made)
     assert np.array_equal(read(cluster_queue, made[0])[:40], [*range(32), *[0] * 8])
+
+
+def test_one_buffer_for_two_arguments(
+    program: Any, cluster_ctx: Any, cluster_queue: Any, read: Any
+) -> None:
+    (where,) = buffers(cluster_ctx, numbers())
+    whole = cl.Buffer(cluster_ctx, MF.READ_WRITE, 4 * 4 * COUNT)
+    first, last = whole[: 4 * COUNT], whole[3 * 4 * COUNT :]
+    cl.enqueue_copy(cluster_queue, first, numbers() + 5)
+    kernel = in_halves(cl.Kernel(program, "permute"), check=True)
+    event = kernel(cluster_queue, (COUNT,), (16,), first, where, last)
+    assert cl.launch_report(event).mode == "regions"
+    assert np.array_equal(read(cluster_queue, last), 3 * (numbers() + 5))
+    cl.access(kernel, "to", writes=cl.one_to_one(), shape=COUNT // 2, dtype=np.int32)
+    with pytest.raises(AccessError, match=r"\[512\] up to \[1024\] .* byte 2048 of argument 'to'"):
+        kernel(cluster_queue, (COUNT,), (16,), first, where, last)
 
 
 def test_a_launch_that_can_not_begin_fails_as_ever(

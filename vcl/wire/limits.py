@@ -126,7 +126,7 @@ source_folders_max = 1024
 path_bytes_max = 4000
 """Longest path of a file that travels with a source."""
 
-declared_bytes_max = 16 * 2**10
+declared_bytes_max = 4 * 2**10
 """What a launch may declare of the access to its arguments, packed."""
 
 printed_bytes_max = 2**20

@@ -9,10 +9,9 @@ from math import prod
 from hypothesis import given
 from hypothesis import strategies as st
 
-from master.access.declared import CONST, DECLARED, declared_footprint
+from master.access.declared import CONST, DECLARED, cost_max, declared_footprint
 from master.access.extents import extents
 from master.access.kernels import Footprint
-from master.access.needed import cost_max
 from vcl.mappers import touched
 from vcl.ndrange import NDRange, split
 from vcl.wire.declared import WHOLE, Declaration, Reach
