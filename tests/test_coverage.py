@@ -91,6 +91,11 @@ def test_what_is_not_read_says_why() -> None:
         Subject(["kernel void k(global int *a) { a[0] = b; }", "", [], []])
 
 
+def test_a_kernel_that_is_not_read_is_merged() -> None:
+    odd = "kernel void k(global int *a, long long b) { a[0] = 1; }"
+    assert answer(odd) == ("merge", "line 1: the type long long is not read")
+
+
 def test_a_table_counts_each_answer_and_all_packages() -> None:
     subject = Subject(["kernel void k(global int *a) { a[get_global_id(0)] = 1; }", "", [], []])
     rows = [Covered(name, "1", 1, [("x", a) for a in subject.answers()]) for name in "pq"]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from master.access import tree
 from master.access.analyser.analysis import Analyser
+from master.access.analyser.text import Unreadable
 from master.access.extents import extents
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
@@ -92,32 +93,42 @@ class Subject:
         self._units = [unit]
         self._analyser = Analyser()
         began = time.perf_counter()
-        program = self._analyser.program(self._units, DEVICE)
+        parsed = self._analyser.parsed(self._units, DEVICE)
         self.parse_ms = (time.perf_counter() - began) * 1000
-        if isinstance(program, str):
-            raise Unread(program)
-        self._program = program
+        if isinstance(parsed, str):
+            raise Unread(parsed)
+        self._parsed = parsed
 
     def answers(self) -> Iterator[Answer]:
         """Of each of its kernels."""
-        kernels = [f for f in self._program.functions.values() if f.is_kernel]
+        kernels = self._parsed.kernels
         try:
             with _limit(guard_time_s_max):
                 judgement = judge_program(self._units)
         except PastLimit as limit:
-            for function in kernels:
-                yield Answer(function.name, "whole", str(limit), 0.0, 0.0)
+            for name in kernels:
+                yield Answer(name, "whole", str(limit), 0.0, 0.0)
             return
-        for function in kernels:
-            yield self._answer(function, judgement)
+        for name in kernels:
+            yield self._answer(name, judgement)
 
-    def _answer(self, function: tree.Function, judgement: Judgement) -> Answer:
-        name = function.name
+    def _answer(self, name: str, judgement: Judgement) -> Answer:
+        began = time.perf_counter()
+        try:
+            with _limit(analysis_time_s_max):
+                program = self._parsed.program(name)
+        except (Unreadable, PastLimit) as why:
+            # Nobody knows its arguments, and so whether it has images.
+            first_ms = self.parse_ms + (time.perf_counter() - began) * 1000
+            whole = self._why_whole(name, judgement, images=False)
+            mode, reason = ("merge", str(why)) if whole is None else ("whole", whole)
+            return Answer(name, mode, reason, first_ms, 0.0)
+        read_s = time.perf_counter() - began
         launch, other = (
-            plausible(self._program, function, side, judgement.keeps_const)
+            plausible(program, program.functions[name], side, judgement.keeps_const)
             for side in (SIDE, OTHER_SIDE)
         )
-        began = time.perf_counter()
+        began = time.perf_counter() - read_s
         try:
             with _limit(analysis_time_s_max):
                 found = self._analyse(name, launch)
@@ -129,7 +140,7 @@ class Subject:
             mode, reason, first = "merge", str(limit), time.perf_counter()
         first_ms = self.parse_ms + (first - began) * 1000
         again_ms = (time.perf_counter() - first) * 1000
-        why = self._why_whole(name, judgement, launch)
+        why = self._why_whole(name, judgement, launch.images)
         if why is not None:
             mode, reason = "images" if launch.images else "whole", why
         return Answer(name, mode, reason, first_ms, again_ms)
@@ -140,9 +151,9 @@ class Subject:
         shape = [n.global_offset, n.global_size, n.local_size]
         return self._analyser.analyse(self._units, DEVICE, name, launch.values, shape)
 
-    def _why_whole(self, name: str, judgement: Judgement, launch: Launch) -> str | None:
-        """Why the launch isn't split, or None."""
-        if launch.images:
+    def _why_whole(self, name: str, judgement: Judgement, images: bool) -> str | None:
+        """Why the launch isn't split, or None. images: whether it has one."""
+        if images:
             return "it uses images"
         if (why := why_whole(judgement.verdict, judgement.kernels, name)) is None:
             return None

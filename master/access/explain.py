@@ -19,6 +19,7 @@ from rich.table import Table
 
 from master.access import tree
 from master.access.analyser.analysis import Analyser
+from master.access.analyser.text import Unreadable
 from master.access.extents import Runs, extents, in_order
 from master.access.forms import Form
 from master.access.kernels import BUFFER, OTHER, Footprint
@@ -57,7 +58,10 @@ class BufferAnswer:
 
 @dataclass(frozen=True, slots=True)
 class KernelAnswer:
-    """Of one kernel: regions, merge or whole, and why. assumed: whether its launch was made up."""
+    """Of one kernel: regions, merge or whole, and why. assumed: whether its launch was made up.
+
+    Sizes are empty if the kernel can't be read: then they matter to nobody.
+    """
 
     kernel: str
     answer: str
@@ -86,20 +90,33 @@ def explain(
     Raises Wrong, also for a source that doesn't parse.
     """
     analyser = Analyser()
-    program = analyser.program([unit], DEVICE)
-    if isinstance(program, str):
-        raise Wrong(program)
-    kernels = {n: f for n, f in program.functions.items() if f.is_kernel}
+    parsed = analyser.parsed([unit], DEVICE)
+    if isinstance(parsed, str):
+        raise Wrong(parsed)
+    kernels = parsed.kernels
     if kernel is not None and kernel not in kernels:
         raise Wrong(f"there is no kernel {kernel!r}; there are {', '.join(kernels) or 'none'}")
     whole = _Whole(analyser, unit)
-    chosen = kernels.values() if kernel is None else [kernels[kernel]]
-    return [
-        _of_kernel(
-            analyser, unit, program, f, whole, global_size, local_size, given or {}, parts
-        )
-        for f in chosen
-    ]
+    answers = []
+    for name in kernels if kernel is None else [kernel]:
+        try:
+            program = parsed.program(name)
+        except Unreadable as why:
+            answers.append(_unread(name, whole.why(name), str(why)))
+            continue
+        function = program.functions[name]
+        answers.append(
+            _of_kernel(
+                analyser, unit, program, function, whole, global_size, local_size,
+                given or {}, parts,
+            )
+        )  # fmt: skip
+    return answers
+
+
+def _unread(name: str, whole: str | None, why: str) -> KernelAnswer:
+    mode, reason = ("merge", why) if whole is None else ("whole", whole)
+    return KernelAnswer(name, mode, reason, [], [], assumed=False)
 
 
 class _Whole:

@@ -1,6 +1,6 @@
 """Programs that are analysed, in the process that does it.
 
-Owns: the way from a build's units to a launch's footprint, and the trees of programs that were read
+Owns: the way from a build's units to a launch's footprint, and the programs that were parsed
 before. Must not know: who asks, or how long it may take.
 """
 
@@ -12,9 +12,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from master.access import tree
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import parse, parse_placed
+from master.access.analyser.frontend import Parsed, parse_placed
 from master.access.analyser.rewrite import rewrite
 from master.access.analyser.text import Lines, Unreadable
 from master.access.files import Files
@@ -25,8 +24,11 @@ from master.access.programs import Variant, judge_variant
 from vcl.ndrange import NDRange
 from vcl.wire.frame import pack_value
 
-trees_max = 32
-"""Programs whose trees are kept."""
+parsed_max = 32
+"""Programs that are kept, with what was read of them."""
+
+parsed_chars_max = 2**20
+"""Of their expanded texts together, but for the newest: the parser takes 130 bytes for each."""
 
 _RESERVED = re.compile(r"__\w*|_[A-Z]\w*|cl_\w+|CL_\w+|linux|unix|i386|SPIR\w*")
 """Macros that devices define, or may."""
@@ -41,7 +43,7 @@ class Analyser:
     """Analyses launches of programs."""
 
     def __init__(self) -> None:
-        self._trees: OrderedDict[bytes, tree.Program | str] = OrderedDict()
+        self._parsed: OrderedDict[bytes, Parsed | str] = OrderedDict()
 
     def analyse(
         self,
@@ -56,16 +58,17 @@ class Analyser:
         units: as `vcl.wire.units` has them. device: answers of the devices that it may run on.
         arguments: as `kernels.footprint` has them. ndrange: offset, size and local size.
         """
-        program = self.program(units, device)
-        if isinstance(program, str):
-            return program
-        if kernel not in program.functions:
+        parsed = self.parsed(units, device)
+        if isinstance(parsed, str):
+            return parsed
+        if kernel not in parsed.functions:
             return f"the kernel {kernel!r} isn't in its source"
         offset, size, local = map(tuple, ndrange)
         try:
+            program = parsed.program(kernel)
             return footprint(program, kernel, arguments, NDRange(offset, size, local))
-        except Lost as lost:
-            return str(lost)
+        except (Unreadable, Lost) as why:
+            return str(why)
 
     def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Variant | str:
         """The program that lets parts see their launch, or why there is none, in a sentence without
@@ -76,7 +79,7 @@ class Analyser:
         ((_, options, _, _),) = units
         try:
             read = parse_placed(expanded, options, int(device["ADDRESS_BITS"]))
-            rewritten = rewrite(expanded, *read)
+            rewritten = rewrite(expanded, read)
         except Unreadable as error:
             return str(error)
         left = _without_macros(options)
@@ -92,27 +95,32 @@ class Analyser:
             {kernel: as_written(reason) for kernel, reason in kernels.items()},
         )  # fmt: skip
 
-    def program(
-        self, units: Sequence[list[Any]], device: Mapping[str, str]
-    ) -> tree.Program | str:
-        """The tree of a program, or why there is none, in a sentence without an end."""
+    def parsed(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:
+        """A program, or why none of it is read, in a sentence without an end."""
         key = pack_value([units, sorted(device.items())])
-        found = self._trees.get(key)
+        found = self._parsed.get(key)
         if found is None:
-            found = self._trees[key] = _read(units, device)
-            if len(self._trees) > trees_max:
-                self._trees.popitem(last=False)
+            found = self._parsed[key] = _parsed(units, device)
+            self._make_room()
         else:
-            self._trees.move_to_end(key)
+            self._parsed.move_to_end(key)
         return found
 
+    def _make_room(self) -> None:
+        chars = sum(one.chars for one in self._parsed.values() if isinstance(one, Parsed))
+        while len(self._parsed) > 1 and (
+            len(self._parsed) > parsed_max or chars > parsed_chars_max
+        ):
+            _, gone = self._parsed.popitem(last=False)
+            chars -= gone.chars if isinstance(gone, Parsed) else 0
 
-def _read(units: Sequence[list[Any]], device: Mapping[str, str]) -> tree.Program | str:
+
+def _parsed(units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:
     expanded = _expanded(units, device)
     if not isinstance(expanded, _Text):
         return expanded
     try:
-        return parse(expanded, units[0][1], int(device["ADDRESS_BITS"]))
+        return Parsed(expanded, units[0][1], int(device["ADDRESS_BITS"]))
     except Unreadable as error:
         return str(error)
 

@@ -4,6 +4,10 @@ Owns reading: which programs have a tree. Must not know what a tree is used for,
 are gone by now (`expand`). Everything is on a list: a cursor, type, operator, attribute, pragma or
 option that isn't raises Unreadable, so that nothing of a program is ever left out of its tree.
 
+Functions and variables of program scope are read one by one, when somebody asks after a kernel
+that reaches them: most programs have more than one launch needs, and what can't be read matters
+to nobody else. They reach each other by calls and names alone, as a function is never a value.
+
 libclang shows less than it knows, and what it hides is found in the text, which has no macros but
 those of `base`: operators and lanes stand between or behind the operands; FOR_STMT drops its empty
 parts, so semicolons tell which are there; an implicit conversion has the extent of its operand.
@@ -17,7 +21,7 @@ from __future__ import annotations
 import re
 import shlex
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +29,13 @@ from clang import cindex
 
 from master.access import tree
 from master.access.analyser import base
-from master.access.analyser.places import PlacedCall, PlacedFunction, Places
+from master.access.analyser.places import (
+    PlacedCall,
+    PlacedFunction,
+    PlacedVariable,
+    Places,
+    Unread,
+)
 from master.access.analyser.text import Lines, Unreadable, checked_text
 from master.access.tree import Declared, Expression, Space, Statement, Type
 
@@ -97,46 +107,70 @@ _PASSED_OPTION = re.compile(r"-cl-std=CL[123]\.[0-2]|-cl-single-precision-consta
 
 
 def parse(text: str, options: str, address_bits: int = 64) -> tree.Program:
-    """The tree of an expanded program, for devices of this address width (32 or 64).
+    """The tree of all of an expanded program, for devices of this address width (32 or 64).
 
     options: those of the build; macros and folders in them are no longer looked at.
     Raises Unreadable.
     """
-    return parse_placed(text, options, address_bits)[0]
+    return Parsed(text, options, address_bits).program()
 
 
-def parse_placed(
-    text: str, options: str, address_bits: int = 64
-) -> tuple[tree.Program, Places]:
-    """As `parse`, and where functions and calls stand in the text. Raises Unreadable."""
-    arguments = _arguments(options)
-    source, lines = checked_text(text)
-    target = {32: "spir", 64: "spir64"}[address_bits]
-    try:
-        unit = cindex.Index.create().parse(
-            _SOURCE,
-            args=[
-                *("-x", "cl", "-target", f"{target}-unknown-unknown", "-w", *arguments),
-                *("-Xclang", "-fdeclare-opencl-builtins", "-fbracket-depth=256"),
-                *("-include", _BASE, "-cl-no-stdinc"),
-            ],
-            unsaved_files=[
-                (_SOURCE, source),
-                (_BASE, base.declarations() + base.reinterpretations(text)),
-            ],
-        )
-    except cindex.TranslationUnitLoadError:
-        raise Unreadable(0, "the parser gives up on it") from None
-    for diagnostic in unit.diagnostics:
-        if diagnostic.severity >= cindex.Diagnostic.Error:
-            inside = diagnostic.location.file and diagnostic.location.file.name == _SOURCE
-            line = lines.of(diagnostic.location.line) if inside else 0
-            raise Unreadable(line, f"it doesn't compile: {diagnostic.spelling}")
-    try:
-        reader = _Reader(unit, source, lines, address_bits)
-        return reader.program(), reader.places()
-    except RecursionError:
-        raise Unreadable(0, "it is nested too deeply") from None
+def parse_placed(text: str, options: str, address_bits: int = 64) -> Places:
+    """Where functions, variables and calls stand in the text of a program. Raises Unreadable."""
+    return Parsed(text, options, address_bits).places()
+
+
+class Parsed:
+    """An expanded program that compiles, of which that is read which somebody asks after."""
+
+    def __init__(self, text: str, options: str, address_bits: int = 64) -> None:
+        """As `parse`, but what can't be read within a function or variable isn't raised yet."""
+        arguments = _arguments(options)
+        source, lines = checked_text(text)
+        target = {32: "spir", 64: "spir64"}[address_bits]
+        try:
+            unit = cindex.Index.create().parse(
+                _SOURCE,
+                args=[
+                    *("-x", "cl", "-target", f"{target}-unknown-unknown", "-w", *arguments),
+                    *("-Xclang", "-fdeclare-opencl-builtins", "-fbracket-depth=256"),
+                    *("-include", _BASE, "-cl-no-stdinc"),
+                ],
+                unsaved_files=[
+                    (_SOURCE, source),
+                    (_BASE, base.declarations() + base.reinterpretations(text)),
+                ],
+            )
+        except cindex.TranslationUnitLoadError:
+            raise Unreadable(0, "the parser gives up on it") from None
+        for diagnostic in unit.diagnostics:
+            if diagnostic.severity >= cindex.Diagnostic.Error:
+                inside = diagnostic.location.file and diagnostic.location.file.name == _SOURCE
+                line = lines.of(diagnostic.location.line) if inside else 0
+                raise Unreadable(line, f"it doesn't compile: {diagnostic.spelling}")
+        self.chars = len(text)
+        self._reader = _Reader(unit, source, lines, address_bits)
+        self._programs: dict[str | None, tree.Program] = {}
+        self.functions = frozenset(self._reader.bodies)
+        """The names of those that have a body here."""
+        self.kernels = tuple(f.name for f in self._reader.functions if f.is_kernel and f.has_body)
+        """Their names, in the order of the text."""
+
+    def program(self, kernel: str | None = None) -> tree.Program:
+        """What a kernel, or any other of `functions`, reaches; without one all there is.
+
+        Raises Unreadable, of what was found the first in the text.
+        """
+        try:
+            if kernel not in self._programs:
+                self._programs[kernel] = self._reader.program(kernel)
+            return self._programs[kernel]
+        except RecursionError:
+            raise Unreadable(0, "it is nested too deeply") from None
+
+    def places(self) -> Places:
+        """Of all of the text."""
+        return self._reader.places()
 
 
 def _arguments(options: str) -> list[str]:
@@ -165,10 +199,31 @@ def _collect(child: Any, _parent: Any, children: list[Any]) -> int:
 _COLLECT = cindex.callbacks["cursor_visit"](_collect)
 
 
+class _Definition:
+    """A function's or variable's, and what was met in reading it."""
+
+    def __init__(self, cursor: Any, name: str) -> None:
+        self.cursor = cursor
+        self.name = name
+        """"" for a variable of program scope."""
+        self.read: tree.Function | tree.Declare | None = None
+        self.unreadable: tuple[int, str] | None = None
+        """Line and reason, once that is known."""
+        self.calls: list[PlacedCall] = []
+        self.called: set[str] = set()
+        self.used: set[int] = set()
+        """The definitions of variables, by their places among all."""
+        self.taken: set[int] = set()
+        """The numbers of variables whose address is."""
+        self.depth = 0
+        """Of what is being read."""
+
+
 class _Reader:
     """Reads one translation unit. Cursors and types are libclang's."""
 
     def __init__(self, unit: Any, source: bytes, lines: Lines, address_bits: int) -> None:
+        """Finds what there is to read."""
         self._unit = unit
         self._source = source
         self._lines = lines
@@ -183,21 +238,20 @@ class _Reader:
         self._variables: list[Declared] = []
         self._numbers: dict[int, int] = {}
         """By the address of a variable's declaration."""
-        self._taken: set[int] = set()
-        self._functions: dict[str, tree.Function] = {}
+        self._definitions: list[_Definition] = []
+        """In the order of the text."""
+        self.bodies: dict[str, int] = {}
+        """Of each function the place of its definition among all."""
+        self._globals: dict[int, int] = {}
+        """The same of variables, by the addresses of their declarations."""
         self._prototypes: dict[str, int] = {}
         """Of functions in the program, with or without a body: where they are."""
         self._own: set[int] = set()
         """The addresses of their declarations; those of builtins lie where they are first used."""
-        self._calls: dict[str, set[str]] = {}
-        """Of each function, what it calls."""
-        self._called: set[str] = set()
-        """By what is being read."""
-        self._reading = ""
-        """The function whose body is."""
-        self._placed_functions: list[PlacedFunction] = []
-        self._placed_calls: list[PlacedCall] = []
-        self._depth = 0
+        self.functions: list[PlacedFunction] = []
+        self._now = _Definition(None, "")
+        """The definition that is being read."""
+        self._find()
 
     # Places and text.
 
@@ -308,8 +362,10 @@ class _Reader:
         if size <= 0 or declared._kind_id not in (2, 3):
             raise self._refused(cursor, f"{spelling:.40} has no size")
         self._within.append(spelling)
-        fields = tuple(self._field(field) for field in found.get_fields())
-        self._within.pop()
+        try:
+            fields = tuple(self._field(field) for field in found.get_fields())
+        finally:
+            self._within.pop()
         name = declared.spelling
         name = "" if re.search(r"\W", name) else name
         return tree.Struct(name, size, fields, declared._kind_id == 3)
@@ -324,8 +380,7 @@ class _Reader:
 
     # Declarations.
 
-    def program(self) -> tree.Program:
-        initialised: list[tree.Declare] = []
+    def _find(self) -> None:
         for cursor in self._children(self._unit.cursor):
             start = _lib.clang_getCursorExtent(cursor).begin_int_data - self._start
             if not 0 <= start <= len(self._source):
@@ -335,28 +390,129 @@ class _Reader:
             if cursor.extent.start.offset != start:
                 raise self._refused(cursor, "the parser places it where it isn't")
             if cursor._kind_id == 8:
-                self._function(cursor)
+                self._found_function(cursor)
             elif cursor._kind_id == 9:
-                initialised.append(self._declaration(cursor, at_program_scope=True))
+                self._globals[cursor.data[0]] = len(self._definitions)
+                self._definitions.append(_Definition(cursor, ""))
             elif not self._is_type(cursor) and self._text(*self._extent(cursor)).strip() != ";":
                 raise self._unknown(cursor)
-        for name, offset in self._prototypes.items():
-            if name not in self._functions:
-                raise self._lines.unreadable(offset, f"{name}() has no body here")
-        self._refuse_recursion()
+
+    def _found_function(self, cursor: Any) -> None:
+        name = cursor.spelling
+        self._prototypes.setdefault(name, self._extent(cursor)[0])
+        self._own.add(cursor.data[0])
+        children = self._children(cursor)
+        has_body = bool(children) and children[-1]._kind_id == 202
+        taken = sum(child._kind_id == 10 for child in children)
+        is_kernel = any(
+            400 <= child._kind_id < 500 and self._attribute(child).name == "kernel"
+            for child in children
+        )
+        self.functions.append(
+            PlacedFunction(
+                name, cursor.location.offset, self._line(cursor), taken, has_body, is_kernel
+            )
+        )
+        if has_body and name not in self.bodies:
+            self.bodies[name] = len(self._definitions)
+            self._definitions.append(_Definition(cursor, name))
+        elif has_body:
+            why = self._refused(cursor, f"{name}() is not one function")
+            self._definitions[self.bodies[name]].unreadable = why.line, why.reason
+
+    def program(self, name: str | None) -> tree.Program:
+        """Of what a function reaches, or of all."""
+        reached, builtins = self._reached(name)
+        self._refuse_recursion(reached)
+        functions: dict[str, tree.Function] = {}
+        initialised: list[tree.Declare] = []
+        for one in reached:
+            if isinstance(one.read, tree.Function):
+                functions[one.name] = one.read
+            elif one.read is not None:
+                initialised.append(one.read)
+        taken = set[int]().union(*(one.taken for one in reached))
         variables = tuple(
-            replace(variable, address_taken=number in self._taken)
+            replace(variable, address_taken=True) if number in taken else variable
             for number, variable in enumerate(self._variables)
         )
-        builtins = set[str]().union(*self._calls.values(), self._called) - self._functions.keys()
         width = self._pointer_size * 8
         return tree.Program(
-            self._functions, tuple(initialised), variables, frozenset(builtins), width
+            functions, tuple(initialised), variables, frozenset(builtins), width
         )
 
+    def _reached(self, name: str | None) -> tuple[list[_Definition], set[str]]:
+        """The definitions, in the order of the text, and the names of builtins that are called.
+
+        Raises Unreadable.
+        """
+        if name is None:
+            places = list(range(len(self._definitions)))
+            called = set(self._prototypes).union(*(self._definition(p).called for p in places))
+        else:
+            places, called = self._followed(self.bodies[name])
+        for place in places:
+            self._ensure_read(self._definitions[place])
+        for declared, offset in self._prototypes.items():
+            if declared in called and declared not in self.bodies:
+                raise self._lines.unreadable(offset, f"{declared}() has no body here")
+        return [self._definitions[place] for place in places], called - self.bodies.keys()
+
+    def _followed(self, first: int) -> tuple[list[int], set[str]]:
+        """The places of what a definition reaches, in order, and the names of all calls there."""
+        waiting, reached, called = [first], set[int](), set[str]()
+        while waiting:
+            place = waiting.pop()
+            if place not in reached:
+                reached.add(place)
+                one = self._definition(place)
+                called |= one.called
+                waiting += sorted(one.used.union(
+                    self.bodies[f] for f in one.called if f in self.bodies
+                ))  # fmt: skip
+        return sorted(reached), called
+
+    def _definition(self, place: int) -> _Definition:
+        """What was read there, or why it isn't."""
+        one = self._definitions[place]
+        if one.read is None and one.unreadable is None:
+            outer, self._now = self._now, one
+            try:
+                if one.name:
+                    one.read = self._function(one.cursor)
+                else:
+                    one.read = self._declaration(one.cursor, at_program_scope=True)
+            except Unreadable as why:
+                one.unreadable = why.line, why.reason
+            except RecursionError:
+                one.unreadable = 0, "it is nested too deeply"
+            finally:
+                self._now = outer
+        return one
+
+    @staticmethod
+    def _ensure_read(one: _Definition) -> None:
+        if one.unreadable is not None:
+            raise Unreadable(*one.unreadable)
+
     def places(self) -> Places:
-        """Of the program that was read."""
-        return Places(tuple(self._placed_functions), tuple(self._placed_calls))
+        """Of the whole text, all of which is read now."""
+        every = [self._definition(place) for place in range(len(self._definitions))]
+        return Places(
+            tuple(self.functions),
+            tuple(
+                PlacedVariable(one.cursor.spelling, self._line(one.cursor))
+                for one in every
+                if not one.name
+            ),
+            tuple(call for one in every for call in one.calls if one.unreadable is None),
+            tuple(
+                Unread(one.name, *self._extent(one.cursor), *one.unreadable)
+                for one in every
+                if one.unreadable is not None
+            ),
+            self._pointer_size * 8,
+        )
 
     @staticmethod
     def _is_array_type(found: Any) -> bool:
@@ -366,16 +522,11 @@ class _Reader:
     def _is_type(cursor: Any) -> bool:
         return cursor._kind_id in (2, 3, 5, 20)  # struct, union, enum, typedef
 
-    def _function(self, cursor: Any) -> None:
+    def _function(self, cursor: Any) -> tree.Function:
         name = cursor.spelling
-        self._prototypes.setdefault(name, self._extent(cursor)[0])
-        self._own.add(cursor.data[0])
-        self._placed_functions.append(PlacedFunction(name, cursor.location.offset))
         children = self._children(cursor)
-        if not children or children[-1]._kind_id != 202:
-            return
         found = _lib.clang_getCursorType(cursor)
-        if name in self._functions or found._kind_id not in (110, _FUNCTION):
+        if found._kind_id not in (110, _FUNCTION):
             raise self._refused(cursor, f"{name}() is not one function")
         if found._kind_id == _FUNCTION and _lib.clang_isFunctionTypeVariadic(found):
             raise self._refused(cursor, f"{name}() takes any number of arguments")
@@ -390,12 +541,8 @@ class _Reader:
                 attributes.append(self._attribute(child))
             elif child._kind_id not in (43,) and not self._is_type(child):  # a type's name
                 raise self._unknown(child)
-        self._called = self._calls[name] = set()
-        self._reading = name
         body = self._block(children[-1])
-        self._called = set()
-        self._reading = ""
-        self._functions[name] = tree.Function(
+        return tree.Function(
             name,
             tuple(parameters),
             self._type(_lib.clang_getResultType(found), cursor),
@@ -437,19 +584,23 @@ class _Reader:
             value = self._converted(initial, self._variables[number].type)
         return tree.Declare(self._line(cursor), number, value)
 
-    def _refuse_recursion(self) -> None:
+    @staticmethod
+    def _refuse_recursion(reached: Iterable[_Definition]) -> None:
+        functions = {one.name: one for one in reached if one.name}
         done: set[str] = set()
 
         def visit(name: str, above: tuple[str, ...]) -> None:
+            one = functions[name]
             if name in above:
-                line = self._functions[name].line
-                raise Unreadable(line, f"{name}() calls itself, perhaps by way of others")
+                assert isinstance(one.read, tree.Function)
+                why = f"{name}() calls itself, perhaps by way of others"
+                raise Unreadable(one.read.line, why)
             if name not in done:
-                for called in sorted(self._calls.get(name, ())):
+                for called in sorted(one.called & functions.keys()):
                     visit(called, (*above, name))
                 done.add(name)
 
-        for name in self._functions:
+        for name in functions:
             visit(name, ())
 
     # Statements.
@@ -475,16 +626,19 @@ class _Reader:
                 if child._kind_id != 9 and not self._is_type(child):
                     raise self._unknown(child)
             return [self._declaration(child) for child in children if child._kind_id == 9]
-        self._depth += 1
-        if self._depth > depth_max:
+        now = self._now
+        now.depth += 1
+        if now.depth > depth_max:
             raise self._refused(cursor, "it is nested too deeply")
         read = _STATEMENTS.get(kind)
-        try:
-            if read is None:
-                return [tree.Express(self._line(cursor), self._expression(cursor, used=False))]
-            return [read(self, cursor)]
-        finally:
-            self._depth -= 1
+        if read is None:
+            found: Statement = tree.Express(
+                self._line(cursor), self._expression(cursor, used=False)
+            )
+        else:
+            found = read(self, cursor)
+        now.depth -= 1
+        return [found]
 
     def _attributed(self, cursor: Any) -> Statement:
         """A loop below #pragma unroll or opencl_unroll_hint."""
@@ -600,11 +754,12 @@ class _Reader:
         read = _EXPRESSIONS.get(cursor._kind_id)
         if read is None:
             raise self._unknown(cursor)
-        self._depth += 1
-        if self._depth > depth_max:
+        now = self._now
+        now.depth += 1
+        if now.depth > depth_max:
             raise self._refused(cursor, "it is nested too deeply")
         found = read(self, cursor, used)
-        self._depth -= 1
+        now.depth -= 1
         return found
 
     def _only(self, cursor: Any) -> Any:
@@ -684,7 +839,7 @@ class _Reader:
             if inner is None:
                 return
             value = inner
-        self._taken.add(value.number)
+        self._now.taken.add(value.number)
 
     def _explicit_cast(self, cursor: Any, used: bool) -> Expression:
         to = self._value_type(cursor)
@@ -821,6 +976,9 @@ class _Reader:
 
     def _reference(self, cursor: Any, used: bool) -> Expression:
         declared = _lib.clang_getCursorReferenced(cursor)
+        place = self._globals.get(declared.data[0])
+        if place is not None:
+            self._use(place)
         number = self._numbers.get(declared.data[0])
         line = self._line(cursor)
         if number is not None and declared._kind_id in (9, 10):
@@ -831,6 +989,13 @@ class _Reader:
             return tree.Named(self._type_of(cursor), line, cursor.spelling)
         value = int(_lib.clang_getEnumConstantDeclValue(declared))
         return tree.Literal(self._type_of(cursor), line, value)
+
+    def _use(self, place: int) -> None:
+        """A variable of program scope."""
+        one = self._definitions[place]
+        if one is not self._now:
+            self._now.used.add(place)
+            self._ensure_read(self._definition(place))
 
     def _unary(self, cursor: Any, used: bool) -> Expression:
         child = self._only(cursor)
@@ -922,16 +1087,18 @@ class _Reader:
         declared = _lib.clang_getCursorReferenced(callee)
         if callee._kind_id != 101 or declared._kind_id != 8:
             raise self._refused(cursor, "a function that is called by its address is not followed")
-        name, to, line = callee.spelling, self._value_type(cursor), self._line(cursor)
+        name = callee.spelling
         if name in _SPECIAL:
-            return tree.Literal(to, line, _SPECIAL[name])
+            to = self._value_type(cursor)
+            return tree.Literal(to, self._line(cursor), _SPECIAL[name])
+        self._now.called.add(name)  # first, as what is called may say better why it isn't read
+        to, line = self._value_type(cursor), self._line(cursor)
         if name.startswith("__"):
             raise self._refused(cursor, f"{name}() is a compiler's own")
         if (declared.data[0] in self._own) != (name in self._prototypes):
             raise self._refused(cursor, f"{name}() is both a builtin and not")
-        self._called.add(name)
         start, close = self._extent(callee)[0], self._extent(cursor)[1] - 1
-        self._placed_calls.append(PlacedCall(self._reading, name, start, close, len(arguments)))
+        self._now.calls.append(PlacedCall(self._now.name, name, start, close, len(arguments)))
         given = tuple(self._expression(argument) for argument in arguments)
         return tree.Call(to, line, name, given, used)
 

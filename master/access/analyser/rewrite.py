@@ -15,20 +15,21 @@ What is the same in a part is left alone: get_global_id, which counts from the g
 
 The changes stand where the parser saw declarations and calls, so a variable or field of the same
 name is none of them. Every other place where such a name could be one is refused, and so is all
-that the parser and this module might understand differently.
+that the parser and this module might understand differently. In a function that isn't read no
+calls are seen: it stays as it is, if none of the names that matter stands anywhere in its text
+(which has no macros, so that what isn't named there isn't called there).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from master.access.analyser.places import PlacedCall, PlacedFunction, Places
 from master.access.analyser.text import Unreadable, checked_text
 from master.access.hidden import DIMENSIONS, FIELDS
-from master.access.tree import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +71,35 @@ _UNKNOWN = re.compile(r"get_(?!image_)\w+|\w*sub_group\w*|\w*ndrange\w*|enqueue_
 """Builtins that may depend on the launch or the device, unless they are listed above."""
 
 
-def rewrite(text: str, program: Program, places: Places) -> Rewritten:
+def rewrite(text: str, places: Places) -> Rewritten:
     """Rewrite an expanded program.
 
-    program, places: what `frontend.parse_placed` makes of `text`, for devices of the address width
-    that the argument's value will have. Raises Unreadable.
+    places: what `frontend.parse_placed` makes of `text`, for devices of the address width that the
+    argument's value will have. Raises Unreadable.
     """
-    return _Rewrite(text, program, places).rewritten()
+    return _Rewrite(text, places).rewritten()
 
 
 class _Rewrite:
     """Of one program: gathers changes, each of a span of the source to other bytes."""
 
-    def __init__(self, text: str, program: Program, places: Places) -> None:
+    def __init__(self, text: str, places: Places) -> None:
         self._text = text
-        self._program = program
         self._places = places
+        self._bodies = {f.name: f for f in places.functions if f.has_body}
         self._source, self._lines = checked_text(text)
-        self._needing = _needing(program, places.calls)
+        self._needing = _needing(self._bodies.keys(), places.calls)
         self._changes: list[tuple[int, int, str]] = []
         self._placed: set[int] = set()
         """Offsets of all names that are declarations or calls."""
 
     def rewritten(self) -> Rewritten:
         self._refuse_unknown()
-        kernels = [f for f in self._program.functions.values() if f.is_kernel]
+        self._refuse_unread()
         hidden = {
-            f.name: len(f.parameters) if f.name in self._needing else None for f in kernels
+            f.name: f.parameters if f.name in self._needing else None
+            for f in self._bodies.values()
+            if f.is_kernel
         }
         if not self._needing:
             return Rewritten(self._text, hidden)
@@ -116,23 +119,36 @@ class _Rewrite:
         return Rewritten(self._changed(), hidden)
 
     def _refuse_unknown(self) -> None:
-        known = _SAME_IN_A_PART | _BODIES.keys() | self._program.functions.keys()
+        known = _SAME_IN_A_PART | _BODIES.keys() | self._bodies.keys()
         for call in self._places.calls:
             if call.function not in known and _UNKNOWN.fullmatch(call.function):
                 why = f"what {call.function}() says in a part of a launch is not known"
                 raise self._lines.unreadable(call.offset, why)
+        called = {call.function for call in self._places.calls}
+        for placed in self._places.functions:
+            if placed.name in called - self._bodies.keys():
+                raise self._lines.unreadable(placed.offset, f"{placed.name}() has no body here")
+
+    def _refuse_unread(self) -> None:
+        """What isn't read may stay as it is only if it has nothing to do with any change."""
+        known = _SAME_IN_A_PART | self._bodies.keys()
+        bodiless = {f.name for f in self._places.functions} - self._bodies.keys()
+        matter = self._needing | _BODIES.keys() | bodiless
+        for one in self._places.unread:
+            for match in _NAME.finditer(self._source, one.start, one.end):
+                name = match[0].decode()
+                if name in matter or (name not in known and _UNKNOWN.fullmatch(name)):
+                    raise Unreadable(one.line, one.reason)
 
     def _refuse_replaced(self) -> None:
         """What stands in front of the program means the builtins."""
-        taken = {f.name: f.line for f in self._program.functions.values()}
-        taken |= {
-            self._program.variables[one.variable].name: one.line for one in self._program.globals
-        }
+        taken = {one.name: one.line for one in self._places.variables}
+        taken |= {f.name: f.line for f in self._places.functions}
         for name in sorted(taken.keys() & (_SAME_IN_A_PART | _BODIES.keys())):
             raise Unreadable(taken[name], f"{name} is the program's own, beside other builtins")
 
     def _declaration(self, placed: PlacedFunction) -> None:
-        name, function = placed.name, self._program.functions[placed.name]
+        name = placed.name
         refused = self._lines.unreadable(placed.offset, f"{name}() is declared in an unusual way")
         end = placed.offset + len(name)
         opening = _blank_end(self._source, end)
@@ -146,7 +162,7 @@ class _Rewrite:
             raise refused  # parameters whose types stand behind the list
         start = _blank_end(self._source, opening + 1)
         empty = _blank_end(self._source, start + 4 * self._is(b"void", start)) == close
-        if empty != (not function.parameters):
+        if empty != (not placed.parameters):
             raise refused
         if not empty:
             self._changes.append((close, close, f", {_STRUCT} {_LAUNCH}"))
@@ -162,7 +178,7 @@ class _Rewrite:
             raise self._lines.unreadable(call.offset, why)
         comma = ", " if call.arguments else ""
         self._changes.append((call.close, call.close, f"{comma}{_LAUNCH}"))
-        if call.function not in self._program.functions:
+        if call.function not in self._bodies:
             self._changes.append((call.offset, end, _told(call.function, digest)))
 
     def _refuse_unplaced(self) -> None:
@@ -179,7 +195,7 @@ class _Rewrite:
         return match.end()
 
     def _in_front(self, digest: str) -> str:
-        word = {32: "uint", 64: "ulong"}[self._program.address_bits]
+        word = {32: "uint", 64: "ulong"}[self._places.address_bits]
         fields = " ".join(f"{word} {field}[{DIMENSIONS}];" for field in FIELDS)
         functions = []
         for name in sorted(self._needing & _BODIES.keys()):
@@ -202,13 +218,16 @@ class _Rewrite:
         return self._source.startswith(mark, offset)
 
 
-def _needing(program: Program, calls: Iterable[PlacedCall]) -> frozenset[str]:
-    """The functions to be told of the launch, the builtins that tell of it among them."""
+def _needing(bodies: Set[str], calls: Iterable[PlacedCall]) -> frozenset[str]:
+    """The functions to be told of the launch, the builtins that tell of it among them.
+
+    bodies: the names of the program's own functions.
+    """
     callers: dict[str, set[str]] = {}
     for call in calls:
         callers.setdefault(call.function, set()).add(call.within)
     needing: set[str] = set()
-    todo = [name for name in _BODIES if name in callers and name not in program.functions]
+    todo = [name for name in _BODIES if name in callers and name not in bodies]
     while todo:
         name = todo.pop()
         if name not in needing:
@@ -228,6 +247,7 @@ def _told(name: str, digest: str) -> str:
 
 _LITERAL = rb"""\"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
 _LOOKS_CALLED = re.compile(rb"%b|\b(?P<name>[A-Za-z_]\w*)[\s)]*\(" % _LITERAL)
+_NAME = re.compile(rb"[A-Za-z_]\w*")
 _BRACKET = re.compile(rb"[()]|" + _LITERAL)
 _ATTRIBUTE = re.compile(rb"__attribute(?:__)?\s*\(")
 _BLANK = re.compile(rb"(?:^[ \t]*#[^\n]*|\s)*", re.MULTILINE)

@@ -42,6 +42,14 @@ def test_each_kernel_is_answered() -> None:
     assert [b.answer for b in sees.buffers] == ["regions", "untouched"]
 
 
+def test_a_kernel_that_is_not_read_is_no_matter_of_others() -> None:
+    odd = "kernel void odd(global int *a, long long b) { a[get_global_id(0)] = 1; }"
+    *others, last = explain([SOURCE + odd, "", [], []])
+    assert [one.answer for one in others] == ["regions", "whole", "merge", "regions"]
+    assert (last.answer, last.global_size, last.buffers) == ("merge", [], [])
+    assert last.reason == "line 12: the type long long is not read"
+
+
 def test_a_launch_that_is_given() -> None:
     given = {"w": "8", "h": "0x8", "a": "buffer:256", "b": "buffer:256"}
     (answer,) = explain(UNIT, "diffuse", (8, 8), (4, 2), given, parts=4)

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import parse_placed
+from master.access.analyser.frontend import parse, parse_placed
 from master.access.analyser.rewrite import rewrite
 from master.access.extents import Extent, extents
 from master.access.hidden import hidden
@@ -96,8 +96,8 @@ class Validator:
 
     def __init__(self, source: str, options: str, predict: Predict = extents) -> None:
         text = expand(source, options).text
-        self._program, places = parse_placed(text, options, ADDRESS_BITS)
-        rewritten = rewrite(text, self._program, places)
+        self._program = parse(text, options, ADDRESS_BITS)
+        rewritten = rewrite(text, parse_placed(text, options, ADDRESS_BITS))
         self._hidden = rewritten.hidden
         self._predict = predict
         self._device = _Device([text, rewritten.text], options)

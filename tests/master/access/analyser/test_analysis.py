@@ -19,20 +19,49 @@ DEVICE = {
 COPY = "kernel void k(global int *a) { a[get_global_id(0)] = %s; }"
 
 
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The programs that are parsed from now on."""
+    read: list[str] = []
+
+    class Counted(analysis.Parsed):
+        def __init__(self, text: str, options: str, address_bits: int) -> None:
+            read.append(text)
+            super().__init__(text, options, address_bits)
+
+    monkeypatch.setattr(analysis, "Parsed", Counted)
+    return read
+
+
 def analyse(made: Analyser, source: str, options: str = "", count: int = 1) -> Footprint | str:
     unit = [source, options, [], []]
     return made.analyse([unit] * count, DEVICE, "k", [BUFFER], [[0], [8], [4]])
 
 
 def test_programs_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = []
-    parse = analysis.parse
-    monkeypatch.setattr(analysis, "parse", lambda *what: read.append(what) or parse(*what))
-    monkeypatch.setattr(analysis, "trees_max", 2)
+    read = counted(monkeypatch)
+    monkeypatch.setattr(analysis, "parsed_max", 2)
     made = Analyser()
     for number in (1, 1, 2, 1, 3, 1, 2):
         assert isinstance(analyse(made, COPY % number), Footprint)
     assert len(read) == 4, "the third took the place of the second"
+
+
+def test_large_programs_take_the_place_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = counted(monkeypatch)
+    monkeypatch.setattr(analysis, "parsed_chars_max", 200)
+    made = Analyser()
+    large = f"1; int b[] = {{ {', '.join('1' * 100)} }}"
+    for number in ("1", "2", large, large, "2"):
+        assert isinstance(analyse(made, COPY % number), Footprint)
+    assert len(read) == 4
+
+
+def test_what_cannot_be_read_counts_for_its_kernel_alone() -> None:
+    made = Analyser()
+    source = "kernel void x(global long long *a) { }\n" + COPY % 1
+    assert isinstance(analyse(made, source), Footprint)
+    other = made.analyse([[source, "", [], []]], DEVICE, "x", [BUFFER], [[0], [8], [4]])
+    assert other == "line 1: the type __global long long is not read"
 
 
 def test_what_is_linked_has_no_source_of_its_own() -> None:

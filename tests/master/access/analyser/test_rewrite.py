@@ -27,7 +27,7 @@ from vcl.ndrange import NDRange
 
 def rewritten(source: str, options: str = "", address_bits: int = 64) -> Rewritten:
     text = expand(source, options).text
-    return rewrite(text, *parse_placed(text, options, address_bits))
+    return rewrite(text, parse_placed(text, options, address_bits))
 
 
 def changed(source: str, options: str = "") -> str:
@@ -168,7 +168,7 @@ def test_every_line_stays_where_it_is(first: str) -> None:
         + "kernel void k(\n) {\nh(\n1\n); }",
         "",
     ).text
-    found = rewrite(text, *parse_placed(text, "")).text
+    found = rewrite(text, parse_placed(text, "")).text
     before, after = text.split("\n"), found.split("\n")
     assert len(after) == len(before)
     assert [i for i, line in enumerate(before) if line.startswith("#")] == [
@@ -180,7 +180,7 @@ def test_every_line_stays_where_it_is(first: str) -> None:
 
 def test_directives_that_are_indented_are_blank() -> None:
     text = "int h(\n  #line 9\n void\n\t#line 12\n)\n #line 20\n{ return get_group_id(0); }"
-    found = rewrite(text, *parse_placed(text, "")).text
+    found = rewrite(text, parse_placed(text, "")).text
     assert "h(\n  #line 9\n __vcl_Launch __vcl_launch\n\t#line 12\n)\n #line 20\n{" in found
 
 
@@ -216,6 +216,45 @@ def test_what_is_not_read_is_refused(source: str, line: int, reason: str) -> Non
     assert caught.value.line == line
 
 
+UNREAD = "ulong u(ulong n) { %s unsigned long long x = 1; return n; }\n"
+SEES = "size_t h(int d) { return get_group_id(d); }\nkernel void k(global int *a) { a[h(0)] = 1; }"
+
+
+def test_what_is_not_read_stays_as_it_is() -> None:
+    uses = "kernel void v(global int *b) { b[get_global_id(0)] = u(3); }"
+    odd = "kernel void w(global int *c) { long long x = 1; c[0] = x; }\nint away(int n);"
+    found = rewritten(f"{UNREAD % ''}{SEES}\n{uses}\n{odd}")
+    assert found.hidden == {"k": 1, "v": None, "w": None}
+    for text in (UNREAD % "", uses, odd):
+        assert expand(text, "").text.strip() in found.text
+    assert "k(global int *a, __vcl_Launch" in found.text
+
+
+@pytest.mark.parametrize(
+    ("what", "rest"),
+    [
+        ("h(0);", SEES),
+        ("sizeof(h(0));", SEES),
+        ("int h = 1;", SEES),
+        ("get_group_id(0);", ""),
+        ("get_num_groups(0);", SEES),
+        ("int get_group_id = 1;", SEES.replace("get_group_id", "get_global_id")),
+    ],
+)
+def test_what_is_not_read_may_not_name_what_changes(what: str, rest: str) -> None:
+    text = f"size_t h(int d);\n{UNREAD % what}{rest}"
+    with pytest.raises(Unreadable, match=r"^line 2: the type __private unsigned"):
+        rewritten(text)
+
+
+def test_a_function_without_a_body_may_not_be_called() -> None:
+    text = "int h(int n);\nkernel void k() { h(1); }"
+    with pytest.raises(Unreadable, match=r"line 1: h\(\) has no body"):
+        rewritten(text)
+    with pytest.raises(Unreadable, match="long long"):
+        rewritten(f"int h(int n);\n{UNREAD % 'h(1);'}")
+
+
 @pytest.mark.parametrize(
     "name", ["get_sub_group_id", "sub_group_barrier", "get_vendor_id", "enqueue_marker"]
 )
@@ -223,9 +262,10 @@ def test_what_a_builtin_may_say_of_a_part_is_refused(name: str) -> None:
     # The parser knows none of them without an extension: here it has read them.
     text = f"kernel void k() {{\n{name}(); }}"
     place = text.index(name)
-    places = Places((), (PlacedCall("k", name, place, text.index(")", place), 0),))
+    call = PlacedCall("k", name, place, text.index(")", place), 0)
+    places = Places((), (), (call,), (), 64)
     with pytest.raises(Unreadable, match=f"line 2: what {name}"):
-        rewrite(text, parse("kernel void k() { }", ""), places)
+        rewrite(text, places)
 
 
 # On PoCL
