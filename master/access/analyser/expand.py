@@ -6,6 +6,9 @@ Must not know the language, nor devices: what they define is given.
 The work is pcpp's. Around it stand: a lexer of our own (`lexer`); limits; blanks where two tokens
 would be read as one (-NEG, where NEG is -1); an error where pcpp would go on after one, and where
 it is wrong by itself: arguments that aren't closed before a directive, and nothing to paste.
+
+pcpp gets only what there is to expand: whole lines (`lexer.LINE`) without a macro's name stay
+tokens, and others are given to it a few at a time (`_Expander._lines_expanded`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,14 @@ from typing import Any, NoReturn
 
 from pcpp import preprocessor
 
-from master.access.analyser.lexer import Lexer, Token, logical_lines
+from master.access.analyser.lexer import (
+    LINE,
+    Lexer,
+    LineLexer,
+    Token,
+    logical_lines,
+    taken_apart,
+)
 from master.access.analyser.text import Unreadable, main_name, text_chars_max
 from master.access.files import Files
 
@@ -170,11 +180,60 @@ class _Expander(preprocessor.Preprocessor):  # type: ignore[misc]
         return list(super().macro_expand_args(macro, args))
 
     def expand_macros(self, tokens: list[Token], expanding_from: list[str] = []) -> list[Token]:  # noqa: B006
+        if not expanding_from and any(token.type == LINE for token in tokens):
+            return self._lines_expanded(tokens)
         self._work += len(tokens)
         line = tokens[0].lineno if tokens else 0
         if self._work > work_max or len(expanding_from) > expansion_depth_max:
             self.on_error("", line, "macros expand to too much")
         return list(super().expand_macros(tokens, expanding_from))
+
+    def group_lines(self, input: str, abssource: str | None) -> Iterator[list[Token]]:
+        lexer = LineLexer()
+        lexer.input("\n".join(line.rstrip() for line in input.splitlines()))
+        line: list[Token] = []
+        for token in lexer:
+            token.source = abssource
+            line.append(token)
+            if token.value == "\n":
+                yield line
+                line = []
+        if line:
+            end = copy(line[-1])
+            end.type, end.value = self.t_NEWLINE, "\n"
+            yield [*line, end]
+
+    def _lines_expanded(self, tokens: list[Token]) -> list[Token]:
+        """Of all lines between two directives.
+
+        What a macro is replaced by depends on what follows it only if that are arguments: they
+        may begin behind its name, or behind the parenthesis of another macro's arguments. So from
+        a line that names a macro on lines are expanded together up to one that ends in another
+        mark. If arguments go on behind it, pcpp finds them not closed, and all that is left is
+        expanded together.
+        """
+        kinds = {token.type for token in tokens}
+        if not kinds <= {LINE, self.t_SPACE, self.t_NEWLINE}:  # lines that aren't whole tokens
+            return self.expand_macros(_all_apart(tokens))
+        macros = self.macros.keys()
+        found: list[Token] = []
+        at, count = 0, len(tokens)
+        while at < count:
+            token = tokens[at]
+            if token.type != LINE or macros.isdisjoint(_NAME.findall(token.value)):
+                found.append(token)
+                at += 1
+                continue
+            end = _statement_end(tokens, at)
+            try:
+                found += self.expand_macros(_all_apart(tokens[at:end]))
+            except Unreadable:
+                if end == count:
+                    raise
+                end = count
+                found += self.expand_macros(_all_apart(tokens[at:end]))
+            at = end
+        return found
 
     def parsegen(
         self, input: str, source: str | None = None, abssource: str | None = None
@@ -204,6 +263,34 @@ class _Expander(preprocessor.Preprocessor):  # type: ignore[misc]
         self._folders.append(folder)
         yield from self.parsegen(self._files.text(path), path, path)
         self._folders.pop()
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_ENDING = frozenset(";{},:=+-*/%&|^!~?<>[].")
+"""Marks behind which no arguments of what stands before them begin."""
+
+
+def _all_apart(tokens: Iterable[Token]) -> list[Token]:
+    apart: list[Token] = []
+    for token in tokens:
+        if token.type == LINE:
+            apart += taken_apart(token)
+        else:
+            apart.append(copy(token))
+    return apart
+
+
+def _statement_end(tokens: list[Token], first: int) -> int:
+    """The place behind the first line, from `first` on, that closes what was opened and ends so
+    that no arguments follow."""
+    depth = 0
+    for place in range(first, len(tokens)):
+        token = tokens[place]
+        if token.type == LINE:
+            depth += token.value.count("(") - token.value.count(")")
+            if depth <= 0 and token.value[-1] in _ENDING:
+                return place + 1
+    return len(tokens)
 
 
 _GLUED = frozenset(
@@ -238,6 +325,7 @@ def _joined(tokens: Iterable[Token]) -> str:
         if value.isspace():
             value = " "
         if starts:
+            value = value.lstrip(" \t")
             ahead = token.lineno - line
             if token.source != source:
                 pieces.append(f'#line {token.lineno} "{token.source or main_name}"\n')

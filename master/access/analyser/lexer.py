@@ -1,6 +1,10 @@
 """Preprocessing tokens, for pcpp: its own lexer takes 1.f and 1E5 apart, whose pieces are names.
 
 Owns tokens and the phases before them: continued lines and comments. Must not know macros.
+
+Most lines of a program have nothing to expand, and to take them apart is what costs most. So of a
+file (`LineLexer`) a line that isn't a directive is one token, which is taken apart (`taken_apart`)
+where that matters; all that could fail there is told before.
 """
 
 from __future__ import annotations
@@ -99,6 +103,17 @@ _MARKS = {
 }
 
 
+LINE = "CPP_LINE"
+"""The kind of a token that is a line's whole text."""
+
+_PLAIN_LINE = re.compile(
+    r"""[ \t]*+(?!\#)(?:[\w \t\[\](){}.,;:?~!%^&*+=|<>-]++|/(?![/*])
+    |"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)++')++(?=\n|\Z)""",
+    re.VERBOSE | re.ASCII,
+)
+"""A line that isn't empty, no directive, and all of which is tokens."""
+
+
 class Lexer:
     """What pcpp and its evaluator ask of a lexer made by ply."""
 
@@ -141,6 +156,31 @@ class Lexer:
         if token is None:
             raise StopIteration
         return token
+
+
+class LineLexer(Lexer):
+    """For a file: lines that aren't directives are one token each, without their end."""
+
+    def token(self) -> Token | None:
+        """The next one, or None at the end. Raises Unreadable."""
+        text, offset = self._text, self._offset
+        if offset == 0 or text[offset - 1 : offset] == "\n":
+            match = _PLAIN_LINE.match(text, offset)
+            if match is not None:
+                self._offset = match.end()
+                return Token(LINE, match[0], self.lineno, offset)
+        return super().token()
+
+
+def taken_apart(line: Token) -> list[Token]:
+    """The tokens of one that is a line."""
+    lexer = Lexer()
+    lexer.input(line.value)
+    lexer.lineno = line.lineno
+    found = list(lexer)
+    for token in found:
+        token.source = line.source
+    return found
 
 
 _PHASES = re.compile(

@@ -14,7 +14,7 @@ from master.access.analyser import expand as subject
 from master.access.analyser.expand import expand
 from master.access.analyser.frontend import parse
 from master.access.analyser.lexer import Lexer
-from master.access.analyser.text import Unreadable, checked_text
+from master.access.analyser.text import Lines, Unreadable, checked_text
 from master.access.files import Files
 
 
@@ -39,6 +39,8 @@ def words(
         ("#define A A B\n#define B A\nA", "A A"),
         ("#define f(x) x\nf (\n1\n)", "1"),
         ("#define f(x) x\nf", "f"),
+        ("#define f(x) <x>\n#define g(x) x\ng(f)\n(1)", "<1>"),
+        ("#define f(x) <x>\n#define g f\na g\n(1); f(a; b\n\n c;\n)", "a <1>; <a; b c;>"),
         ("#define E 2.7\n1.0E-5f 1E5f 0x1p3 E", "1.0E-5f 1E5f 0x1p3 2.7"),
         ("#define f(x) x\n1.f + 2.f", "1.f + 2.f"),
         ("#define NEG -1\nx = -NEG; y-NEG", "x = - -1; y- -1"),
@@ -198,3 +200,78 @@ def test_tokens_from_macros_stay_apart(tokens: list[str]) -> None:
         lexer = Lexer()
         lexer.input(re.sub(r"(?m)^#line.*$", "", expand(text, "").text))
         assert [token.value for token in lexer if not token.value.isspace()] == tokens
+
+
+_LINES = st.sampled_from(
+    """#define A x
+#define B A
+#define F(x) <x>
+#define G F
+#define H(x, y) x##y F(x)
+#define S(x) #x
+#define OPEN F(
+#define NONE
+#define I(x) x
+#undef A
+#undef F
+#if 1
+#ifdef A
+#else
+#endif
+A;
+F(A);
+F(a; b);
+F(
+A
+)
+(A)
+G
+G;
+G(1)
+I(G)
+G (A) F
+H(A, B) +
+H(A,
+B) {
+OPEN 1);
+NONE (2)
+  int b = 3;
+if (A)
+F "A" F('A');
+x.A, A . F
+b # A
+b / /A""".split("\n")
+)
+
+
+@given(st.lists(_LINES, max_size=14))
+def test_lines_that_are_not_taken_apart_change_nothing(lines: list[str]) -> None:
+    """What comes out, or is refused, is what it is if every line is taken apart."""
+
+    def outcome() -> object:
+        try:
+            found = expand("\n".join(lines), "", None, {"b": "c"})
+        except Unreadable as error:
+            return error.line, error.reason
+        lexer = Lexer()
+        lexer.input(re.sub(r"(?m)^#line.*$", "", found.text))
+        words = [token.value for token in lexer if not token.value.isspace()]
+        where = Lines(found.text.encode() + b"\n")
+        numbers = [where.at(match.start()) for match in re.finditer(r"(?m)^(?!#line).", found.text)]
+        return words, numbers, found.looked_at
+
+    given = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subject, "LineLexer", Lexer)
+        assert given == outcome()
+
+
+def test_lines_without_macros_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart: list[str] = []
+    taken_apart = subject.taken_apart
+    monkeypatch.setattr(
+        subject, "taken_apart", lambda line: apart.append(line.value) or taken_apart(line)
+    )
+    text = "#define F(x) x\na b;\nF(1,\n2,\n3)\n;\n  f(c);\nF\n(1) + F\n;\nd\n"
+    assert words(text.replace("1,\n2,\n3", "(1,\n2,\n3)")) == "a b; (1, 2, 3) ; f(c); 1 + F ; d"
+    assert apart == ["F((1,", "2,", "3))", ";", "F", "(1) + F", ";"]
