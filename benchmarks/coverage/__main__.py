@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.coverage.answers import Answer, Subject, Unread
 from benchmarks.coverage.extraction import Source, source, sources
 from benchmarks.coverage.packages import PACKAGES, PYOPENCL, Package, archive, texts
+from master.access.reader import collect_rarely
 
 FILE_COLUMNS = 160
 NATIVELY_TIMEOUT_S = 600
@@ -173,6 +174,7 @@ def main() -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=FILE_COLUMNS)
+    collect_rarely()  # as in the master's processes
     asked.cache.mkdir(parents=True, exist_ok=True)
     chosen = [p for p in PACKAGES if not asked.package or p.name in asked.package]
     rows = [cover(p.name, p.version, programs(p, asked.cache)) for p in chosen]

@@ -14,6 +14,7 @@ on how busy the host is.
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import struct
@@ -57,7 +58,17 @@ def _analyser() -> Analyser:
     # libclang takes time and memory, and many processes only judge.
     from master.access.analyser.analysis import Analyser
 
+    collect_rarely()
     return Analyser()
+
+
+def collect_rarely() -> None:
+    """Look for cycles less often, and not among what is loaded: that was a third of reading.
+
+    Cursors, tokens and trees are many at a time and no cycles.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 10, 10)
 
 
 _JOBS: dict[str, Callable[..., Any]] = {

@@ -186,6 +186,8 @@ class _Expander(preprocessor.Preprocessor):  # type: ignore[misc]
         line = tokens[0].lineno if tokens else 0
         if self._work > work_max or len(expanding_from) > expansion_depth_max:
             self.on_error("", line, "macros expand to too much")
+        if self.macros.keys().isdisjoint([token.value for token in tokens]):
+            return tokens
         return list(super().expand_macros(tokens, expanding_from))
 
     def group_lines(self, input: str, abssource: str | None) -> Iterator[list[Token]]:

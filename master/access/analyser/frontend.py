@@ -59,6 +59,25 @@ for _name, _result, *_taken in (
     getattr(_lib, _name).argtypes = _taken
     getattr(_lib, _name).restype = _result
 
+
+def _plain(name: str, result: Any, *taken: Any) -> Any:
+    """A function of libclang without what cindex does with results: that takes twice as long."""
+    function = _lib[name]
+    function.argtypes, function.restype = taken, result
+    return function
+
+
+_type_of = _plain("clang_getCursorType", cindex.Type, cindex.Cursor)
+_referenced = _plain("clang_getCursorReferenced", cindex.Cursor, cindex.Cursor)
+_extent_of = _plain("clang_getCursorExtent", cindex.SourceRange, cindex.Cursor)
+_visit = _lib.clang_visitChildren
+_canonical = _plain("clang_getCanonicalType", cindex.Type, cindex.Type)
+_pointee = _plain("clang_getPointeeType", cindex.Type, cindex.Type)
+_element = _plain("clang_getElementType", cindex.Type, cindex.Type)
+_array_element = _plain("clang_getArrayElementType", cindex.Type, cindex.Type)
+_result_type = _plain("clang_getResultType", cindex.Type, cindex.Type)
+_argument_type = _plain("clang_getArgType", cindex.Type, cindex.Type, cindex.c_uint)
+
 _VOID, _BOOL, _ENUM, _POINTER, _RECORD, _FUNCTION = 2, 3, 106, 101, 105, 111
 _ARRAY, _INCOMPLETE_ARRAY, _VARIABLE_ARRAY, _VECTOR, _ATOMIC = 112, 114, 115, 176, 177
 _SCALARS = {
@@ -128,6 +147,7 @@ class Parsed:
         arguments = _arguments(options)
         source, lines = checked_text(text)
         target = {32: "spir", 64: "spir64"}[address_bits]
+        before = base.declarations() + base.reinterpretations(text)
         try:
             unit = cindex.Index.create().parse(
                 _SOURCE,
@@ -136,10 +156,7 @@ class Parsed:
                     *("-Xclang", "-fdeclare-opencl-builtins", "-fbracket-depth=256"),
                     *("-include", _BASE, "-cl-no-stdinc"),
                 ],
-                unsaved_files=[
-                    (_SOURCE, source),
-                    (_BASE, base.declarations() + base.reinterpretations(text)),
-                ],
+                unsaved_files=[(_SOURCE, source), (_BASE, before)],
             )
         except cindex.TranslationUnitLoadError:
             raise Unreadable(0, "the parser gives up on it") from None
@@ -149,7 +166,7 @@ class Parsed:
                 line = lines.of(diagnostic.location.line) if inside else 0
                 raise Unreadable(line, f"it doesn't compile: {diagnostic.spelling}")
         self.chars = len(text)
-        self._reader = _Reader(unit, source, lines, address_bits)
+        self._reader = _Reader(unit, source, lines, address_bits, len(before))
         self._programs: dict[str | None, tree.Program] = {}
         self.functions = frozenset(self._reader.bodies)
         """The names of those that have a body here."""
@@ -222,8 +239,10 @@ class _Definition:
 class _Reader:
     """Reads one translation unit. Cursors and types are libclang's."""
 
-    def __init__(self, unit: Any, source: bytes, lines: Lines, address_bits: int) -> None:
-        """Finds what there is to read."""
+    def __init__(
+        self, unit: Any, source: bytes, lines: Lines, address_bits: int, base_bytes: int
+    ) -> None:
+        """Finds what there is to read. base_bytes: how many the text of `base` has."""
         self._unit = unit
         self._source = source
         self._lines = lines
@@ -251,24 +270,22 @@ class _Reader:
         self.functions: list[PlacedFunction] = []
         self._now = _Definition(None, "")
         """The definition that is being read."""
-        self._find()
+        self._find(base_bytes)
 
     # Places and text.
 
-    def _children(self, cursor: Any) -> list[Any]:
+    @staticmethod
+    def _children(cursor: Any) -> list[Any]:
         children: list[Any] = []
-        _lib.clang_visitChildren(cursor, _COLLECT, children)
-        for child in children:
-            child._tu = self._unit
+        _visit(cursor, _COLLECT, children)
         return children
 
     def _extent(self, cursor: Any) -> tuple[int, int]:
         """Offsets of its first byte and past its last one; of a macro of `base`, its name's."""
-        try:
-            span: tuple[int, int] = cursor.span
-        except AttributeError:
-            found = _lib.clang_getCursorExtent(cursor)
-            span = found.begin_int_data - self._start, found.end_int_data - self._start
+        span: tuple[int, int] | None = getattr(cursor, "span", None)
+        if span is None:
+            found, first = _extent_of(cursor), self._start
+            span = found.begin_int_data - first, found.end_int_data - first
             if not 0 <= span[0] <= span[1] <= len(self._source):
                 span = found.start.offset, found.end.offset
             cursor.span = span  # asked for again and again
@@ -291,7 +308,7 @@ class _Reader:
     # Types.
 
     def _type_of(self, cursor: Any) -> Type:
-        return self._type(_lib.clang_getCursorType(cursor), cursor)
+        return self._type(_type_of(cursor), cursor)
 
     def _type(self, found: Any, cursor: Any) -> Type:
         """cursor: where, if it's refused."""
@@ -300,10 +317,11 @@ class _Reader:
             raise self._refused(cursor, "it has no type")
         known = self._types.get(key)
         if known is None:
-            known = self._types[key] = self._new_type(_lib.clang_getCanonicalType(found), cursor)
+            known = self._types[key] = self._new_type(_canonical(found), cursor)
         return known
 
     def _new_type(self, found: Any, cursor: Any) -> Type:
+        found._tu = self._unit  # which `_plain` leaves out
         kind = found._kind_id
         if kind == _VOID:
             return tree.Void()
@@ -312,14 +330,14 @@ class _Reader:
         if kind == _ENUM:
             return self._type(found.get_declaration().enum_type, cursor)
         if kind == _POINTER:
-            return self._pointer(found.get_pointee(), cursor)
+            return self._pointer(_pointee(found), cursor)
         if kind == _VECTOR:
-            element = self._type(_lib.clang_getElementType(found), cursor)
+            element = self._type(_element(found), cursor)
             if not isinstance(element, tree.Scalar):
                 raise self._refused(cursor, "a vector of what isn't a number is not read")
             return tree.Vector(element, _lib.clang_getNumElements(found))
         if kind == _ARRAY:
-            element = self._type(_lib.clang_getArrayElementType(found), cursor)
+            element = self._type(_array_element(found), cursor)
             return tree.Array(element, _lib.clang_getArraySize(found))
         if kind == _RECORD:
             return self._struct(found, cursor)
@@ -345,13 +363,13 @@ class _Reader:
         """Address space as clang numbers it, const, volatile: an array's may be its elements'."""
         space, const, volatile = 0, False, False
         while True:
-            found = _lib.clang_getCanonicalType(found)
+            found = _canonical(found)
             space = space or _lib.clang_getAddressSpace(found)
             const = const or bool(_lib.clang_isConstQualifiedType(found))
             volatile = volatile or bool(_lib.clang_isVolatileQualifiedType(found))
             if found._kind_id not in (_ARRAY, _INCOMPLETE_ARRAY, _VARIABLE_ARRAY):
                 return space, const, volatile
-            found = _lib.clang_getArrayElementType(found)
+            found = _array_element(found)
 
     def _struct(self, found: Any, cursor: Any) -> tree.Struct:
         declared = found.get_declaration()
@@ -374,18 +392,24 @@ class _Reader:
         bits = field.get_field_offsetof()
         if bits < 0 or bits % 8 or field.is_bitfield():
             raise self._refused(field, f"{field.spelling} is a bit-field or has no place")
-        _, _, volatile = self._qualified(_lib.clang_getCursorType(field))
+        _, _, volatile = self._qualified(_type_of(field))
         name = "" if re.search(r"\W", field.spelling) else field.spelling
         return tree.Field(name, bits // 8, self._type_of(field), volatile)
 
     # Declarations.
 
-    def _find(self) -> None:
+    def _find(self, base_bytes: int) -> None:
+        base_start = _lib.clang_getLocationForOffset(
+            self._unit, self._unit.get_file(_BASE), 0
+        ).int_data
         for cursor in self._children(self._unit.cursor):
-            start = _lib.clang_getCursorExtent(cursor).begin_int_data - self._start
+            at = _extent_of(cursor).begin_int_data
+            start = at - self._start
             if not 0 <= start <= len(self._source):
-                if cursor.location.file is None or cursor.location.file.name == _BASE:
-                    continue  # the parser's own, and those of `base`
+                if 0 <= at - base_start <= base_bytes:
+                    continue
+                if cursor.location.file is None:
+                    continue  # the parser's own
                 raise self._unknown(cursor)
             if cursor.extent.start.offset != start:
                 raise self._refused(cursor, "the parser places it where it isn't")
@@ -516,7 +540,7 @@ class _Reader:
 
     @staticmethod
     def _is_array_type(found: Any) -> bool:
-        return _lib.clang_getCanonicalType(found)._kind_id in (_ARRAY, _INCOMPLETE_ARRAY)
+        return _canonical(found)._kind_id in (_ARRAY, _INCOMPLETE_ARRAY)
 
     @staticmethod
     def _is_type(cursor: Any) -> bool:
@@ -525,7 +549,7 @@ class _Reader:
     def _function(self, cursor: Any) -> tree.Function:
         name = cursor.spelling
         children = self._children(cursor)
-        found = _lib.clang_getCursorType(cursor)
+        found = _type_of(cursor)
         if found._kind_id not in (110, _FUNCTION):
             raise self._refused(cursor, f"{name}() is not one function")
         if found._kind_id == _FUNCTION and _lib.clang_isFunctionTypeVariadic(found):
@@ -535,7 +559,7 @@ class _Reader:
         for child in children[:-1]:
             if child._kind_id == 10:
                 # The canonical type of a function has pointers where arrays were written.
-                taken = _lib.clang_getArgType(_lib.clang_getCanonicalType(found), len(parameters))
+                taken = _argument_type(_canonical(found), len(parameters))
                 parameters.append(self._declare(child, False, taken))
             elif 400 <= child._kind_id < 500:
                 attributes.append(self._attribute(child))
@@ -545,7 +569,7 @@ class _Reader:
         return tree.Function(
             name,
             tuple(parameters),
-            self._type(_lib.clang_getResultType(found), cursor),
+            self._type(_result_type(found), cursor),
             body,
             any(attribute.name == "kernel" for attribute in attributes),
             tuple(attribute for attribute in attributes if attribute.name != "kernel"),
@@ -559,7 +583,7 @@ class _Reader:
 
     def _declare(self, cursor: Any, at_program_scope: bool, taken: Any = None) -> int:
         """taken: the type of a parameter without its qualifiers."""
-        found = _lib.clang_getCursorType(cursor)
+        found = _type_of(cursor)
         declared = self._type(taken or found, cursor)
         if taken and self._is_array_type(found):
             found = taken
@@ -580,7 +604,6 @@ class _Reader:
         initial = _lib.clang_Cursor_getVarDeclInitializer(cursor)
         value = None
         if initial._kind_id != 70:
-            initial._tu = self._unit
             value = self._converted(initial, self._variables[number].type)
         return tree.Declare(self._line(cursor), number, value)
 
@@ -785,7 +808,7 @@ class _Reader:
         extent, inner = self._extent(cursor), self._extent(child)
         if extent == inner:
             value = self._expression(child, used)
-            shown = _lib.clang_getCursorType(cursor)
+            shown = _type_of(cursor)
             if isinstance(value.type, tree.Pointer) and self._is_array_type(shown):
                 # A parameter, or what is passed to one: not the array that it is declared as.
                 _, const, volatile = self._qualified(shown)
@@ -975,7 +998,7 @@ class _Reader:
             _lib.clang_EvalResult_dispose(result)
 
     def _reference(self, cursor: Any, used: bool) -> Expression:
-        declared = _lib.clang_getCursorReferenced(cursor)
+        declared = _referenced(cursor)
         place = self._globals.get(declared.data[0])
         if place is not None:
             self._use(place)
@@ -1084,7 +1107,7 @@ class _Reader:
         callee, *arguments = self._children(cursor)
         while callee._kind_id in (100, 111):
             callee = self._only(callee)
-        declared = _lib.clang_getCursorReferenced(callee)
+        declared = _referenced(callee)
         if callee._kind_id != 101 or declared._kind_id != 8:
             raise self._refused(cursor, "a function that is called by its address is not followed")
         name = callee.spelling
