@@ -6,7 +6,7 @@ from copy import copy
 
 import pytest
 
-from master.access.analyser.lexer import Lexer, logical_lines
+from master.access.analyser.lexer import LINE, Lexer, LineLexer, logical_lines, taken_apart
 from master.access.analyser.text import Unreadable
 
 
@@ -46,6 +46,35 @@ def test_a_copy_has_its_own_list_of_macros() -> None:
     other = copy(token)
     other.expanded_from.append("B")
     assert token.expanded_from == ["A"]
+
+
+def test_lines_that_are_no_directives_are_one_token() -> None:
+    lexer = LineLexer()
+    lexer.input('  a("#", \'"\');\n# define A\n\n b')
+    found = list(lexer)
+    lines = [token for token in found if token.type == LINE]
+    assert [(t.value, t.lineno) for t in lines] == [("  a(\"#\", '\"');", 1), (" b", 4)]
+    assert [t.value for t in found if t.lineno == 2 and t.value.strip()] == ["#", "define", "A"]
+    lines[1].source = "f"
+    assert [(t.value, t.lineno, t.source) for t in taken_apart(lines[1])] == [
+        (" ", 4, "f"),
+        ("b", 4, "f"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["a ` b", "a 'b", 'a "b', "a @ b", "''"])
+def test_a_line_that_is_not_all_tokens_is_refused_whole_or_apart(text: str) -> None:
+    for lexer in (Lexer(), LineLexer()):
+        lexer.input(text)
+        with pytest.raises(Unreadable):
+            list(lexer)
+
+
+@pytest.mark.parametrize("text", ["a # b", "a \\ b", "a // b", "a /* b */ c"])
+def test_other_lines_are_taken_apart_at_once(text: str) -> None:
+    lexer = LineLexer()
+    lexer.input(text)
+    assert [(t.type, t.value) for t in lexer] == lexed(text)
 
 
 @pytest.mark.parametrize(
