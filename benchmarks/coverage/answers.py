@@ -13,7 +13,6 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from master.access import tree
@@ -22,7 +21,7 @@ from master.access.analyser.text import Unreadable
 from master.access.extents import extents
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
-from master.access.programs import Judgement, Variant, judge_program, why_whole
+from master.access.standing import Standing
 from master.judging import analysis_time_s_max, guard_time_s_max
 from master.places import KIND, Place
 from master.plan.regions import Division, divide
@@ -104,15 +103,15 @@ class Subject:
         kernels = self._parsed.kernels
         try:
             with _limit(guard_time_s_max):
-                judgement = judge_program(self._units)
+                standing = Standing(self._analyser, self._units[0], DEVICE)
         except PastLimit as limit:
             for name in kernels:
                 yield Answer(name, "whole", str(limit), 0.0, 0.0)
             return
         for name in kernels:
-            yield self._answer(name, judgement)
+            yield self._answer(name, standing)
 
-    def _answer(self, name: str, judgement: Judgement) -> Answer:
+    def _answer(self, name: str, standing: Standing) -> Answer:
         began = time.perf_counter()
         try:
             with _limit(analysis_time_s_max):
@@ -120,12 +119,12 @@ class Subject:
         except (Unreadable, PastLimit) as why:
             # Nobody knows its arguments, and so whether it has images.
             first_ms = self.parse_ms + (time.perf_counter() - began) * 1000
-            whole = self._why_whole(name, judgement, images=False)
+            whole = standing.why_whole(name)
             mode, reason = ("merge", str(why)) if whole is None else ("whole", whole)
             return Answer(name, mode, reason, first_ms, 0.0)
         read_s = time.perf_counter() - began
         launch, other = (
-            plausible(program, program.functions[name], side, judgement.keeps_const)
+            plausible(program, program.functions[name], side, standing.keeps_const)
             for side in (SIDE, OTHER_SIDE)
         )
         began = time.perf_counter() - read_s
@@ -140,7 +139,7 @@ class Subject:
             mode, reason, first = "merge", str(limit), time.perf_counter()
         first_ms = self.parse_ms + (first - began) * 1000
         again_ms = (time.perf_counter() - first) * 1000
-        why = self._why_whole(name, judgement, launch.images)
+        why = "it uses images" if launch.images else standing.why_whole(name)
         if why is not None:
             mode, reason = "images" if launch.images else "whole", why
         return Answer(name, mode, reason, first_ms, again_ms)
@@ -150,20 +149,6 @@ class Subject:
         assert n.local_size is not None
         shape = [n.global_offset, n.global_size, n.local_size]
         return self._analyser.analyse(self._units, DEVICE, name, launch.values, shape)
-
-    def _why_whole(self, name: str, judgement: Judgement, images: bool) -> str | None:
-        """Why the launch isn't split, or None. images: whether it has one."""
-        if images:
-            return "it uses images"
-        if (why := why_whole(judgement.verdict, judgement.kernels, name)) is None:
-            return None
-        if isinstance(self._variant, str):
-            return f"{why} ({self._variant})"
-        return why_whole(self._variant.verdict, self._variant.kernels, name)
-
-    @cached_property
-    def _variant(self) -> Variant | str:
-        return self._analyser.rewrite(self._units, DEVICE)
 
 
 def _divided(found: Footprint | str, launch: Launch) -> tuple[str, str]:

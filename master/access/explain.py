@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +24,7 @@ from master.access.forms import Form
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
 from master.access.memory import Touch
-from master.access.programs import Variant, judge_program, why_whole
+from master.access.standing import Standing
 from master.access.symbols import Definition, Kind
 from master.plan.regions import parts_meet
 from vcl.ndrange import NDRange, choose_local_size, split
@@ -96,18 +95,18 @@ def explain(
     kernels = parsed.kernels
     if kernel is not None and kernel not in kernels:
         raise Wrong(f"there is no kernel {kernel!r}; there are {', '.join(kernels) or 'none'}")
-    whole = _Whole(analyser, unit)
+    standing = Standing(analyser, unit, DEVICE)
     answers = []
     for name in kernels if kernel is None else [kernel]:
         try:
             program = parsed.program(name)
         except Unreadable as why:
-            answers.append(_unread(name, whole.why(name), str(why)))
+            answers.append(_unread(name, standing.why_whole(name), str(why)))
             continue
         function = program.functions[name]
         answers.append(
             _of_kernel(
-                analyser, unit, program, function, whole, global_size, local_size,
+                analyser, unit, program, function, standing, global_size, local_size,
                 given or {}, parts,
             )
         )  # fmt: skip
@@ -119,34 +118,12 @@ def _unread(name: str, whole: str | None, why: str) -> KernelAnswer:
     return KernelAnswer(name, mode, reason, [], [], assumed=False)
 
 
-class _Whole:
-    """What the guard has against kernels of a program, or against those of its variant."""
-
-    def __init__(self, analyser: Analyser, unit: list[Any]) -> None:
-        self._analyser = analyser
-        self._unit = unit
-        self._judgement = judge_program([unit])
-
-    def why(self, kernel: str) -> str | None:
-        """Why a launch of a kernel isn't split, or None."""
-        verdict, _, kernels = self._judgement
-        if (why := why_whole(verdict, kernels, kernel)) is None:
-            return None
-        if isinstance(self._variant, str):
-            return f"{why} ({self._variant})"
-        return why_whole(self._variant.verdict, self._variant.kernels, kernel)
-
-    @cached_property
-    def _variant(self) -> Variant | str:
-        return self._analyser.rewrite([self._unit], DEVICE)
-
-
 def _of_kernel(
     analyser: Analyser,
     unit: list[Any],
     program: tree.Program,
     function: tree.Function,
-    whole: _Whole,
+    standing: Standing,
     global_size: tuple[int, ...],
     local_size: tuple[int, ...],
     given: dict[str, str],
@@ -165,7 +142,7 @@ def _of_kernel(
             function.name, mode, reason, list(size), list(local), not global_size, buffers or []
         )
 
-    if (why := whole.why(function.name)) is not None:
+    if (why := standing.why_whole(function.name)) is not None:
         return answer("whole", why)
     found = analyser.analyse([unit], DEVICE, function.name, values, [[0] * len(size), size, local])
     if isinstance(found, str):
