@@ -6,6 +6,8 @@ not know: sockets, clocks, threads, OpenCL. The driver behind the effects may be
 
 What is known of an operation is one `readiness.Node`; of one that moves bytes, its `kept` is a
 record with its place in a table (`moves`).
+
+Long because each kind of operation has its way in, its way out and its way to fail here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from node_agent.inputs import (
     Printed,
     Streamed,
 )
-from node_agent.moves import At, Gathering, Happens, Receiving, Sending, packed_bytes_max
+from node_agent.moves import (
+    At,
+    Gathering,
+    Happens,
+    Receiving,
+    Sending,
+    misfit,
+    packed_bytes_max,
+)
 from node_agent.readiness import Node, Readiness
 from vcl.errors import (
     EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
@@ -139,9 +149,13 @@ class ExecutorCore:
     def _add_merge(self, message: part.Merge) -> None:
         record = Gathering.of(message)
         self._add(message).kept = record
-        most = sum(packed_bytes_max(size) for _, _, size, _ in message.regions)
-        for transfer, endpoint in message.transfers:
+        for transfer, endpoint, pieces in message.transfers:
+            most = sum(packed_bytes_max(size) for _, _, size in pieces)
             self._expect(record, transfer, endpoint, None, most)
+        if (why := misfit(message)) is not None:
+            record.happens(Happens.MISFIT)
+            self._refuse(record)
+            self._readiness.fail(record.number, why)
 
     def _expect(
         self,

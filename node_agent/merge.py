@@ -2,8 +2,9 @@
 
 Owns: finding the elements that differ from the pre-image, their packed form, and applying the
 packed changes of other parts on the home node, with detection of conflicts (two parts that
-changed one element to different values). Must not know: devices, connections, who the parts are,
-or what happens after a conflict (the caller restores the buffer and runs the launch whole).
+changed one element to different values), or by an operator of `reductions`. Must not know: devices,
+connections, who the parts are, or what happens after a conflict (the caller restores the buffer and
+runs the launch whole).
 
 Buffers are cut into blocks of 64 elements, so that one 64-bit mask says which elements of a
 block changed. A block all of whose elements changed needs no mask: runs of such blocks are
@@ -21,6 +22,8 @@ has a mask, and its last element, if partial, is padded to a whole one with zero
 Work goes through slabs that fit the processor's cache, never through a Python loop over
 elements, blocks or runs. Temporaries are a few slabs (a few blocks, where a block is larger) and
 the tables. Arrays that don't start on an 8-byte boundary give the same result more slowly.
+
+Long because finding, packing and applying changes share the layout and its slabs.
 """
 
 import math
@@ -31,6 +34,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from node_agent.reductions import REDUCED_BYTES, reduced
+from vcl.wire.messages.part import How
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -222,7 +228,9 @@ def pack_changes(before: Bytes, after: Bytes, element_bytes: int) -> memoryview:
     return packed.data
 
 
-def merge(before: Bytes, target: Bytes, changes: Sequence[Changes]) -> int | None:
+def merge(
+    before: Bytes, target: Bytes, changes: Sequence[Changes], how: int = How.CHANGED
+) -> int | None:
     """Apply the changes of other parts to the home's copy, in place.
 
     The home is a part too: it changed what differs between `before` and `target`. Parts that
@@ -232,13 +240,15 @@ def merge(before: Bytes, target: Bytes, changes: Sequence[Changes]) -> int | Non
         before: the buffer before the launch; shape (n,), C-contiguous; only read.
         target: the buffer after the home's own part ran; same shape, doesn't overlap `before`.
         changes: those of the other parts, in any order.
+        how: an element is taken in (`How`); but for CHANGED there are no conflicts.
 
     Returns:
         None, or the byte offset of an element in conflict: the content of `target` is then
         unspecified, and the caller restores it from `before`.
 
     Raises:
-        ValueError: sizes of buffer or elements don't agree; `target` is then untouched.
+        ValueError: sizes of buffer or elements don't agree, or can't be reduced; `target` is then
+            untouched.
     """
     _assert_same_shape(before, target)
     for part in changes:
@@ -246,7 +256,13 @@ def merge(before: Bytes, target: Bytes, changes: Sequence[Changes]) -> int | Non
             raise ValueError(f"changes to {part.buffer_bytes} bytes of a buffer of {target.size}")
         if part.element_bytes != changes[0].element_bytes:
             raise ValueError("the changes of two parts differ in the size of elements")
+        element = part.element_bytes
+        if how != How.CHANGED and (element not in REDUCED_BYTES or target.size % element):
+            raise ValueError(f"elements of {element} bytes in {target.size} can't be reduced")
     for part in changes:
+        if how != How.CHANGED:
+            _reduce_part(before, target, part, how)
+            continue
         offset = _merge_part(before, target, part)
         if offset is not None:
             return offset
@@ -264,6 +280,20 @@ def _merge_part(before: Bytes, target: Bytes, part: Changes) -> int | None:
             return int(ids[block]) * layout.block_bytes + element * layout.item_bytes
         layout.put(target, ids, values)
     return None
+
+
+def _reduce_part(before: Bytes, target: Bytes, part: Changes, how: int) -> None:
+    layout = part._layout
+    for ids, changed, payload in part._batches():
+        values, old, after = (
+            _items(array, layout.item_bytes)
+            for array in (layout.pick(target, ids).copy(), layout.pick(before, ids), payload)
+        )
+        if changed is None:
+            values = reduced(how, old, values, after)
+        else:
+            values[changed] = reduced(how, old[changed], values[changed], after)
+        layout.put(target, ids, values.view(np.uint8))
 
 
 def _scan(

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from node_agent.inputs import BytesReady
+from node_agent.reductions import REDUCED_BYTES
 from vcl.transfer_states import Record
 from vcl.wire.messages import part
 
@@ -43,6 +44,7 @@ class Happens(Enum):
     CHUNK = "a chunk came"
     ALL = "all came"
     CANCEL = "its other end failed"
+    MISFIT = "what it says doesn't fit together"
     REFUSED = "the driver couldn't store a chunk"
     END = "it ended"
 
@@ -86,6 +88,7 @@ MERGE: Table = {
     (At.EXPECTED, Happens.CHUNK): At.EXPECTED,
     (At.EXPECTED, Happens.ALL): At.COMPLETE,
     (At.EXPECTED, Happens.CANCEL): At.DROPPED,
+    (At.EXPECTED, Happens.MISFIT): At.DROPPED,
     (At.EXPECTED, Happens.END): At.DONE,
     (At.COMPLETE, Happens.CANCEL): At.COMPLETE,
     (At.COMPLETE, Happens.END): At.DONE,
@@ -152,13 +155,35 @@ class Gathering(Move):
     @classmethod
     def of(cls, message: part.Merge) -> Gathering:
         """The record of a Merge of which nothing has come."""
-        chunks: dict[int, list[bytes]] = {transfer: [] for transfer, _ in message.transfers}
+        chunks: dict[int, list[bytes]] = {transfer: [] for transfer, _, _ in message.transfers}
         return cls(message.operation, message=message, chunks=chunks, missing=set(chunks))
 
     @property
     def changes(self) -> tuple[bytes, ...]:
         """What came, by transfer."""
         return tuple(b"".join(chunks) for chunks in self.chunks.values())
+
+
+def misfit(m: part.Merge) -> str | None:
+    """What of a Merge's regions and pieces doesn't fit together; None if all does."""
+    for _, _, size, element, how in m.regions:
+        if how != part.How.CHANGED and (element not in REDUCED_BYTES or size % element):
+            return f"a reduction can't be of elements of {element} bytes in {size} bytes"
+    for _, _, pieces in m.transfers:
+        last = (0, 0)
+        for index, offset, size in pieces:
+            if index >= len(m.regions):
+                return f"changes of region {index} of {len(m.regions)}"
+            _, _, whole, element, _ = m.regions[index]
+            end = offset + size
+            if end > whole:
+                return f"changes of bytes {offset} to {end} of a region of {whole}"
+            if offset % element or (end % element and end < whole):
+                return f"changes of bytes {offset} to {end} cut an element of {element}"
+            if (index, offset) < last:
+                return "the pieces that a part sends changes of don't ascend"
+            last = index, end
+    return None
 
 
 def packed_bytes_max(size: int) -> int:

@@ -259,7 +259,7 @@ class Committer:
         )
 
     def _snapshot(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
-        regions = [list(region) for region in doing.plan.regions]
+        regions = [list(region[:4]) for region in doing.plan.regions]
         return part.Snapshot(o.id, waits, step.place.device, doing.merge, regions, doing.cause)
 
     def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
@@ -273,7 +273,7 @@ class Committer:
 
     def _send_changes(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         assert step.sends is not None
-        regions = [list(region) for region in doing.plan.regions]
+        regions = [list(region[:4]) for region in doing.plan.regions]
         return part.SendChanges(
             o.id, waits, step.place.device, doing.merge, regions, o.transfer,
             self._destination(step.sends, doing), doing.cause,
@@ -282,7 +282,8 @@ class Committer:
     def _merge(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Launch = doing.message
         regions = [list(region) for region in doing.plan.regions]
-        transfers = [[doing.transfers[t], self._source(t, doing)] for t in step.receives]
+        pieces = [[index, 0, region[2]] for index, region in enumerate(regions)]
+        transfers = [[doing.transfers[t], self._source(t, doing), pieces] for t in step.receives]
         return part.Merge(
             o.id, waits, step.place.device, doing.merge, regions, transfers, m.program, m.kernel,
             *_lists(step), m.arguments, doing.cause,

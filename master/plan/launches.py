@@ -28,6 +28,7 @@ from master.plan.view import View
 from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import session
+from vcl.wire.messages.part import How
 
 
 def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]]:
@@ -266,7 +267,9 @@ def _plan_parts(
         Kind.MERGE, home, reads, writes, Makes.VERSION, receives=tuple(received), piece=ndrange
     )
     assert draft.add(step) == merge
-    regions = tuple((u.buffer.id, u.start, u.end - u.start, u.element) for u in uses if u.may_write)
+    regions = tuple(
+        (u.buffer.id, u.start, u.end - u.start, u.element, How.CHANGED) for u in uses if u.may_write
+    )
     return draft.plan(answer=answer, regions=regions)
 
 

@@ -134,7 +134,7 @@ class Plan(NamedTuple):
     transfers: tuple[Transfer, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     answer: Answer | None = None
-    regions: tuple[tuple[int, int, int, int], ...] = ()
+    regions: tuple[tuple[int, int, int, int, int], ...] = ()
     staged: Region | None = None
     compared: tuple[tuple[Worth, bool], ...] = ()
     complete: bool = True

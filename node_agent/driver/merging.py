@@ -16,6 +16,7 @@ from node_agent.driver.launch import Launcher
 from node_agent.driver.memory import Device, Devices
 from node_agent.effects import StartMerge
 from node_agent.inputs import BytesReady, Ended
+from node_agent.merge import Changes
 from vcl.errors import OUT_OF_RESOURCES
 from vcl.wire.messages import part
 
@@ -54,36 +55,69 @@ class Merging:
         device = self._devices[m.device]
         start = time.time_ns()
         snapshots = device.snapshots.pop(m.merge)
-        changes = [_split_changes(c, len(m.regions)) for c in effect.changes]
+        if [snapshot.size for snapshot in snapshots] != [size for _, _, size, _, _ in m.regions]:
+            raise DriverFailure(OUT_OF_RESOURCES, "the snapshot is of other regions")
         extra = None
-        flags = self._cl.map_flags.READ | self._cl.map_flags.WRITE
-        for index, (buffer, offset, size, element) in enumerate(m.regions):
-            before, event_before = device.map(
-                self._cl, snapshots[index], 0, size, self._cl.map_flags.READ
-            )
-            target, event_target = device.map(self._cl, device.buffer(buffer), offset, size, flags)
-            self._cl.wait_for_events([event_before, event_target])
-            parsed = [merge.Changes(c[index]) for c in changes]
-            if any(p.buffer_bytes != size or p.element_bytes != element for p in parsed):
-                raise DriverFailure(OUT_OF_RESOURCES, "a part sent changes of another region")
-            conflict = merge.merge(before, target, parsed)
-            before.base.release(device.transfer.queue)
-            target.base.release(device.transfer.queue).wait()
+        incoming = changes_by_region(m, effect.changes)
+        for region, snapshot, changes in zip(m.regions, snapshots, incoming, strict=True):
+            conflict = self._merge_region(device, region, snapshot, changes) if changes else None
             if conflict is not None:
-                extra = ["conflict", buffer, offset + conflict]
+                extra = ["conflict", region[0], conflict]
+                self._run_again(device, m, snapshots)
                 break
-        if extra is not None:
-            self._run_again(device, m, snapshots)
         self._post([Ended(m.operation, 0, start, time.time_ns(), None, extra)])
+
+    def _merge_region(
+        self,
+        device: Device,
+        region: Sequence[int],
+        snapshot: Any,
+        changes: Sequence[tuple[int, Changes]],
+    ) -> int | None:
+        """Answers where in the buffer an element in conflict is, or None."""
+        buffer, offset, size, _, how = region
+        flags = self._cl.map_flags.READ | self._cl.map_flags.WRITE
+        before, event_before = device.map(self._cl, snapshot, 0, size, self._cl.map_flags.READ)
+        target, event_target = device.map(self._cl, device.buffer(buffer), offset, size, flags)
+        self._cl.wait_for_events([event_before, event_target])
+        found = None
+        for at, part_changes in changes:
+            here = slice(at, at + part_changes.buffer_bytes)
+            conflict = merge.merge(before[here], target[here], [part_changes], how)
+            if conflict is not None:
+                found = offset + at + conflict
+                break
+        before.base.release(device.transfer.queue)
+        target.base.release(device.transfer.queue).wait()
+        return found
 
     def _run_again(self, device: Device, m: part.Merge, snapshots: Sequence[Any]) -> None:
         """Parts contradicted each other: restore the pre-image and run the launch whole."""
         queue = device.compute.queue
-        for (buffer, offset, size, _), snapshot in zip(m.regions, snapshots, strict=True):
+        for (buffer, offset, size, *_), snapshot in zip(m.regions, snapshots, strict=True):
             self._cl.enqueue_copy(
                 queue, device.buffer(buffer), snapshot, byte_count=size, dst_offset=offset
             )
         self._launcher.launch(device, m).wait()
+
+
+def changes_by_region(
+    m: part.Merge, received: Sequence[bytes]
+) -> list[list[tuple[int, Changes]]]:
+    """(offset in the region, changes) that came for each region of a merge, of whichever part.
+
+    received: by transfer. Raises DriverFailure, and ValueError, for what isn't changes of the
+    pieces that the message names.
+    """
+    found: list[list[tuple[int, Changes]]] = [[] for _ in m.regions]
+    for data, (_, _, pieces) in zip(received, m.transfers, strict=True):
+        packed = _split_changes(data, len(pieces))
+        for (index, offset, size), one in zip(pieces, packed, strict=True):
+            changes = Changes(one)
+            if changes.buffer_bytes != size or changes.element_bytes != m.regions[index][3]:
+                raise DriverFailure(OUT_OF_RESOURCES, "a part sent changes of another region")
+            found[index].append((offset, changes))
+    return found
 
 
 def _split_changes(data: bytes, count: int) -> list[memoryview]:

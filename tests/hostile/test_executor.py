@@ -34,7 +34,10 @@ UNDER_WAY: list[Any] = [
     part.Receive(6, [], 1, 10, 0, 8, 106, OTHER),
     part.Snapshot(7, [6], 1, 1, [[10, 0, 64, 4]]),
     part.SendChanges(8, [7], 1, 1, [[10, 0, 64, 4]], 108, OTHER),
-    part.Merge(9, [], 1, 2, [[10, 0, 64, 4]], [[109, OTHER], [110, OTHER]], *RUN),
+    part.Merge(
+        9, [], 1, 2, [[10, 0, 64, 4, 0], [10, 64, 8, 8, 1]],
+        [[109, OTHER, [[0, 0, 64]]], [110, OTHER, [[0, 4, 8], [1, 0, 8]]]], *RUN,
+    ),
     part.Build(5, 9, [1], 0, [["", "", [], []]], ""),
 ]
 NEXT: list[Any] = [
@@ -50,7 +53,10 @@ NEXT: list[Any] = [
     part.Receive(20, [3], 1, 10, 0, 4096, 120, OTHER),
     part.Snapshot(20, [9], 1, 3, [[10, 0, 4096, 4]]),
     part.SendChanges(20, [7], 1, 1, [[10, 0, 4096, 4]], 120, OTHER),
-    part.Merge(20, [5], 1, 1, [[10, 0, 64, 4]], [[120, OTHER], [121, 5]], *RUN),
+    part.Merge(
+        20, [5], 1, 1, [[10, 0, 64, 4, 3]],
+        [[120, OTHER, [[0, 0, 64]]], [121, 5, [[0, 8, 4], [0, 16, 48]]]], *RUN,
+    ),
     *(part.CancelTransfer(transfer, "gone") for transfer in range(103, 111)),
 ]
 IDS = [1, 4, 5, 9, 10, 20, 103, 104, 105, 106, 108, 109, 110, 120]

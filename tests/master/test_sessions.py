@@ -367,7 +367,7 @@ def test_another_part_of_a_merge_is_lost() -> None:
     (merge,) = r.said(part.Merge, 1)
     r.lose(2)
     cancelled = {m.transfer for m in r.said(part.CancelTransfer, 1)}
-    assert cancelled >= {t for t, _ in merge.transfers}
+    assert cancelled >= {t for t, _, _ in merge.transfers}
     r.done(merge, DEPENDENCY_FAILED, "cancelled")
     r.run()
     assert r.ended() == {20: DEVICE_NOT_AVAILABLE}

@@ -61,10 +61,10 @@ def receive(operation: int, *waits: int, size: int = 8) -> part.Receive:
 
 
 def merge(operation: int, *waits: int, transfers: tuple[tuple[int, int], ...]) -> part.Merge:
-    pairs = [list(pair) for pair in transfers]
-    regions = [[10, 0, 8, 4]]
+    rows: list[list[Any]] = [[*pair, [[0, 0, 8]]] for pair in transfers]
+    regions = [[10, 0, 8, 4, 0]]
     return part.Merge(
-        operation, list(waits), 1, 3, regions, pairs, 5, "k", [0], [4], [4], []
+        operation, list(waits), 1, 3, regions, rows, 5, "k", [0], [4], [4], []
     )  # fmt: skip
 
 
@@ -388,6 +388,22 @@ def test_a_merge_whose_own_part_failed() -> None:
     *others, report = r.feed(Ended(1, -5, 0, 0, "broke"))
     assert DropSnapshot(1, 3) in others
     assert [e[:2] for e in report.messages[0].operations] == [[1, -5], [2, DEPENDENCY_FAILED]]
+
+
+def test_a_merge_that_does_not_fit_together_fails_with_a_reason() -> None:
+    r = Rig()
+    bad = merge(2, 1, transfers=((101, OTHER), (102, CLIENT)))
+    bad.transfers[1][2] = [[0, 2, 4]]
+    r.order(run(1))
+    credit = [GrantCredit(101, OTHER), GrantCredit(102, CLIENT)]
+    assert r.order(bad) == credit, "it ends after what it waits for, its senders at once"
+    *others, report = r.feed(Ended(1, 0, 5, 6))
+    assert DropSnapshot(1, 3) in others
+    assert not any(isinstance(e, StartMerge) for e in others)
+    [[_, _, _, _, why, _]] = [row for row in report.messages[0].operations if row[0] == 2]
+    assert why == "changes of bytes 2 to 6 cut an element of 4"
+    assert r.chunk(101, 0, b"first") == r.chunk(102, 0, b"second", source=CLIENT) == []
+    assert r.core.operations_count == 0
 
 
 # Everything at once

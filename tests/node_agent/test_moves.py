@@ -9,11 +9,21 @@ import pytest
 
 from node_agent.inputs import BytesReady
 from node_agent.merge import pack_changes
-from node_agent.moves import MERGE, RECEIVE, SEND, At, Gathering, Happens, Sending, packed_bytes_max
+from node_agent.moves import (
+    MERGE,
+    RECEIVE,
+    SEND,
+    At,
+    Gathering,
+    Happens,
+    Sending,
+    misfit,
+    packed_bytes_max,
+)
 from vcl.errors import RemoteProtocolError
 from vcl.wire.messages import part
 
-MESSAGE = part.Merge(2, [], 1, 3, [], [[102, 0], [101, 0]], 5, "k", [0], [4], [4], [])
+MESSAGE = part.Merge(2, [], 1, 3, [], [[102, 0, []], [101, 0, []]], 5, "k", [0], [4], [4], [])
 
 
 @pytest.mark.parametrize(
@@ -63,3 +73,33 @@ def test_changes_are_no_longer_than_is_allowed(size: int, element: int) -> None:
     before = np.zeros(size, np.uint8)
     for after in (before + 1, before + (np.arange(size) % 64 == 0).astype(np.uint8)):
         assert 8 + len(pack_changes(before, after, element)) <= packed_bytes_max(size)
+
+
+@pytest.mark.parametrize(
+    ("region", "pieces", "why"),
+    [
+        ([10, 0, 64, 4, 0], [[0, 0, 64]], None),
+        ([10, 0, 64, 4, 1], [[0, 4, 4], [0, 8, 16], [0, 60, 4], [1, 0, 7]], None),
+        ([10, 0, 63, 4, 0], [[0, 60, 3]], None),
+        ([10, 0, 64, 8, 8], [], None),
+        ([10, 0, 64, 4, 0], [[2, 0, 4]], "region 2 of 2"),
+        ([10, 0, 64, 4, 0], [[0, 64, 4]], "bytes 64 to 68 of a region of 64"),
+        ([10, 0, 64, 4, 0], [[0, 0, 2**62]], "of a region of 64"),
+        ([10, 0, 64, 4, 0], [[0, 2, 4]], "cut an element of 4"),
+        ([10, 0, 64, 4, 0], [[0, 0, 7]], "cut an element of 4"),
+        ([10, 0, 64, 4, 0], [[0, 8, 8], [0, 12, 8]], "don't ascend"),
+        ([10, 0, 64, 4, 0], [[0, 8, 8], [0, 8, 8]], "don't ascend"),
+        ([10, 0, 64, 4, 0], [[1, 0, 7], [0, 0, 4]], "don't ascend"),
+        ([10, 0, 64, 2, 1], [], "elements of 2 bytes"),
+        ([10, 0, 64, 16, 7], [], "elements of 16 bytes"),
+        ([10, 0, 62, 4, 2], [], "elements of 4 bytes in 62"),
+    ],
+)
+def test_what_of_a_merge_fits_together(
+    region: list[int], pieces: list[list[int]], why: str | None
+) -> None:
+    message = MESSAGE._replace(
+        regions=[region, [11, 0, 7, 4, 0]], transfers=[[102, 0, pieces], [101, 0, [[1, 0, 4]]]]
+    )
+    found = misfit(message)
+    assert found is None if why is None else found is not None and why in found

@@ -260,16 +260,20 @@ def test_nothing_is_taken_for_known_after_a_failure() -> None:
 # Merges
 
 
-def snapshot(rig: Rig, merge: int, buffer: int) -> list[list[int]]:
-    regions = [[buffer, 0, SIZE, 4]]
+def snapshot(
+    rig: Rig, merge: int, buffer: int, at: int = 0, size: int = SIZE
+) -> list[list[int]]:
+    regions = [[buffer, at, size, 4]]
     assert rig.do(part.Snapshot, merge, regions).status == 0
     return regions
 
 
-def changes(rig: Rig, content: list[int], changed: dict[int, int]) -> bytes:
-    """What another device that changed these elements would send."""
+def changes(
+    rig: Rig, content: list[int], changed: dict[int, int], at: int = 0, size: int = SIZE
+) -> bytes:
+    """What another device that changed these elements would send of these bytes."""
     buffer, merge = rig.buffer(content), rig.new()
-    regions = snapshot(rig, merge, buffer)
+    regions = snapshot(rig, merge, buffer, at, size)
     after = list(content)
     for index, value in changed.items():
         after[index] = value
@@ -281,11 +285,15 @@ def changes(rig: Rig, content: list[int], changed: dict[int, int]) -> bytes:
     return b"".join(ready.data)
 
 
-def finish(rig: Rig, merge: int, buffer: int, *others: bytes) -> Ended:
-    regions = [[buffer, 0, SIZE, 4]]
+def finish(
+    rig: Rig, merge: int, buffer: int, *others: bytes, how: int = 0, at: int = 0, size: int = SIZE
+) -> Ended:
+    """at, size: the bytes that the others send changes of."""
+    regions = [[buffer, 0, SIZE, 4, how]]
     operation = rig.new()
+    transfers = [[index, 2, [[0, at, size]]] for index, _ in enumerate(others)]
     message = part.Merge(
-        operation, [], 1, merge, regions, [], PROGRAM, "scale", [0], [COUNT], [4],
+        operation, [], 1, merge, regions, transfers, PROGRAM, "scale", [0], [COUNT], [4],
         [whole(buffer), scalar(2)],
     )  # fmt: skip
     rig.host.merge(StartMerge(message, others))
@@ -315,6 +323,61 @@ def test_a_conflict_runs_the_launch_whole_on_the_pre_image(rig: Rig) -> None:
     ended = finish(rig, merge, buffer, other)
     assert (ended.status, ended.extra) == (0, ["conflict", buffer, 12])
     assert rig.read(buffer) == [2 * i for i in before]
+
+
+def test_a_merge_of_pieces(rig: Rig) -> None:
+    before = list(range(COUNT))
+    merge, buffer = rig.new(), rig.buffer(before)
+    snapshot(rig, merge, buffer)
+    assert rig.run("scale", whole(buffer), scalar(2), size=32).status == 0
+    other = changes(rig, before, {40: -1, 50: -2}, 160, 44)
+    ended = finish(rig, merge, buffer, other, at=160, size=44)
+    assert (ended.status, ended.extra) == (0, None)
+    expected = [2 * i if i < 32 else i for i in before]
+    expected[40], expected[50] = -1, -2
+    assert rig.read(buffer) == expected
+
+
+def test_a_conflict_in_a_piece_is_told_by_its_place_in_the_buffer(rig: Rig) -> None:
+    before = list(range(COUNT))
+    merge, buffer = rig.new(), rig.buffer(before)
+    snapshot(rig, merge, buffer)
+    assert rig.run("scale", whole(buffer), scalar(2), size=32).status == 0
+    other = changes(rig, before, {20: -1, 40: 7}, 64, 128)
+    ended = finish(rig, merge, buffer, other, at=64, size=128)
+    assert (ended.status, ended.extra) == (0, ["conflict", buffer, 80])
+    assert rig.read(buffer) == [2 * i for i in before]
+
+
+def test_a_reduction_has_no_conflicts(rig: Rig) -> None:
+    before = list(range(COUNT))
+    merge, buffer = rig.new(), rig.buffer(before)
+    snapshot(rig, merge, buffer)
+    assert rig.run("scale", whole(buffer), scalar(2), size=32).status == 0
+    others = [changes(rig, before, {10: 13, 40: 30}), changes(rig, before, {10: 9, 41: 141})]
+    ended = finish(rig, merge, buffer, *others, how=part.How.ADD)
+    assert (ended.status, ended.extra) == (0, None)
+    expected = [2 * i if i < 32 else i for i in before]
+    expected[10], expected[40], expected[41] = 20 + 3 - 1, 30, 141
+    assert rig.read(buffer) == expected
+
+
+@pytest.mark.parametrize(("at", "size"), [(0, SIZE - 4), (4, SIZE - 4)])
+def test_changes_of_other_bytes_than_was_said(rig: Rig, at: int, size: int) -> None:
+    before = [0] * COUNT
+    merge, buffer = rig.new(), rig.buffer(before)
+    snapshot(rig, merge, buffer)
+    ended = finish(rig, merge, buffer, changes(rig, before, {1: 1}), at=at, size=size)
+    assert ended.status < 0 and "another region" in (ended.text or "")
+    assert rig.read(buffer) == before
+
+
+def test_a_snapshot_of_other_bytes_than_those_merged(rig: Rig) -> None:
+    before = [0] * COUNT
+    merge, buffer = rig.new(), rig.buffer(before)
+    snapshot(rig, merge, buffer, 0, SIZE - 4)
+    ended = finish(rig, merge, buffer, changes(rig, before, {1: 1}))
+    assert ended.status < 0 and "other regions" in (ended.text or "")
 
 
 @pytest.mark.parametrize("spoil", [lambda c: c[:-1], lambda c: c + b"x", lambda c: c[:8]])

@@ -43,7 +43,7 @@ class Causes:
             if hasattr(m, "operation"):
                 self._operations[number].add(m.operation)
             if isinstance(m, part.Merge):
-                transfers.update(transfer for transfer, _ in m.transfers)
+                transfers.update(transfer for transfer, _, _ in m.transfers)
             elif getattr(m, "transfer", 0):
                 transfers.add(m.transfer)
 

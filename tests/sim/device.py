@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from node_agent import merge
+from node_agent.driver.merging import changes_by_region
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BuildEnded, BytesReady, Ended
 from tests.sim.heap import Heap, Violation
@@ -398,7 +399,7 @@ class Driver:
             return
 
         def begin() -> None:
-            device.occupy(_key(m), [(b, o, o + s, True) for b, o, s, _ in m.regions])
+            device.occupy(_key(m), [(b, o, o + s, True) for b, o, s, _, _ in m.regions])
 
         def finish() -> None:
             extra = self._merge_regions(device, m, changes, snapshots)
@@ -415,17 +416,16 @@ class Driver:
     def _merge_regions(
         self, device: Device, m: part.Merge, changes: Sequence[bytes], snapshots: list[bytes]
     ) -> list[Any] | None:
-        at = [0] * len(changes)
-        for (buffer, offset, size, _), old in zip(m.regions, snapshots, strict=True):
-            parsed = []
-            for index, data in enumerate(changes):
-                start = at[index] + 8
-                at[index] = start + int.from_bytes(data[start - 8 : start], "little")
-                parsed.append(merge.Changes(data[start : at[index]]))
+        assert list(map(len, snapshots)) == [size for _, _, size, _, _ in m.regions]
+        for index, incoming in enumerate(changes_by_region(m, changes)):
+            buffer, offset, size, _, how = m.regions[index]
+            before = np.frombuffer(snapshots[index], np.uint8)
             target = np.frombuffer(device.buffers[buffer], np.uint8)[offset : offset + size]
-            conflict = merge.merge(np.frombuffer(old, np.uint8), target, parsed)
-            if conflict is not None:
-                return ["conflict", buffer, offset + conflict]
+            for at, one in incoming:
+                here = slice(at, at + one.buffer_bytes)
+                conflict = merge.merge(before[here], target[here], [one], how)
+                if conflict is not None:
+                    return ["conflict", buffer, offset + at + conflict]
         return None
 
     def _run_again(
@@ -439,13 +439,13 @@ class Driver:
         accesses, work = self._launch(device, m)
 
         def finish() -> None:
-            for (buffer, offset, size, _), old in zip(m.regions, snapshots, strict=True):
+            for (buffer, offset, size, *_), old in zip(m.regions, snapshots, strict=True):
                 device.buffers[buffer][offset : offset + size] = old
             work()
             device.vacate(_key(m))
             self._host_done(done, Ended(m.operation, 0, 1, 2, None, extra))
 
-        accesses += [(b, o, o + s, True) for b, o, s, _ in m.regions]
+        accesses += [(b, o, o + s, True) for b, o, s, _, _ in m.regions]
         device.compute.add(Item(lambda: device.occupy(_key(m), accesses), finish))
 
     # ---- programs

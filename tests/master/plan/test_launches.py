@@ -76,9 +76,9 @@ def test_a_split_launch_is_merged_at_its_home() -> None:
     (changes,), (merge,) = r.said(part.SendChanges), r.said(part.Merge)
     assert changes.waits == [runs[1].operation] and changes.endpoint == 1
     assert merge.device == 1 and runs[0].operation in merge.waits
-    assert merge.transfers == [[changes.transfer, 2]]
+    assert merge.transfers == [[changes.transfer, 2, [[0, 0, SIZE]]]]
     assert merge.merge == changes.merge == snapshots[0].merge
-    assert merge.regions == snapshots[0].regions
+    assert merge.regions == [[10, 0, SIZE, 4, 0]]
     assert (merge.global_offset, merge.global_size, merge.local_size) == ([0], [64], [4])
     assert merge.arguments == [whole(10), whole(11)]
 
@@ -102,7 +102,7 @@ def test_the_home_is_where_most_bytes_are() -> None:
     r.say(launch(22, whole(10), whole(11)))
     (merge,) = r.said(part.Merge)
     assert merge.device == 3
-    assert sorted(endpoint for _, endpoint in merge.transfers) == [1, 2]
+    assert sorted(endpoint for _, endpoint, _ in merge.transfers) == [1, 2]
 
 
 def test_a_launch_that_writes_nothing_needs_no_merge() -> None:
@@ -119,7 +119,7 @@ def test_const_is_trusted_only_in_a_program_that_keeps_it() -> None:
     r = rig(source=source)
     r.say(launch(22, whole(10), whole(11)))
     (merge,) = r.said(part.Merge)
-    assert merge.regions == [[10, 0, SIZE, 4], [11, 0, SIZE, 4]]
+    assert merge.regions == [[10, 0, SIZE, 4, 0], [11, 0, SIZE, 4, 0]]
 
 
 def test_a_kernel_whose_parts_contradicted_each_other_runs_whole_from_then_on() -> None:
@@ -167,7 +167,7 @@ def test_a_constant_argument_is_not_written() -> None:
     r = rig()
     r.say(launch(22, whole(10), whole(10)))
     (merge,) = r.said(part.Merge)
-    assert merge.regions == [[10, 0, SIZE, 4]], "the same buffer, as global, is"
+    assert merge.regions == [[10, 0, SIZE, 4, 0]], "the same buffer, as global, is"
     r = rig()
     r.say(launch(22, whole(10), whole(11), name="table"))
     assert not r.said(part.Merge)
@@ -177,7 +177,7 @@ def test_two_regions_of_one_buffer_are_taken_together() -> None:
     r = rig()
     r.say(launch(22, [1, 10, 32, 32], [1, 10, 128, 16]))
     (merge,) = r.said(part.Merge)
-    assert merge.regions == [[10, 32, 112, 4]]
+    assert merge.regions == [[10, 32, 112, 4, 0]]
 
 
 def test_the_local_size_is_chosen_once_for_all_parts() -> None:

@@ -12,9 +12,11 @@ or transfer that was told before.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 from vcl.wire.codec import (
+    Between,
     Conversation,
     Count,
     Endpoint,
@@ -27,8 +29,34 @@ from vcl.wire.codec import (
 )
 from vcl.wire.messages.session import Argument, KernelInfo, Log, Unit
 
+
+class How(IntEnum):
+    """How a merge takes in an element that a part changed.
+
+    All but CHANGED are reductions, of integers of 4 or 8 bytes: what the part made of the value
+    before is made of the home's value, too, so that parts can't contradict each other.
+    """
+
+    CHANGED = 0
+    """It becomes the part's; two parts that changed it to different values are a conflict."""
+    ADD = 1
+    """What the part added is added, modulo the element's range."""
+    MIN = 2
+    """The smaller, as signed integers."""
+    MAX = 3
+    """The larger, as signed integers."""
+    MIN_UNSIGNED = 4
+    MAX_UNSIGNED = 5
+    AND = 6
+    OR = 7
+    XOR = 8
+    """The bits that the part flipped are flipped."""
+
+
 Region = Annotated[list[int], Row(int, Count, Size, Size)]
-Incoming = Annotated[list[int], Row(Transfer, Endpoint)]
+MergedRegion = Annotated[list[int], Row(int, Count, Size, Size, Between(min(How), max(How)))]
+Piece = Annotated[list[int], Row(Count, Count, Size)]
+Incoming = Annotated[list[Any], Row(Transfer, Endpoint, list[Piece])]
 
 UNTOUCHED = "untouched"
 """What a failed Run reports besides if the driver refused it, so that no byte was changed."""
@@ -186,8 +214,8 @@ class Snapshot(NamedTuple):
 class SendChanges(NamedTuple):
     """Send what a part changed against its snapshot to the merge's home, then drop the snapshot.
 
-    regions: as in Snapshot. The transfer carries for each region in turn a length (8 bytes,
-    little endian) and the packed changes (README.md, "Packed changes").
+    regions: as in its Snapshot; only this part's. The transfer carries for each region in turn a
+    length (8 bytes, little endian) and the packed changes (README.md, "Packed changes").
     """
 
     operation: int
@@ -203,15 +231,18 @@ class SendChanges(NamedTuple):
 class Merge(NamedTuple):
     """Finish a merge at its home: take in the changes of the other parts.
 
-    transfers: [transfer, endpoint] each. On a conflict the snapshot is restored and the launch
-    described by the other fields runs whole.
+    regions: as in Snapshot, and How each: all that parts may have changed, apart from each other.
+    transfers: [transfer, endpoint, pieces] each; pieces: what that part sends changes of, in the
+    order of its SendChanges: [index into regions, offset in that region, size] each, ascending,
+    from element to element. On a conflict the snapshot is restored and the launch described by the
+    other fields runs whole. What doesn't fit together fails the operation.
     """
 
     operation: int
     waits: list[int]
     device: int
     merge: int
-    regions: list[Region]
+    regions: list[MergedRegion]
     transfers: list[Incoming]
     program: int
     kernel: str

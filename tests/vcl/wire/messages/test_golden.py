@@ -93,7 +93,8 @@ SAMPLES: list[Any] = [
     part.Snapshot(10, [9], 1, 1, [[7, 0, 4096, 4]]),
     part.SendChanges(11, [10], 1, 1, [[7, 0, 4096, 4]], 3, 4),
     part.Merge(
-        12, [5], 1, 1, [[7, 0, 4096, 4]], [[3, 5]], 8, "f", [0], [64], [8], ARGUMENTS
+        12, [5], 1, 1, [[7, 0, 4096, 4, 2]], [[3, 5, [[0, 0, 4096]]]],
+        8, "f", [0], [64], [8], ARGUMENTS,
     ),
     part.CancelTransfer(3, "node n is gone"),
     part.Done([[5, 0, 1, 2, None, None], [11, 0, 1, 2, None, 300], [12, -5, 0, 0, "full", None]]),
