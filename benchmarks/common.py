@@ -47,6 +47,7 @@ class Settings:
     steps: int = 200
     image_side: int = 2048
     iterations: int = 500
+    merge_mib: int = 256
 
 
 QUICK = Settings(
@@ -59,6 +60,7 @@ QUICK = Settings(
     steps=4,
     image_side=64,
     iterations=20,
+    merge_mib=1,
 )
 """Only shows that everything works."""
 

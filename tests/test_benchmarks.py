@@ -54,6 +54,7 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
     beside = {m["name"]: set(m["rows"][0]["yardsticks"]) for m in content["measures"]}
     assert beside["roundtrip"] == beside["write"] == beside["read"] == {"native", "tcp"}
     assert beside["launches"] == beside["stencil"] == beside["mandelbrot"] == {"native"}
+    assert beside["merge"] == {"copy"}
     assert content["measures"][-1]["rows"][-1]["yardsticks"].keys() == {"one node", "native"}
     assert ("NOT QUIET" in done.stdout) == (not content["quiet"])
 
