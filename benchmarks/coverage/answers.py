@@ -159,7 +159,9 @@ def _divided(found: Footprint | str, launch: Launch) -> tuple[str, str]:
     division = divide(found, message, launch.ndrange, launch.uses, PLACES)
     if isinstance(division, Division):
         return "regions", ""
-    return ("hulls" if _bounded(found, launch) else "merge"), division
+    if isinstance(division, str):
+        return "merge", division
+    return ("hulls" if _bounded(found, launch) else "merge"), division.why
 
 
 def _bounded(found: Footprint, launch: Launch) -> bool:

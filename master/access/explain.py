@@ -348,8 +348,8 @@ def run(
 ) -> None:
     """Show how launches of the kernels in FILE would be split, and why.
 
-    *regions*: each part writes bytes of its own, which stay where they are. *merge*: parts run
-    against whole buffers, and what changed is merged. *whole*: on one device.
+    *regions*: each part writes bytes of its own, which stay where they are. *merge*: what
+    parts changed of what they may write is merged. *whole*: on one device.
     """
     try:
         given = {}

@@ -50,6 +50,11 @@ class _Doing:
         self.transfers: dict[int, int] = {}
         """Ids, by index."""
 
+    def merged_regions(self, step: Step) -> list[list[int]]:
+        """What a step reads of what is merged, as its message has it."""
+        elements = {number: element for number, _, _, element, _ in self.plan.regions}
+        return [[n, start, end - start, elements[n]] for n, start, end in step.reads]
+
 
 class Committer:
     """Carries out the plans of one session."""
@@ -259,7 +264,7 @@ class Committer:
         )
 
     def _snapshot(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
-        regions = [list(region[:4]) for region in doing.plan.regions]
+        regions = doing.merged_regions(step)
         return part.Snapshot(o.id, waits, step.place.device, doing.merge, regions, doing.cause)
 
     def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
@@ -273,7 +278,7 @@ class Committer:
 
     def _send_changes(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         assert step.sends is not None
-        regions = [list(region[:4]) for region in doing.plan.regions]
+        regions = doing.merged_regions(step)
         return part.SendChanges(
             o.id, waits, step.place.device, doing.merge, regions, o.transfer,
             self._destination(step.sends, doing), doing.cause,
@@ -282,8 +287,10 @@ class Committer:
     def _merge(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Launch = doing.message
         regions = [list(region) for region in doing.plan.regions]
-        pieces = [[index, 0, region[2]] for index, region in enumerate(regions)]
-        transfers = [[doing.transfers[t], self._source(t, doing), pieces] for t in step.receives]
+        transfers: list[list[Any]] = []
+        for index in step.receives:
+            pieces = [list(piece) for piece in doing.plan.transfers[index].pieces]
+            transfers.append([doing.transfers[index], self._source(index, doing), pieces])
         return part.Merge(
             o.id, waits, step.place.device, doing.merge, regions, transfers, m.program, m.kernel,
             *_lists(step), m.arguments, doing.cause,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import prod
 
 from master.commands import COMPLETE
 from master.ledger import Ledger
-from master.plan.plan import CLIENT_END, Kind, Plan
+from master.plan.plan import CLIENT_END, Kind, Plan, Step
 from master.plan.residency import SETTLED, Buffer
 from vcl.ndrange import NDRange
 
@@ -61,7 +62,7 @@ def check_buffer(buffer: Buffer, given: Counter[int]) -> None:
 
 def check_plan(plan: Plan) -> None:
     """Steps are in order, transfers have both their ends, and the parts are the NDRange."""
-    for number, (source, destination) in enumerate(plan.transfers):
+    for number, (source, destination, _) in enumerate(plan.transfers):
         if source != CLIENT_END:
             assert plan.steps[source].sends == number
         if destination != CLIENT_END:
@@ -82,6 +83,40 @@ def check_plan(plan: Plan) -> None:
         if step.kind is Kind.MERGE and step.piece is not None:
             items = sum(prod(piece.global_size) for piece in pieces)
             assert items == prod(step.piece.global_size), "the parts cover the NDRange"
+            _check_merge(plan, step)
+
+
+def _check_merge(plan: Plan, merge: Step) -> None:
+    """What parts may write is what they kept before, and send after; the home keeps all of it."""
+    rows = [(number, at, at + size) for number, at, size, _, _ in plan.regions]
+    assert rows == list(merge.writes), "the merge writes its regions"
+    for one, other in pairwise(sorted(rows)):
+        assert one[0] != other[0] or one[2] <= other[1], "regions of a merge are apart"
+    kept = {s.place.device: s.reads for s in plan.steps if s.kind is Kind.SNAPSHOT}
+    assert kept.get(merge.place.device, ()) == merge.writes, "the home keeps all that is merged"
+    sent = {}
+    for transfer in merge.receives:
+        source, _, pieces = plan.transfers[transfer]
+        step = plan.steps[source]
+        sent[step.place.device] = step.reads
+        named = []
+        for index, offset, size in pieces:
+            number, at, whole, element, _ = plan.regions[index]
+            assert offset + size <= whole, "a piece is inside its region"
+            assert not offset % element, "from an element"
+            assert offset + size == whole or not size % element, "to an element"
+            named.append((number, at + offset, at + offset + size))
+        assert named == list(step.reads), "the merge is told what the part sends"
+    for step in plan.steps:
+        if step.kind is Kind.RUN and step.place is not merge.place:
+            assert kept.get(step.place.device, ()) == step.writes, "a part keeps what it may write"
+            assert sent.get(step.place.device, ()) == step.writes, "and sends its changes"
+        elif step.kind is Kind.RUN:
+            inside = all(
+                any(n == m and a <= start and end <= b for m, a, b in rows)
+                for n, start, end in step.writes
+            )
+            assert inside, "what the home's part writes is merged"
 
 
 def _check_disjoint(pieces: Sequence[NDRange]) -> None:

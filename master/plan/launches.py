@@ -1,14 +1,7 @@
-"""Plans of launches: whether to split, into which parts, and the steps of a merge.
+"""Plans of launches: whether to split, and into which parts.
 
 Owns: the answer for each launch (*regions*, *merge* or *whole*, and why), and its parts. Must not
-know: ids, versions, waits, messages to executors, or the order of commands.
-
-Theory of operation of a merge. Every part's device gets the whole of each argument region and
-keeps a snapshot of what the kernel may write; the parts run with a global offset; each device
-but the *home* sends what changed against its snapshot to the home, which takes the changes in,
-or, finding that two parts changed one element differently, restores its snapshot and runs the
-launch whole. So the home holds the result whatever happens, and the plan of everything that
-follows doesn't wait for it.
+know: how changes are merged, ids, versions, waits, messages to executors, or the order of commands.
 """
 
 from __future__ import annotations
@@ -18,17 +11,24 @@ from collections.abc import Sequence
 from master.access.hidden import hidden
 from master.access.kernels import Footprint
 from master.objects import KernelFacts, Program, Queue
-from master.places import Candidates, Place
+from master.places import Place
+from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
-from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step, Transfer
-from master.plan.regions import Division, divide, footprint_of, missing, variant_of
+from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
+from master.plan.regions import (
+    Division,
+    divide,
+    footprint_of,
+    missing,
+    variant_of,
+    whole_regions,
+)
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
 from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
 from vcl.ndrange import NDRange, choose_local_size, split
 from vcl.wire.messages import session
-from vcl.wire.messages.part import How
 
 
 def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]]:
@@ -115,13 +115,18 @@ def _plan_split(
         cuts = f"each part writes bytes of its own, cut along {'xyz'[division.dimension]}"
         answer = Answer("regions", cuts, division.answers(found, message))
         return _plan_regions(draft, view, division, uses, places, answer, sees)
-    written = sum(use.end - use.start for use in uses if use.may_write)
-    if not pays(merge_worth(size, written, count)):
+    hulls = whole_regions(pieces, uses, division) if isinstance(division, str) else division
+    if not pays(merge_worth(size, hulls.changed_bytes, len(hulls.parts))):
         return TOO_SMALL
-    why = f" ({division})" if division else ""
-    reason = f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
-    answer = Answer("merge", reason, _answers(message, uses, "merge", division))
-    return _plan_parts(draft, view, ndrange, pieces, uses, list(places[:count]), answer, sees)
+    if isinstance(division, str):
+        why = f" ({division})" if division else ""
+        reason = f"changed bytes of whole buffers are merged{why}; trusted to be free of races"
+        answer = Answer("merge", reason, _answers(message, uses, "merge", division))
+    else:
+        assert isinstance(found, Footprint)
+        answer = Answer("merge", hulls.reason, hulls.answers(found, message))
+    hidden = None if sees is None else sees.hidden
+    return plan_merge(draft, view, ndrange, hulls.parts, uses, places, answer, hidden)
 
 
 class _Sees:
@@ -226,51 +231,6 @@ def _plan_whole(
         )
     )
     return draft.plan(answer=answer)
-
-
-def _plan_parts(
-    draft: Draft,
-    view: View,
-    ndrange: NDRange,
-    pieces: Sequence[NDRange],
-    uses: Sequence[Use],
-    places: list[Place],
-    answer: Answer,
-    sees: _Sees | None,
-) -> Plan:
-    reads, writes = _regions(uses)
-    home = Candidates(places).nearest([(u.buffer, u.start, u.end) for u in uses])
-    for place in places:
-        for use in uses:
-            bring(draft, view, use.buffer, use.start, use.end, place)
-    for index, (piece, place) in enumerate(zip(pieces, places, strict=True)):
-        if writes:
-            draft.add(Step(Kind.SNAPSHOT, place, reads=writes))
-        draft.add(
-            Step(
-                Kind.RUN, place, reads, writes, main=True, part=index, piece=piece,
-                rewritten=sees is not None, hidden=sees.hidden(piece) if sees else None,
-            )
-        )  # fmt: skip
-    if not writes:
-        return draft.plan(answer=answer)
-    others = [place for place in places if place is not home]
-    merge = len(draft.steps) + len(others)
-    received = []
-    for place in others:
-        transfer = len(draft.transfers)
-        received.append(transfer)
-        source = draft.add(Step(Kind.SEND_CHANGES, place, reads=writes, sends=transfer))
-        draft.transfers.append(Transfer(source, merge))
-    # The rerun after a conflict reads what the parts did.
-    step = Step(
-        Kind.MERGE, home, reads, writes, Makes.VERSION, receives=tuple(received), piece=ndrange
-    )
-    assert draft.add(step) == merge
-    regions = tuple(
-        (u.buffer.id, u.start, u.end - u.start, u.element, How.CHANGED) for u in uses if u.may_write
-    )
-    return draft.plan(answer=answer, regions=regions)
 
 
 def _regions(uses: Sequence[Use]) -> tuple[tuple[Region, ...], tuple[Region, ...]]:

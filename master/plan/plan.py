@@ -86,10 +86,14 @@ class Step(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Bytes that travel from one end to another: steps' indices, or CLIENT_END."""
+    """Bytes that travel from one end to another: steps' indices, or CLIENT_END.
+
+    pieces: of changes for a merge, of which of its regions: (index, offset in it, size) each.
+    """
 
     source: int
     destination: int
+    pieces: tuple[tuple[int, int, int], ...] = ()
 
 
 class Delivery(NamedTuple):
@@ -112,6 +116,10 @@ class BufferAnswer(NamedTuple):
     reason: str
 
 
+MergedRegion = tuple[int, int, int, int, int]
+"""(buffer, offset, size, element size, how) of what a merge takes in, as its message has it."""
+
+
 class Answer(NamedTuple):
     """How a launch runs, and why so, for its report."""
 
@@ -124,7 +132,7 @@ class Plan(NamedTuple):
     """What is to be done for a command.
 
     staged: before all steps, the client's staging copy becomes the contents of this region.
-    regions: of a merge, as its messages have them. compared: what was weighed, and whether it
+    regions: of a merge: what any part may write. compared: what was weighed, and whether it
     paid; the plan is another when one of these does no longer. complete: false if the command has
     to be planned again once this is committed, because there is more to bring than fits into one
     turn.
@@ -134,7 +142,7 @@ class Plan(NamedTuple):
     transfers: tuple[Transfer, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     answer: Answer | None = None
-    regions: tuple[tuple[int, int, int, int, int], ...] = ()
+    regions: tuple[MergedRegion, ...] = ()
     staged: Region | None = None
     compared: tuple[tuple[Worth, bool], ...] = ()
     complete: bool = True

@@ -1,5 +1,4 @@
-"""Parts of a launch that write bytes of their own, by what its analysis found or
-the program declares.
+"""Parts of a launch, and the bytes of each, by what its analysis found or the program declares.
 
 Owns: the question that an analysis answers, and whether and along which dimension a launch divides.
 Must not know: how it is analysed, ids, or messages.
@@ -7,6 +6,10 @@ Must not know: how it is analysed, ids, or messages.
 A launch divides if no part writes what another reads or writes. Then each part is brought what it
 may read, and what it may write as it was before, since it needn't write all of it; what it wrote
 stays where it is.
+
+If parts may write the same bytes, or one may read what another may write, their changes have to be
+merged; but where each may write is known nevertheless (its *hull*), so that nothing else has to be
+brought, compared or sent.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, NamedTuple
 from master.access.declared import CONST, DECLARED, declared_footprint
 from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import BUFFER, OTHER, Footprint
+from master.access.memory import Touch
 from master.ledger import Question, RewriteQuestion
 from master.objects import KernelFacts, Program
 from master.places import KIND, Place
@@ -43,6 +47,10 @@ _WHERE = {DECLARED: "declared by vcl.access", CONST: "declared const"}
 FLOATING = ("float", "double", "half")
 
 
+Touched = dict[int, tuple[Runs, Runs]]
+"""(reads, writes) of each buffer, by id."""
+
+
 class NotAnalysed(Exception):
     """What a launch touches, or how its parts can see it, isn't known: this has to be asked first.
 
@@ -59,7 +67,10 @@ class NotAnalysed(Exception):
 
 
 class Part(NamedTuple):
-    """reads: what is only read; writes: what may be written; each of any buffer, in bytes."""
+    """reads: what is only read; writes: what may be written; each of any buffer, in bytes.
+
+    Those of one buffer are together, in order and apart from each other.
+    """
 
     piece: NDRange
     reads: tuple[tuple[Buffer, int, int], ...]
@@ -75,21 +86,73 @@ class Division(NamedTuple):
 
     def answers(self, footprint: Footprint, m: session.Launch) -> tuple[BufferAnswer, ...]:
         """How each buffer is treated, and where in the source that comes from."""
-        made = []
-        for index, argument in enumerate(m.arguments):
-            region = session.argument_region(argument)
-            if region is None:
-                continue
-            touches = [t for t in footprint.touches if t.argument == index]
-            where = {t.writes: _WHERE.get(t.line, f"line {t.line}") for t in reversed(touches)}
-            if True in where:
-                what = "regions", f"parts write bytes of their own ({where[True]})"
-            elif touches:
-                what = "read", f"only read ({where[False]})"
-            else:
-                what = "untouched", "never touched"
-            made.append(BufferAnswer(index, region[0], *what))
-        return tuple(made)
+        return _answers(footprint, m, "regions", "parts write bytes of their own")
+
+
+class Hulls(NamedTuple):
+    """Parts whose changes are merged; what they write is of whole elements, as those are compared.
+
+    why: they don't divide. reads_meet: a part may read what another may write, so that the program
+    is trusted to be free of races.
+    """
+
+    parts: list[Part]
+    why: str
+    reads_meet: bool
+
+    @property
+    def changed_bytes(self) -> int:
+        """How many the part that may change most may change."""
+        return max(sum(end - start for _, start, end in part.writes) for part in self.parts)
+
+    @property
+    def reason(self) -> str:
+        """Of the launch's answer."""
+        races = "no part reads what another may write"
+        if self.reads_meet:
+            races = "trusted to be free of races, as parts may read what others may write"
+        return f"changed bytes of what each part may write are merged ({self.why}); {races}"
+
+    def answers(self, footprint: Footprint, m: session.Launch) -> tuple[BufferAnswer, ...]:
+        """How each buffer is treated, and where in the source that comes from."""
+        return _answers(footprint, m, "merge", "merge inside the hulls")
+
+
+def _answers(
+    footprint: Footprint, m: session.Launch, written: str, why: str
+) -> tuple[BufferAnswer, ...]:
+    """written, why: of a buffer that parts may write where that is bounded."""
+    made = []
+    for index, argument in enumerate(m.arguments):
+        region = session.argument_region(argument)
+        if region is None:
+            continue
+        touches = [t for t in footprint.touches if t.argument == index]
+        where = {t.writes: _where(t) for t in reversed(touches)}
+        anywhere = next((_where(t) for t in touches if t.writes and t.form is None), None)
+        if anywhere is not None:
+            what = written, f"where it is written isn't known ({anywhere})"
+        elif True in where:
+            what = written, f"{why} ({where[True]})"
+        elif touches:
+            what = "read", f"only read ({where[False]})"
+        else:
+            what = "untouched", "never touched"
+        made.append(BufferAnswer(index, region[0], *what))
+    return tuple(made)
+
+
+def _where(touch: Touch) -> str:
+    return _WHERE.get(touch.line, f"line {touch.line}")
+
+
+def whole_regions(pieces: Sequence[NDRange], uses: Sequence[Use], why: str) -> Hulls:
+    """Parts of which nothing is known: each may touch all of every region."""
+    regions: tuple[list[tuple[Buffer, int, int]], ...] = ([], [])
+    for use in uses:
+        regions[use.may_write].append((use.buffer, use.start, use.end))
+    reads, writes = map(tuple, regions)
+    return Hulls([Part(piece, reads, writes) for piece in pieces], why, True)
 
 
 def footprint_of(
@@ -143,26 +206,33 @@ def divide(
     ndrange: NDRange,
     uses: Sequence[Use],
     places: Sequence[Place],
-) -> Division | str:
-    """The cheapest division of a launch over these places, or why there is none."""
+) -> Division | Hulls | str:
+    """The cheapest division of a launch over these places.
+
+    Where there is none, the parts whose hulls are least to bring and to merge; or why nothing is
+    known of any.
+    """
     if any(use.buffer.is_cut_up for use in uses):
         return "a buffer is in very many pieces"
-    why = "one work-group is all there is"
     best: Division | None = None
-    cost = 0
+    hulls: Hulls | None = None
+    least = cost = 0
     for dimension in reversed(range(len(ndrange.global_size))):
         if ndrange.group_counts[dimension] < 2:
             continue
         pieces = split(ndrange, len(places), dimension)
         cost += footprint.cost * len(pieces)
         if cost > looked_at_max:
-            return best or "its parts touch memory in too many ways"
+            return best or hulls or "its parts touch memory in too many ways"
         made = _along(footprint, m, ndrange, pieces, uses, dimension, places)
-        if isinstance(made, str):
-            why = made
-        elif best is None or made.missing_bytes < best.missing_bytes:
-            best = made
-    return why if best is None else best
+        if isinstance(made, Division):
+            if best is None or made.missing_bytes < best.missing_bytes:
+                best = made
+        elif best is None:
+            size = made.changed_bytes + _missing_of(made.parts, places)
+            if hulls is None or size < least:
+                hulls, least = made, size
+    return best or hulls or "one work-group is all there is"
 
 
 def _along(
@@ -173,49 +243,88 @@ def _along(
     uses: Sequence[Use],
     dimension: int,
     places: Sequence[Place],
-) -> Division | str:
+) -> Division | Hulls:
     given = {i: r for i, a in enumerate(m.arguments) if (r := session.argument_region(a))}
     sizes = {index: size for index, (_, _, size) in given.items()}
     starts = {index: (buffer, offset) for index, (buffer, offset, _) in given.items()}
     touched = []
+    why = None
     for piece in pieces:
         found = extents(footprint, ndrange, piece, sizes)
-        by_buffer = _by_buffer(found, starts, sizes)
-        if isinstance(by_buffer, str):
-            return by_buffer
-        touched.append(by_buffer)
+        if why is None:
+            unbounded = [index for index, extent in found.items() if extent.writes is None]
+            why = f"where argument {unbounded[0] + 1} is written isn't known" if unbounded else None
+        touched.append(_by_buffer(found, starts, sizes))
     if sum(len(r) + len(w) for one in touched for r, w in one.values()) > runs_together_max:
-        return "its parts touch too many pieces"
-    for use in uses:
-        if parts_meet([one[use.buffer.id] for one in touched]):
-            return "its parts touch the same bytes"
-    parts, absent = [], 0
-    for piece, one, place in zip(pieces, touched, places, strict=False):
+        why = why or "its parts touch too many pieces"
+        touched = [{b: (_hull(r), _hull(w)) for b, (r, w) in one.items()} for one in touched]
+    rows = [[one[use.buffer.id] for one in touched] for use in uses]
+    if why is None and any(map(parts_meet, rows)):
+        why = "its parts touch the same bytes"
+    if why is not None:
+        for use, row in zip(uses, rows, strict=True):
+            for one, (read, written) in zip(touched, row, strict=True):
+                one[use.buffer.id] = read, _in_elements(written, use)
+        return Hulls(_parts(pieces, touched, uses), why, any(map(reads_meet, rows)))
+    parts = _parts(pieces, touched, uses)
+    return Division(parts, dimension, _missing_of(parts, places))
+
+
+def _parts(
+    pieces: Sequence[NDRange], touched: Sequence[Touched], uses: Sequence[Use]
+) -> list[Part]:
+    parts = []
+    for piece, one in zip(pieces, touched, strict=True):
         reads: list[tuple[Buffer, int, int]] = []
         writes: list[tuple[Buffer, int, int]] = []
         for use in uses:
             read, written = one[use.buffer.id]
             writes += [(use.buffer, start, end) for start, end in written]
-            reads += [(use.buffer, start, end) for start, end in _without(read, written)]
-        absent += missing(place, [*reads, *writes])
+            reads += [(use.buffer, start, end) for start, end in without(read, written)]
         parts.append(Part(piece, tuple(reads), tuple(writes)))
-    return Division(parts, dimension, absent)
+    return parts
+
+
+def _hull(runs: Runs) -> Runs:
+    return [(runs[0][0], runs[-1][1])] if runs else []
+
+
+def _in_elements(runs: Runs, use: Use) -> Runs:
+    """Rounded out to elements of a region: a part that changed one byte sends all of its element.
+
+    The region's last may be a part of one.
+    """
+    size = use.element
+    rounded = [
+        (
+            use.start + (start - use.start) // size * size,
+            min(use.start - (use.start - end) // size * size, use.end),
+        )
+        for start, end in runs
+    ]
+    return in_order(rounded)
+
+
+def _missing_of(parts: Sequence[Part], places: Sequence[Place]) -> int:
+    """Bytes that have to be brought to the parts' places."""
+    pairs = zip(parts, places, strict=False)
+    return sum(missing(place, [*part.reads, *part.writes]) for part, place in pairs)
 
 
 def _by_buffer(
     found: dict[int, Extent], starts: dict[int, tuple[int, int]], sizes: dict[int, int]
-) -> dict[int, tuple[Runs, Runs]] | str:
-    """(reads, writes) of each buffer, whichever arguments it was given for."""
-    by_buffer: dict[int, tuple[Runs, Runs]] = {}
+) -> Touched:
+    """Of whichever arguments a buffer was given for; all of a region where that isn't known."""
+    by_buffer: Touched = {}
     for index, extent in found.items():
         buffer, offset = starts[index]
         reads, writes = by_buffer.setdefault(buffer, ([], []))
-        if extent.writes is None:
-            return f"where argument {index + 1} is written isn't known"
-        anywhere = [(0, sizes[index])]
-        runs = anywhere if extent.reads is None else extent.reads
-        reads += [(offset + start, offset + end) for start, end in runs]
-        writes += [(offset + start, offset + end) for start, end in extent.writes]
+        for runs, known in ((reads, extent.reads), (writes, extent.writes)):
+            anywhere = [(0, sizes[index])]
+            runs += [
+                (offset + start, offset + end)
+                for start, end in (anywhere if known is None else known)
+            ]
     return {
         buffer: (in_order(reads), in_order(writes)) for buffer, (reads, writes) in by_buffer.items()
     }
@@ -223,14 +332,17 @@ def _by_buffer(
 
 def parts_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
     """Whether one writes what another reads or writes."""
-    written = sorted(
-        (start, end, part) for part, (_, writes) in enumerate(touched) for start, end in writes
-    )
     last = 0
-    for start, end, _ in written:
+    for start, end in sorted(run for _, writes in touched for run in writes):
         if start < last:
             return True
         last = end
+    return reads_meet(touched)
+
+
+def reads_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
+    """Whether one reads what another writes."""
+    written = _writers([writes for _, writes in touched])
     begins = [start for start, _, _ in written]
     for part, (reads, _) in enumerate(touched):
         for start, end in reads:
@@ -242,7 +354,24 @@ def parts_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
     return False
 
 
-def _without(runs: Runs, others: Runs) -> Runs:
+def _writers(writes: Sequence[Runs]) -> list[tuple[int, int, int | None]]:
+    """(start, end, the part that alone writes these bytes, or None), in order, apart."""
+    edges = sorted(
+        edge
+        for part, runs in enumerate(writes)
+        for start, end in runs
+        for edge in ((start, 1, part), (end, -1, part))
+    )
+    found: list[tuple[int, int, int | None]] = []
+    last = count = together = 0  # of those that write: how many, and their sum
+    for at, step, part in edges:
+        if at > last and count:
+            found.append((last, at, together if count == 1 else None))
+        last, count, together = at, count + step, together + step * part
+    return found
+
+
+def without(runs: Runs, others: Runs) -> Runs:
     """What of these runs isn't in the others."""
     left: Runs = []
     for start, end in runs:

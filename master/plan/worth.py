@@ -46,7 +46,10 @@ class Worth(NamedTuple):
 
 
 def merge_worth(global_size: Sequence[int], written_bytes: int, count: int) -> Worth:
-    """Of a merge of so many parts. written_bytes: that may have changed."""
+    """Of a merge of so many parts. written_bytes: that the part with most may have changed.
+
+    Parts copy and compare theirs at the same time.
+    """
     return Worth(_saved(global_size, count), merge_ns + written_bytes * merge_byte_ns)
 
 

@@ -273,6 +273,8 @@ class ClientShell:
                     marks["whole: the guard"] += 1
                 elif "single device" in reason:
                     marks["whole: one device"] += 1
+                elif "each part may write" in reason:
+                    marks["merge inside hulls"] += 1
 
     def _from_endpoint(self, data: bytes) -> None:
         if self.dead is None:

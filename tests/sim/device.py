@@ -409,6 +409,8 @@ class Driver:
                 self._host_done(done, Ended(m.operation, 0, 1, 2, None, None))
             else:
                 self._marks["merge conflict"] += 1
+                if any(size < len(device.buffers[b]) for b, _, size, _, _ in m.regions):
+                    self._marks["conflict inside hulls"] += 1
                 self._run_again(device, m, snapshots, extra, done)
 
         device.transfer.add(Item(begin, finish))

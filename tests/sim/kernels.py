@@ -105,6 +105,22 @@ def _record(a: Sequence[Any], items: Sequence[range]) -> None:
         a[0][i] = (a[0][i] + 1) & 255
 
 
+def _swap(a: Sequence[Any], items: Sequence[range]) -> None:
+    out, data, block = a[0], a[1], _number(a[2])
+    for i in items[0]:
+        to = i - block if i // block % 2 else i + block
+        if to < len(out):
+            out[to] = (data[i] + i) & 255
+
+
+def _spread(a: Sequence[Any], items: Sequence[range]) -> None:
+    out, marks, data = a[0].cast("I"), a[1], a[2]
+    stride, count = _number(a[3]), len(out)
+    for i in items[0]:
+        out[i * stride % count] = (data[i] + i) & 0xFFFFFFFF
+        marks[i] = data[i]
+
+
 def _kernel(name: str, types: str, reads: str, writes: str, run: Any) -> Kernel:
     """types: one per argument; "=" marks a by-value argument, "!" a __constant one."""
     arguments = []
@@ -128,6 +144,8 @@ KERNELS = {
         _kernel("both", "uchar* uint* uchar*", "02", "01", _both),
         _kernel("plane", "uchar* uchar* =uint", "1", "0", _plane),
         _kernel("record", "mystruct*", "0", "0", _record),
+        _kernel("swap", "uchar* uchar* =uint", "1", "0", _swap),
+        _kernel("spread", "uint* uchar* uchar* =uint", "2", "01", _spread),
     )
 }
 """By name."""
@@ -145,6 +163,10 @@ kernel void both(global uchar *f, global uint *s, global uchar *d)
 { int i = get_global_id(0); f[i] ^= d[i]; s[i] = d[i]; }
 kernel void record(global uchar *d)
 { int i = get_global_id(0); d[i]++; }
+kernel void swap(global uchar *o, global uchar *d, uint n)
+{ int i = get_global_id(0), b = n; o[i + (i / b % 2 ? -b : b)] = d[i]; }
+kernel void spread(global uint *o, global uchar *m, global uchar *d, uint n)
+{ int i = get_global_id(0); o[((global uint *)o)[0]] = 1; m[i] = d[i]; }
 kernel void conflict(global ulong *o, ulong n)
 { int i = get_global_id(0); o[0] = n + i; }
 """

@@ -283,10 +283,12 @@ class Generator:
             return [0], [rng.randint(1, 64)]
         if name == "scale":
             arguments[1] = rng.randrange(256).to_bytes(4, "little")
-        if name == "scatter":
+        if name == "swap":
+            arguments[2] = rng.choice((1, 2, 3, 8)).to_bytes(4, "little")
+        if name in ("scatter", "spread"):
             words = arguments[0][3] // 4
             strides = [s for s in range(1, 12) if gcd(s, words) == 1]
-            arguments[2] = rng.choice(strides).to_bytes(4, "little")
+            arguments[-1] = rng.choice(strides).to_bytes(4, "little")
             count //= 4
         offset = rng.choice((0, 0, rng.randrange(count)))
         size = rng.choice((count - offset, rng.randint(1, count - offset)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from master.plan import invariants
-from master.plan.plan import CLIENT_END, Answer, Kind, Plan, Step, Transfer
+from master.plan.plan import CLIENT_END, Answer, Kind, Plan, Region, Step, Transfer
 from master.plan.residency import SETTLED, Contents
 from tests.master.rigs import SessionRig, place
 from vcl.ndrange import NDRange
@@ -83,6 +83,54 @@ PLANS = {
 }
 
 
+def merged(**change: Any) -> Plan:
+    """A right plan of a merge on two places, of two regions, but for one change."""
+    first, second = Region(10, 0, 8), Region(10, 16, 24)
+    made: dict[str, Any] = {
+        "home": (first, second), "kept": (second,), "written": (second,), "sent": (second,),
+        "own": (first,), "pieces": ((1, 0, 8),), "writes": (first, second),
+        "rows": ((10, 0, 8, 4, 0), (10, 16, 8, 4, 0)), **change,
+    }  # fmt: skip
+    here, there = place(1), place(2)
+    pieces = [NDRange((offset,), (4,), None) for offset in (0, 4)]
+    steps = (
+        Step(Kind.SNAPSHOT, here, made["home"]),
+        Step(Kind.RUN, here, (), made["own"], part=0, piece=pieces[0]),
+        Step(Kind.SNAPSHOT, there, made["kept"]),
+        Step(Kind.RUN, there, (), made["written"], part=1, piece=pieces[1]),
+        Step(Kind.SEND_CHANGES, there, made["sent"], sends=0),
+        Step(
+            Kind.MERGE, here, (), made["writes"], receives=(0,), piece=NDRange((0,), (8,), None)
+        ),
+    )
+    transfers = (Transfer(4, 5, made["pieces"]),)
+    return Plan(steps, transfers, answer=MERGE, regions=made["rows"])
+
+
+MERGES: dict[str, dict[str, Any]] = {
+    "the home keeps too little": {"home": (Region(10, 0, 8),)},
+    "a part keeps too little": {"kept": (Region(10, 16, 20),)},
+    "a part sends too little": {"sent": (Region(10, 16, 20),), "pieces": ((1, 0, 4),)},
+    "a part writes past what it sends": {"written": (Region(10, 12, 24),)},
+    "the home's part writes elsewhere": {"own": (Region(10, 0, 12),)},
+    "another region": {"pieces": ((0, 0, 8),)},
+    "past a region": {"pieces": ((1, 0, 12),)},
+    "half an element": {"sent": (Region(10, 18, 24),), "pieces": ((1, 2, 6),)},
+    "the merge writes something else": {"writes": (Region(10, 0, 24),)},
+    "regions that meet": {
+        "rows": ((10, 0, 20, 4, 0), (10, 16, 8, 4, 0)),
+        "writes": (Region(10, 0, 20), Region(10, 16, 24)),
+        "home": (Region(10, 0, 20), Region(10, 16, 24)),
+    },
+}
+
+
+@pytest.mark.parametrize("name", MERGES)
+def test_a_violation_of_a_merge_is_noticed(name: str) -> None:
+    with pytest.raises(AssertionError):
+        invariants.check_plan(merged(**MERGES[name]))
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_a_violation_of_a_plan_is_noticed(name: str) -> None:
     with pytest.raises(AssertionError):
@@ -92,3 +140,4 @@ def test_a_violation_of_a_plan_is_noticed(name: str) -> None:
 def test_right_plans_pass() -> None:
     invariants.check_plan(Plan((run(0, 0, 4), run(1, 4, 4), WHOLE), answer=MERGE))
     invariants.check_plan(Plan((SEND, RECEIVE), (Transfer(0, 1),)))
+    invariants.check_plan(merged())

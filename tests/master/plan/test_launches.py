@@ -58,7 +58,7 @@ def test_a_split_launch_is_merged_at_its_home() -> None:
     r.say(Write(20, 2, [], 10, 0, SIZE, 100), Write(21, 2, [], 11, 0, SIZE, 101))
     r.say(launch(22, whole(10), whole(11)))
     assert [(p.staging, p.endpoint) for p in r.told(Push)] == [(100, 1), (101, 1)]
-    assert [(m.buffer, m.endpoint) for m in r.said(part.Send)] == [(10, 2), (11, 2)]
+    assert [(m.buffer, m.endpoint) for m in r.said(part.Send)] == [(11, 2), (10, 2)]
     snapshots = r.said(part.Snapshot)
     assert [s.device for s in snapshots] == [1, 2]
     assert all(s.regions == [[10, 0, SIZE, 4]] for s in snapshots), "11 can't be written"
