@@ -406,6 +406,8 @@ class Driver:
             device.vacate(_key(m))
             if extra is None:
                 self._marks["merge"] += 1
+                if len(m.regions) > 2:
+                    self._marks["merge of many pieces"] += 1
                 self._host_done(done, Ended(m.operation, 0, 1, 2, None, None))
             else:
                 self._marks["merge conflict"] += 1

@@ -113,6 +113,14 @@ def _swap(a: Sequence[Any], items: Sequence[range]) -> None:
             out[to] = (data[i] + i) & 255
 
 
+def _comb(a: Sequence[Any], items: Sequence[range]) -> None:
+    out, data, teeth = a[0], a[1], _number(a[2])
+    for i in items[0]:
+        to = i % 4 * teeth + i // 4
+        if i // 4 < teeth and to < len(out):
+            out[to] = data[i]
+
+
 def _spread(a: Sequence[Any], items: Sequence[range]) -> None:
     out, marks, data = a[0].cast("I"), a[1], a[2]
     stride, count = _number(a[3]), len(out)
@@ -145,6 +153,7 @@ KERNELS = {
         _kernel("plane", "uchar* uchar* =uint", "1", "0", _plane),
         _kernel("record", "mystruct*", "0", "0", _record),
         _kernel("swap", "uchar* uchar* =uint", "1", "0", _swap),
+        _kernel("comb", "uchar* uchar* =uint", "1", "0", _comb),
         _kernel("spread", "uint* uchar* uchar* =uint", "2", "01", _spread),
     )
 }
@@ -165,6 +174,8 @@ kernel void record(global uchar *d)
 { int i = get_global_id(0); d[i]++; }
 kernel void swap(global uchar *o, global uchar *d, uint n)
 { int i = get_global_id(0), b = n; o[i + (i / b % 2 ? -b : b)] = d[i]; }
+kernel void comb(global uchar *o, global uchar *d, uint n)
+{ int i = get_global_id(0), t = n; o[i % 4 * t + i / 4] = d[i]; }
 kernel void spread(global uint *o, global uchar *m, global uchar *d, uint n)
 { int i = get_global_id(0); o[((global uint *)o)[0]] = 1; m[i] = d[i]; }
 kernel void conflict(global ulong *o, ulong n)

@@ -285,6 +285,8 @@ class Generator:
             arguments[1] = rng.randrange(256).to_bytes(4, "little")
         if name == "swap":
             arguments[2] = rng.choice((1, 2, 3, 8)).to_bytes(4, "little")
+        if name == "comb":
+            arguments[2] = max(1, arguments[0][3] // 4).to_bytes(4, "little")
         if name in ("scatter", "spread"):
             words = arguments[0][3] // 4
             strides = [s for s in range(1, 12) if gcd(s, words) == 1]

@@ -20,7 +20,7 @@ LONG = 12_000, 8_000
 
 RARE = (
     "merge", "merge conflict", "merge inside hulls", "conflict inside hulls",
-    "chunk before its Receive", "bytes between nodes",
+    "merge of many pieces", "chunk before its Receive", "bytes between nodes",
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
     "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "analysed", "declared",
 )  # fmt: skip

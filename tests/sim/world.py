@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master.plan import commands, residency
+from master.plan import commands, regions, residency
 from tests.sim import faults
 from tests.sim.client import ClientShell
 from tests.sim.heap import Heap, Violation
@@ -59,6 +59,7 @@ class World:
         self._eager = rng.choice(((0, 0), (40, 100), (1 << 16, 1 << 20)))
         self.staging_bytes_max = rng.choice((600, staging_bytes_max, staging_bytes_max))
         self._pieces_max, self._brought_max = rng.choice(((256, 64), (2, 1), (4, 3)))
+        self._gap_bytes_max = rng.choice((0, 8, 2**16))
         self.schedule = faults.draw_schedule(rng) if self.faulty else []
         self._device_counts = [rng.choice((1, 1, 2)) for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))]
         client_count = rng.choice((1, 1, 2)) if self.faulty else rng.choice((1, 1, 1, 2))
@@ -97,6 +98,7 @@ class World:
                 brought_max=self._brought_max,
             ),
             patch.object(residency, "pieces_max", self._pieces_max),
+            patch.object(regions, "gap_bytes_max", self._gap_bytes_max),
         ):
             self._run()
         return self.marks

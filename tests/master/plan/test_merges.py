@@ -127,6 +127,20 @@ def test_parts_that_touch_too_many_pieces_are_merged_in_one_each(
     assert "its parts touch too many pieces" in told(r, 20)[1]
 
 
+@pytest.mark.parametrize(("gap", "count", "size"), [(7, 16, 8), (8, 1, 248), (2**16, 1, 248)])
+def test_what_is_between_two_runs_is_merged_with_them_if_it_is_short(
+    monkeypatch: pytest.MonkeyPatch, gap: int, count: int, size: int
+) -> None:
+    monkeypatch.setattr(regions_module, "gap_bytes_max", gap)
+    r = Rig("a[i % 16 * 4 + i / 16 % 2] = b[i];")
+    r.launch(20)
+    (changes,), (merge,) = r.said(part.SendChanges), r.said(part.Merge)
+    assert [row[2] for row in changes.regions] == [size] * count
+    assert merge.transfers[0][2] == [[index, 0, size] for index in range(count)]
+    r.run()
+    assert r.ended() == {20: 0}
+
+
 class Unsure(Rig):
     """Where the second argument is written can't be told."""
 
