@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import prod
 
+from master.access.extents import in_order
 from master.commands import COMPLETE
 from master.ledger import Ledger
 from master.plan.plan import CLIENT_END, Kind, Plan, Step
@@ -108,6 +109,11 @@ def _check_merge(plan: Plan, merge: Step) -> None:
             named.append((number, at + offset, at + offset + size))
         assert named == list(step.reads), "the merge is told what the part sends"
     for step in plan.steps:
+        if step.kind is Kind.RUN:
+            for number, start, end in step.reads:
+                again = in_order([r[1:] for r in (*merge.reads, *rows) if r[0] == number])
+                inside = any(a <= start and end <= b for a, b in again)
+                assert inside, "the home's rerun is ordered with what any part reads"
         if step.kind is Kind.RUN and step.place is not merge.place:
             assert kept.get(step.place.device, ()) == step.writes, "a part keeps what it may write"
             assert sent.get(step.place.device, ()) == step.writes, "and sends its changes"

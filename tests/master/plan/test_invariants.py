@@ -89,7 +89,7 @@ def merged(**change: Any) -> Plan:
     made: dict[str, Any] = {
         "home": (first, second), "kept": (second,), "written": (second,), "sent": (second,),
         "own": (first,), "pieces": ((1, 0, 8),), "writes": (first, second),
-        "rows": ((10, 0, 8, 4, 0), (10, 16, 8, 4, 0)), **change,
+        "rows": ((10, 0, 8, 4, 0), (10, 16, 8, 4, 0)), "again": (Region(11, 0, 8),), **change,
     }  # fmt: skip
     here, there = place(1), place(2)
     pieces = [NDRange((offset,), (4,), None) for offset in (0, 4)]
@@ -97,10 +97,11 @@ def merged(**change: Any) -> Plan:
         Step(Kind.SNAPSHOT, here, made["home"]),
         Step(Kind.RUN, here, (), made["own"], part=0, piece=pieces[0]),
         Step(Kind.SNAPSHOT, there, made["kept"]),
-        Step(Kind.RUN, there, (), made["written"], part=1, piece=pieces[1]),
+        Step(Kind.RUN, there, (Region(11, 4, 8),), made["written"], part=1, piece=pieces[1]),
         Step(Kind.SEND_CHANGES, there, made["sent"], sends=0),
         Step(
-            Kind.MERGE, here, (), made["writes"], receives=(0,), piece=NDRange((0,), (8,), None)
+            Kind.MERGE, here, made["again"], made["writes"], receives=(0,),
+            piece=NDRange((0,), (8,), None),
         ),
     )
     transfers = (Transfer(4, 5, made["pieces"]),)
@@ -116,6 +117,7 @@ MERGES: dict[str, dict[str, Any]] = {
     "another region": {"pieces": ((0, 0, 8),)},
     "past a region": {"pieces": ((1, 0, 12),)},
     "half an element": {"sent": (Region(10, 18, 24),), "pieces": ((1, 2, 6),)},
+    "a rerun that may be overtaken": {"again": (Region(11, 0, 6),)},
     "the merge writes something else": {"writes": (Region(10, 0, 24),)},
     "regions that meet": {
         "rows": ((10, 0, 20, 4, 0), (10, 16, 8, 4, 0)),

@@ -15,7 +15,7 @@ from master.plan.residency import Buffer
 from tests.master.plan.test_regions import SIZE, Rig, regions
 from vcl.ndrange import NDRange
 from vcl.wire.messages import part
-from vcl.wire.messages.session import Pull, Read, Write
+from vcl.wire.messages.session import CreateQueue, Fill, Pull, Read, Write
 
 SWAP = "a[i + (i / n % 2 ? -n : n)] = b[i];"
 """With n = 4, the first of two parts may write bytes 0 to 144, the second 112 to 272."""
@@ -71,6 +71,16 @@ def test_only_the_home_holds_the_result_and_others_what_they_held_besides() -> N
     r.launch(24, n=4)
     assert regions(r.said(part.Receive, 2)) == [(10, 112, 208)], "its own copy is stale"
     assert not r.said(part.Receive, 1), "the home has all"
+
+
+def test_what_is_read_again_after_a_conflict_lasts_until_the_merge_has_ended() -> None:
+    r = Rig(SWAP)
+    r.launch(20, n=4)
+    (merge,) = r.said(part.Merge)
+    r.clear()
+    r.say(CreateQueue(3, 1, 1, 0), Fill(21, 3, [], 11, 128, 128, b"x"))
+    (fill,) = r.said(part.FillRegion, 1)
+    assert merge.operation in fill.waits, "the home's own part doesn't read it, but the rerun would"
 
 
 @pytest.mark.parametrize(
