@@ -16,7 +16,7 @@ from master.builds import Builds
 from master.commands import Command
 from master.ledger import Ledger, RewriteQuestion
 from master.objects import Program
-from master.plan.regions import NotAnalysed
+from master.plan.asked import NotAnalysed
 from vcl.wire.messages import session
 
 

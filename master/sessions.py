@@ -31,10 +31,10 @@ from master.inbox import CLIENT, Inbox
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
+from master.plan.asked import NotAnalysed
 from master.plan.commit import Committer
 from master.plan.plan import Kind, Plan, Region, Step
 from master.plan.planner import Planner
-from master.plan.regions import NotAnalysed
 from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
 from master.plan.view import View

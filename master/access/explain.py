@@ -26,7 +26,7 @@ from master.access.loops import inside
 from master.access.memory import Touch
 from master.access.standing import Standing
 from master.access.symbols import Definition, Kind
-from master.plan.regions import parts_meet
+from master.plan.runs import parts_meet
 from vcl.ndrange import NDRange, choose_local_size, split
 
 DEVICE = {

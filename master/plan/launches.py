@@ -12,17 +12,11 @@ from master.access.hidden import hidden
 from master.access.kernels import Footprint
 from master.objects import KernelFacts, Program, Queue
 from master.places import Place
+from master.plan.asked import footprint_of, variant_of
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
-from master.plan.regions import (
-    Division,
-    divide,
-    footprint_of,
-    missing,
-    variant_of,
-    whole_regions,
-)
+from master.plan.regions import Division, divide, missing, whole_regions
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View

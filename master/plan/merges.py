@@ -19,8 +19,9 @@ from master.access.extents import Runs, in_order
 from master.places import Candidates, Place
 from master.plan.movement import bring
 from master.plan.plan import Answer, Draft, Kind, Makes, MergedRegion, Plan, Region, Step, Transfer
-from master.plan.regions import Part, without
+from master.plan.regions import Part
 from master.plan.residency import Buffer
+from master.plan.runs import without
 from master.plan.uses import Use
 from master.plan.view import View
 from vcl.ndrange import NDRange

@@ -1,7 +1,7 @@
 """Parts of a launch, and the bytes of each, by what its analysis found or the program declares.
 
-Owns: the question that an analysis answers, and whether and along which dimension a launch divides.
-Must not know: how it is analysed, ids, or messages.
+Owns: whether and along which dimension a launch divides, and what its parts touch. Must not know:
+how it is analysed (`asked`), ids, or messages.
 
 A launch divides if no part writes what another reads or writes. Then each part is brought what it
 may read, and what it may write as it was before, since it needn't write all of it; what it wrote
@@ -14,22 +14,19 @@ brought, compared or sent.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from master.access.declared import CONST, DECLARED, declared_footprint
+from master.access.declared import CONST, DECLARED
 from master.access.extents import Extent, Runs, extents, in_order
-from master.access.kernels import BUFFER, OTHER, Footprint
+from master.access.kernels import Footprint
 from master.access.memory import Touch
-from master.ledger import Question, RewriteQuestion
-from master.objects import KernelFacts, Program
-from master.places import KIND, Place
+from master.places import Place
 from master.plan.plan import BufferAnswer
 from master.plan.residency import Buffer
-from master.plan.uses import Use, may_be_written
+from master.plan.runs import hull, parts_meet, reads_meet, without
+from master.plan.uses import Use
 from vcl.ndrange import NDRange, split
-from vcl.wire.declared import unpack
 from vcl.wire.messages import session
 
 runs_together_max = 256
@@ -39,35 +36,15 @@ gap_bytes_max = 2**16
 """What is between two runs is merged with them up to here. A region more costs a copy and four
 mappings, measured 0.9 ms; so many bytes 0.4 ms, as `worth` counts them."""
 
-program_id_max = 2**63
-"""A variant has the negative id, which has to travel."""
-
 looked_at_max = 3000
 """What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds."""
 
 _WHERE = {DECLARED: "declared by vcl.access", CONST: "declared const"}
 """Where a touch comes from that has no line."""
 
-FLOATING = ("float", "double", "half")
-
 
 Touched = dict[int, tuple[Runs, Runs]]
 """(reads, writes) of each buffer, by id."""
-
-
-class NotAnalysed(Exception):
-    """What a launch touches, or how its parts can see it, isn't known: this has to be asked first.
-
-    key: equal for those that wait for the same answer.
-    """
-
-    def __init__(
-        self, program: Program, key: tuple[Any, ...], question: Question | RewriteQuestion
-    ) -> None:
-        super().__init__(key)
-        self.program = program
-        self.key = key
-        self.question = question
 
 
 class Part(NamedTuple):
@@ -159,51 +136,6 @@ def whole_regions(pieces: Sequence[NDRange], uses: Sequence[Use], why: str) -> H
     return Hulls([Part(piece, reads, writes) for piece in pieces], why, True)
 
 
-def footprint_of(
-    program: Program, kernel: KernelFacts, m: session.Launch, ndrange: NDRange, place: Place
-) -> Footprint | str:
-    """What a launch touches, or why that isn't known. Raises NotAnalysed.
-
-    What the program declares counts in place of what an analysis would find.
-    """
-    if m.declared:
-        named = [i for i, a in enumerate(m.arguments) if session.argument_region(a) is not None]
-        buffers = {i: may_be_written(program, kernel, i) for i in named}
-        return declared_footprint(unpack(m.declared), buffers, ndrange)
-    if not place.kind:
-        return ""
-    if (why := program.not_analysed.get(m.kernel)) is not None:
-        return why
-    assert ndrange.local_size is not None
-    arguments: list[bytes | str] = []
-    for argument, (_, type_name, _) in zip(m.arguments, kernel.arguments, strict=True):
-        if isinstance(argument, bytes) and not type_name.startswith(FLOATING):
-            arguments.append(argument)
-        else:
-            arguments.append(OTHER if session.argument_region(argument) is None else BUFFER)
-    key = (m.kernel, ndrange, place.kind, *arguments)
-    found = program.footprints.get(key)
-    if found is not None:
-        program.footprints.move_to_end(key)
-        return found
-    device = dict(zip(KIND, map(str, place.kind), strict=True))
-    shape = [list(ndrange.global_offset), list(ndrange.global_size), list(ndrange.local_size)]
-    question = Question(0, program.units, device, m.kernel, arguments, shape)
-    raise NotAnalysed(program, key, question)
-
-
-def variant_of(program: Program, place: Place) -> Program | str:
-    """The program whose parts see their launch, or why there is none. Raises NotAnalysed."""
-    if not place.kind or program.id > program_id_max:
-        return ""
-    device = dict(zip(KIND, map(str, place.kind), strict=True))
-    if program.rewritten_for not in (None, device):
-        return "it was rewritten for devices of another kind"
-    if program.variant is None:
-        raise NotAnalysed(program, (), RewriteQuestion(0, program.units, device))
-    return program.variant
-
-
 def divide(
     footprint: Footprint,
     m: session.Launch,
@@ -261,7 +193,7 @@ def _along(
         touched.append(_by_buffer(found, starts, sizes))
     if sum(len(r) + len(w) for one in touched for r, w in one.values()) > runs_together_max:
         why = why or "its parts touch too many pieces"
-        touched = [{b: (_hull(r), _hull(w)) for b, (r, w) in one.items()} for one in touched]
+        touched = [{b: (hull(r), hull(w)) for b, (r, w) in one.items()} for one in touched]
     rows = [[one[use.buffer.id] for one in touched] for use in uses]
     if why is None and any(map(parts_meet, rows)):
         why = "its parts touch the same bytes"
@@ -287,10 +219,6 @@ def _parts(
             reads += [(use.buffer, start, end) for start, end in without(read, written)]
         parts.append(Part(piece, tuple(reads), tuple(writes)))
     return parts
-
-
-def _hull(runs: Runs) -> Runs:
-    return [(runs[0][0], runs[-1][1])] if runs else []
 
 
 def _in_elements(runs: Runs, use: Use) -> Runs:
@@ -338,62 +266,6 @@ def _by_buffer(
     return {
         buffer: (in_order(reads), in_order(writes)) for buffer, (reads, writes) in by_buffer.items()
     }
-
-
-def parts_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
-    """Whether one writes what another reads or writes."""
-    last = 0
-    for start, end in sorted(run for _, writes in touched for run in writes):
-        if start < last:
-            return True
-        last = end
-    return reads_meet(touched)
-
-
-def reads_meet(touched: Sequence[tuple[Runs, Runs]]) -> bool:
-    """Whether one reads what another writes."""
-    written = _writers([writes for _, writes in touched])
-    begins = [start for start, _, _ in written]
-    for part, (reads, _) in enumerate(touched):
-        for start, end in reads:
-            at = max(bisect_right(begins, start) - 1, 0)
-            while at < len(written) and written[at][0] < end:
-                if written[at][1] > start and written[at][2] != part:
-                    return True
-                at += 1
-    return False
-
-
-def _writers(writes: Sequence[Runs]) -> list[tuple[int, int, int | None]]:
-    """(start, end, the part that alone writes these bytes, or None), in order, apart."""
-    edges = sorted(
-        edge
-        for part, runs in enumerate(writes)
-        for start, end in runs
-        for edge in ((start, 1, part), (end, -1, part))
-    )
-    found: list[tuple[int, int, int | None]] = []
-    last = count = together = 0  # of those that write: how many, and their sum
-    for at, step, part in edges:
-        if at > last and count:
-            found.append((last, at, together if count == 1 else None))
-        last, count, together = at, count + step, together + step * part
-    return found
-
-
-def without(runs: Runs, others: Runs) -> Runs:
-    """What of these runs isn't in the others."""
-    left: Runs = []
-    for start, end in runs:
-        for other_start, other_end in others:
-            if other_end <= start or other_start >= end:
-                continue
-            if other_start > start:
-                left.append((start, other_start))
-            start = max(start, other_end)
-        if start < end:
-            left.append((start, end))
-    return left
 
 
 def missing(place: Place, regions: Sequence[tuple[Buffer, int, int]]) -> int:

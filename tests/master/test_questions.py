@@ -11,7 +11,7 @@ from master.builds import Builds
 from master.commands import Command
 from master.ledger import Ledger, Question, RewriteQuestion
 from master.objects import Context, KernelFacts, Program
-from master.plan.regions import NotAnalysed
+from master.plan.asked import NotAnalysed
 from master.questions import Questions
 from tests.master.rigs import place
 from vcl.wire.messages import part, session

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from master.access.kernels import Footprint
 from master.ledger import Question
 from master.plan import regions as regions_module
-from master.plan.regions import Hulls, Part, reads_meet
+from master.plan.regions import Hulls, Part
 from master.plan.residency import Buffer
 from tests.master.plan.test_regions import SIZE, Rig, regions
 from vcl.ndrange import NDRange
@@ -174,21 +173,6 @@ def test_where_one_buffer_is_written_is_unknown_of_it_alone() -> None:
         ("merge", "merge inside the hulls (line 1)"),
         ("merge", "where it is written isn't known (line 1)"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("rows", "meet"),
-    [
-        ([([(0, 4)], [(0, 8)]), ([(8, 9)], [(6, 12)])], False),
-        ([([(7, 8)], [(0, 8)]), ([], [(6, 12)])], True),
-        ([([(0, 30)], []), ([], [])], False),
-        ([([(9, 11)], [(0, 8), (10, 12)]), ([], [(12, 14)])], False),
-        ([([], [(0, 8)]), ([], [(0, 8)]), ([(8, 9), (20, 21)], [(20, 30)])], False),
-        ([([], [(0, 8)]), ([], [(0, 8)]), ([(0, 1)], [])], True),
-    ],
-)
-def test_whether_a_part_reads_what_another_writes(rows: list[Any], meet: bool) -> None:
-    assert reads_meet(rows) == meet
 
 
 def test_what_a_merge_costs_is_of_what_parts_may_change() -> None:
