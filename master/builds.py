@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from master.access.programs import Judgement
 from master.ledger import Ledger
-from master.objects import Building, KernelFacts, Program
+from master.objects import ArgumentFacts, Building, KernelFacts, Program
 from master.places import NONE_CONNECTED, Place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import clipped
@@ -24,6 +24,9 @@ logs_length_max = 2**20
 answer must stay below the longest message."""
 
 ARGUMENT_CONST = 1
+
+READ_ONLY = 0x11A0
+"""CL_KERNEL_ARG_ACCESS_READ_ONLY: of images alone."""
 """Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
 
 
@@ -176,7 +179,10 @@ class Builds:
             building.program.kernels = {
                 name: KernelFacts(
                     name,
-                    [(a[0], a[1], bool(a[3] & ARGUMENT_CONST)) for a in arguments],
+                    [
+                        ArgumentFacts(a[0], a[1], bool(a[3] & ARGUMENT_CONST), a[2] == READ_ONLY)
+                        for a in arguments
+                    ],
                     min(group[0] for _, group in groups),
                 )
                 for name, groups, arguments in building.kernels

@@ -26,7 +26,7 @@ from typing import Any
 
 from master.access.encoded import decode
 from master.access.guard import Verdict
-from master.access.programs import Judgement, Variant
+from master.access.programs import Judgement, Variant, Word
 from master.access.reader import LENGTH, MEMORY_STATUS
 from master.effects import Analyse, Judge, Rewrite
 from master.inputs import Analysed, Judged, Rewritten
@@ -239,8 +239,9 @@ def _answer(asked: Asked, value: Any) -> Judged | Analysed | Rewritten:
 def _variant(value: Any) -> Variant | str:
     if not isinstance(value, list):
         return str(value)
-    source, options, hidden, verdict, kernels = value
-    return Variant(source, options, hidden, Verdict(*verdict), kernels)
+    source, options, hidden, *words = value
+    said = [Word(Verdict(*verdict), kernels) for verdict, kernels in words]
+    return Variant(source, options, hidden, *said)
 
 
 async def _start_process() -> Process:

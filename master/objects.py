@@ -10,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from master.access.guard import Verdict
 from master.access.kernels import Footprint
-from master.access.programs import why_whole
+from master.access.programs import Word
 from master.commands import Command
 from vcl.numbering import Numbering
 
@@ -44,16 +44,25 @@ class Queue:
     recent: dict[int, Command] = field(default_factory=dict)
 
 
+class ArgumentFacts(NamedTuple):
+    """address: its qualifier. const: whether it points to const. read_only: that it is an image
+    that the kernel can't write."""
+
+    address: int
+    type_name: str
+    const: bool
+    read_only: bool = False
+
+
 @dataclass(slots=True)
 class KernelFacts:
     """What a build told of a kernel.
 
-    arguments: (address qualifier, type name, whether it points to const) each. group_items_max:
-    work-items that a work-group of it may have on every device.
+    group_items_max: work-items that a work-group of it may have on every device.
     """
 
     name: str
-    arguments: list[tuple[int, str, bool]]
+    arguments: list[ArgumentFacts]
     group_items_max: int
     conflicts: str | None = None
     """Why its launches aren't split any more: two parts contradicted each other once."""
@@ -79,8 +88,8 @@ class Program:
     keeps_const: whether what its kernels declare const stays unwritten.
     variant: the program that lets parts see their launch, once it is built if it frees a kernel;
     why there is none; None if nobody has asked. hidden: of a variant, the arguments behind the
-    user's. rewritten_for: the devices' answers to what a source can ask for, as the variant has
-    them built in.
+    user's; word_apart: as in `Variant`. rewritten_for: the devices' answers to what a source can
+    ask for, as the variant has them built in.
     footprints: what launches touch, by kernel, geometry, kind of device and arguments;
     not_analysed: why that isn't known, by kernel.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
@@ -103,6 +112,7 @@ class Program:
     released: bool = False
     variant: Program | str | None = None
     rewritten_for: dict[str, str] | None = None
+    word_apart: Word | None = None
     hidden: Mapping[str, int | None] = field(default_factory=dict)
     footprints: OrderedDict[tuple[Any, ...], Footprint] = field(default_factory=OrderedDict)
     not_analysed: dict[str, str] = field(default_factory=dict)
@@ -123,12 +133,17 @@ class Program:
     def why_whole(self, kernel: str) -> str | None:
         """What the guard has against running this kernel in parts."""
         assert self.verdict is not None
-        return why_whole(self.verdict, self.kernel_reasons, kernel)
+        return Word(self.verdict, self.kernel_reasons).why_whole(kernel)
+
+    def why_whole_apart(self, kernel: str) -> str | None:
+        """The same of launches whose parts are known to be apart; of a variant."""
+        assert self.word_apart is not None
+        return self.word_apart.why_whole(kernel)
 
     def frees(self, other: Program) -> bool:
-        """Whether a kernel may run in parts that may not as the other has it."""
+        """Whether some launch may run in parts of this variant that may not as the other has it."""
         return any(
-            other.why_whole(name) is not None and self.why_whole(name) is None
+            other.why_whole(name) is not None and self.why_whole_apart(name) is None
             for name in other.kernels
         )
 

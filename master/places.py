@@ -50,6 +50,13 @@ class Place:
     item_sizes_max: tuple[int, ...]
     kind: tuple[object, ...] = ()
 
+    @property
+    def device_answers(self) -> dict[str, str] | None:
+        """What a source can ask this device for; None if it has left some of it unsaid."""
+        if len(self.kind) < len(KIND) or self.kind[0] not in ("32", "64") or "None" in self.kind:
+            return None
+        return dict(zip(KIND, map(str, self.kind), strict=True))
+
 
 class Candidates:
     """Where the commands of a queue may run. Kept, as a cluster has many devices.

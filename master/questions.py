@@ -65,7 +65,8 @@ class Questions:
         unit = [found.source, found.options, [], []]
         variant = Program(-program.id, program.context, session.BUILD, [unit], "")
         variant.hidden = found.hidden
-        variant.verdict, variant.kernel_reasons = found.verdict, found.kernels
+        variant.verdict, variant.kernel_reasons = found.word
+        variant.word_apart = found.word_apart
         if not variant.frees(program):
             program.variant = variant
             return self._waiting.pop(key)

@@ -72,7 +72,8 @@ def test_what_the_hosts_of_clij_define_is_before_a_kernel() -> None:
         ("a[get_global_id(1) * n + get_global_id(0)] = 1;", "regions"),
         ("a[n] = get_global_id(0);", "hulls"),
         ("a[a[get_global_id(0)]] = 1;", "merge"),
-        ("atomic_inc(a);", "whole"),
+        ("atomic_inc(a);", "reduce"),
+        ("a[0] = atomic_inc(a);", "whole"),
     ],
 )
 def test_every_answer(body: str, mode: str) -> None:
@@ -81,9 +82,10 @@ def test_every_answer(body: str, mode: str) -> None:
 
 
 def test_images_are_an_answer_of_their_own() -> None:
-    assert answer("kernel void k(read_only image2d_t i, global int *a) { a[0] = 1; }") == (
-        "images", "it uses images",
-    )  # fmt: skip
+    source = "kernel void k(%s image2d_t i, global int *a) { a[get_global_id(0)] = 1; %s }"
+    assert answer(source % ("read_only", "")) == ("regions", "")
+    writes = "write_imagef(i, (int2)(0), (float4)(a[0]));"
+    assert answer(source % ("write_only", writes))[0] == "images"
 
 
 def test_what_is_not_read_says_why() -> None:

@@ -29,7 +29,7 @@ FILE_COLUMNS = 160
 NATIVELY_TIMEOUT_S = 600
 REASONS_SHOWN = 12
 CACHE = Path.home() / ".cache" / "vcl-coverage"
-MODES = ("regions", "hulls", "merge", "images", "whole")
+MODES = ("regions", "hulls", "reduce", "images", "merge", "whole")
 
 
 @dataclass

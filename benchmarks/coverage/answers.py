@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 from master.access import tree
 from master.access.analyser.analysis import Analyser
 from master.access.analyser.text import Unreadable
+from master.access.builtins import IMAGE
 from master.access.extents import extents
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
 from master.access.standing import Standing
 from master.judging import analysis_time_s_max, guard_time_s_max
 from master.places import KIND, Place
+from master.plan.apart import Shared, shared_of
 from master.plan.regions import Division, divide
 from master.plan.residency import Buffer
 from master.plan.uses import Use
@@ -55,9 +57,10 @@ ASKS_DIMENSION = frozenset((
 
 
 class Answer(NamedTuple):
-    """mode: regions, hulls (a merge that needn't look past what parts may write), merge, whole, or
-    images if it is whole for those. reason: why it isn't regions. first_ms: reading and analysing
-    it; again_ms: another geometry of the same program; both with the division."""
+    """mode: regions, hulls (a merge that needn't look past what parts may write), reduce, images (a
+    merge of images that are written), merge or whole. reason: why it isn't regions. first_ms:
+    reading and analysing it; again_ms: another geometry of the same program; both with the
+    division."""
 
     kernel: str
     mode: str
@@ -80,7 +83,6 @@ class Launch(NamedTuple):
     arguments: list[Any]
     values: list[bytes | str]
     uses: list[Use]
-    images: bool
     ndrange: NDRange
 
 
@@ -117,9 +119,8 @@ class Subject:
             with _limit(analysis_time_s_max):
                 program = self._parsed.program(name)
         except (Unreadable, PastLimit) as why:
-            # Nobody knows its arguments, and so whether it has images.
             first_ms = self.parse_ms + (time.perf_counter() - began) * 1000
-            whole = standing.why_whole(name)
+            whole = standing.why_whole(name) or standing.why_apart(name)
             mode, reason = ("merge", str(why)) if whole is None else ("whole", whole)
             return Answer(name, mode, reason, first_ms, 0.0)
         read_s = time.perf_counter() - began
@@ -127,21 +128,22 @@ class Subject:
             plausible(program, program.functions[name], side, standing.keeps_const)
             for side in (SIDE, OTHER_SIDE)
         )
+        whole = standing.why_whole(name)
+        why_apart = standing.why_apart(name) if whole is None else None
         began = time.perf_counter() - read_s
         try:
             with _limit(analysis_time_s_max):
                 found = self._analyse(name, launch)
-                mode, reason = _divided(found, launch)
+                mode, reason = _divided(found, launch, why_apart)
             first = time.perf_counter()
             with _limit(analysis_time_s_max):
-                _divided(self._analyse(name, other), other)
+                _divided(self._analyse(name, other), other, why_apart)
         except PastLimit as limit:
             mode, reason, first = "merge", str(limit), time.perf_counter()
         first_ms = self.parse_ms + (first - began) * 1000
         again_ms = (time.perf_counter() - first) * 1000
-        why = "it uses images" if launch.images else standing.why_whole(name)
-        if why is not None:
-            mode, reason = "images" if launch.images else "whole", why
+        if whole is not None:
+            mode, reason = "whole", whole
         return Answer(name, mode, reason, first_ms, again_ms)
 
     def _analyse(self, name: str, launch: Launch) -> Footprint | str:
@@ -151,16 +153,26 @@ class Subject:
         return self._analyser.analyse(self._units, DEVICE, name, launch.values, shape)
 
 
-def _divided(found: Footprint | str, launch: Launch) -> tuple[str, str]:
-    """(mode, reason) of a launch that may be split."""
+def _divided(
+    found: Footprint | str, launch: Launch, why_apart: str | None
+) -> tuple[str, str]:
+    """(mode, reason) of a launch that may be split. why_apart: as `Standing` says it."""
     if isinstance(found, str):
-        return "merge", found
+        return ("merge", found) if why_apart is None else ("whole", found)
     message = session.Launch(0, 0, [], 0, "", [], [], None, launch.arguments)
-    division = divide(found, message, launch.ndrange, launch.uses, PLACES)
+    shared = Shared() if why_apart is None else shared_of(found, message)
+    division = divide(found, message, launch.ndrange, shared.uses(launch.uses), PLACES)
     if isinstance(division, Division):
         return "regions", ""
     if isinstance(division, str):
-        return "merge", division
+        return ("merge", division) if why_apart is None else ("whole", division)
+    if why_apart is not None:
+        if (why := shared.why_not(division)) is not None:
+            return "whole", f"{why_apart} ({why})"
+        if all(map(shared.is_reduction, division.meeting)):
+            return "reduce", division.why
+    if any(touch.writes and touch.atomic == IMAGE for touch in found.touches):
+        return "images", division.why
     return ("hulls" if _bounded(found, launch) else "merge"), division.why
 
 
@@ -200,7 +212,6 @@ def plausible(
     arguments: list[Any] = []
     values: list[bytes | str] = []
     uses = []
-    images = False
     for index, number in enumerate(function.parameters):
         type_ = program.variables[number].type
         if isinstance(type_, tree.Pointer) and type_.space is not tree.Space.LOCAL:
@@ -209,9 +220,13 @@ def plausible(
             arguments.append([session.ARGUMENT_BUFFER, index + 1, 0, BUFFER_BYTES])
             values.append(BUFFER)
         elif isinstance(type_, (tree.Pointer, tree.Opaque)):
-            images |= isinstance(type_, tree.Opaque) and type_.name.startswith("image")
+            image = isinstance(type_, tree.Opaque) and type_.name.startswith("image")
             arguments.append(None)
             values.append(OTHER)
+            if image:
+                buffer = Buffer(index + 1, 1, BUFFER_BYTES)
+                uses.append(Use(buffer, 0, BUFFER_BYTES, type_.access == "write_only", 1))
+                arguments[-1] = [session.ARGUMENT_IMAGE, index + 1, 0, BUFFER_BYTES]
         else:
             data = _bytes(type_)
             arguments.append(data)
@@ -221,7 +236,7 @@ def plausible(
     local = _local_size(function, dimensions)
     sizes = tuple(-(-side // one) * one for one in local)
     ndrange = NDRange((0,) * dimensions, sizes, local)
-    return Launch(arguments, values, uses, images, ndrange)
+    return Launch(arguments, values, uses, ndrange)
 
 
 def _bytes(type_: tree.Type) -> bytes:

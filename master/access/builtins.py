@@ -57,7 +57,10 @@ _CONVERT = re.compile(r"convert_[a-z]+[0-9]*(_sat)?(_rt[ezpn])?")
 _AS = re.compile(r"as_[a-z]+[0-9]*")
 _VECTOR = re.compile(r"v(load|store)(a?_half)?([0-9]*)(_rt[ezpn])?")
 _ATOMIC = re.compile(r"atom(?:ic)?_(add|sub|xchg|inc|dec|cmpxchg|min|max|and|or|xor)")
-_IMAGE = re.compile(r"(read|write)_image(f|i|ui|h)")
+_IMAGE = re.compile(r"(read|write)_image(f|i|ui)")
+
+IMAGE = "image"
+"""In place of an atomic operation, of touches of an image's pixels."""
 
 
 class Builtins(Expressions):
@@ -91,7 +94,9 @@ class Builtins(Expressions):
             pointer = self._pointed(e.arguments[-1], values[-1])
             self.touch(pointer, _to(e.arguments[-1]).size, True, e.line)
             return self.knowledge.unknown(e.type)
-        if name in _NOTHING or _IMAGE.fullmatch(name) or name in _VALUES_ONLY:
+        if (match := _IMAGE.fullmatch(name)) is not None:
+            return self._image(e, match[1] == "write", values[0])
+        if name in _NOTHING or name in _VALUES_ONLY:
             return self.knowledge.unknown(e.type)
         if _CONVERT.fullmatch(name):
             return self._convert(e, values)
@@ -174,9 +179,22 @@ class Builtins(Expressions):
         if self.state is None:
             return DATA
         address = self._pointed(e.arguments[0], values[0])
-        size = _to(e.arguments[0]).size
+        to = _to(e.arguments[0])
+        assert isinstance(to, tree.Scalar)
+        if operation in ("min", "max") and not to.signed:
+            operation = "u" + operation
         for writes in (False, True):
-            self.touch(address, size, writes, e.line, operation, e.used)
+            self.touch(address, to.size, writes, e.line, operation, e.used)
+        return self.knowledge.unknown(e.type)
+
+    def _image(self, e: tree.Call, writes: bool, image: Value) -> Value:
+        """Any of its pixels may be touched."""
+        type_ = e.arguments[0].type
+        assert isinstance(type_, tree.Opaque)
+        if not isinstance(image, Address) or writes != (type_.access == "write_only"):
+            raise Lost(e.line, "an image is used in a way that isn't followed")
+        anywhere = image._replace(form=one(self.symbols.new()))
+        self.touch(anywhere, 1, writes, e.line, IMAGE)
         return self.knowledge.unknown(e.type)
 
     def _async(self, e: tree.Call) -> Value:

@@ -20,12 +20,11 @@ from master.access import tree
 from master.access.analyser.analysis import Analyser
 from master.access.analyser.text import Unreadable
 from master.access.extents import Runs, extents, in_order
-from master.access.forms import Form
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.access.loops import inside
-from master.access.memory import Touch
+from master.access.sharing import Sharing, sharing
 from master.access.standing import Standing
-from master.access.symbols import Definition, Kind
+from master.access.words import access
 from master.plan.runs import parts_meet
 from vcl.ndrange import NDRange, choose_local_size, split
 
@@ -46,7 +45,10 @@ size_assumed, integer_assumed, bytes_assumed = 64, 64, 2**30
 
 @dataclass(frozen=True, slots=True)
 class BufferAnswer:
-    """Of one buffer: read, regions, merge or untouched. parts: bytes (read, written) of each."""
+    """Of one buffer, or image: read, regions, merge, reduce or untouched.
+
+    parts: bytes (read, written) of each.
+    """
 
     name: str
     answer: str
@@ -57,7 +59,9 @@ class BufferAnswer:
 
 @dataclass(frozen=True, slots=True)
 class KernelAnswer:
-    """Of one kernel: regions, merge or whole, and why. assumed: whether its launch was made up.
+    """Of one kernel: regions, merge, reduce or whole, and why.
+
+    assumed: whether its launch was made up.
 
     Sizes are empty if the kernel can't be read: then they matter to nobody.
     """
@@ -144,22 +148,39 @@ def _of_kernel(
 
     if (why := standing.why_whole(function.name)) is not None:
         return answer("whole", why)
+    why_apart = standing.why_apart(function.name)
     found = analyser.analyse([unit], DEVICE, function.name, values, [[0] * len(size), size, local])
     if isinstance(found, str):
-        return answer("merge", found)
+        return answer("merge", found) if why_apart is None else answer("whole", found)
     cuts = [d for d in reversed(range(len(size))) if ndrange.group_counts[d] > 1]
     if not cuts:
         return answer("whole", "one work-group is all there is")
     made = {d: _touched(found, ndrange, split(ndrange, parts, d), sizes) for d in cuts}
     apart = [d for d in cuts if all(not parts_meet(rows) for rows in made[d].values())]
     best = min(apart, key=lambda d: _bytes(made[d]), default=cuts[0])
+    shared = {} if why_apart is None else _shared(found, sizes)
     buffers = [
-        _of_buffer(declared[i].name, found, i, made[best][i]) for i in sorted(sizes)
+        _of_buffer(declared[i].name, found, i, made[best][i], shared) for i in sorted(sizes)
     ]
     if apart:
         why = f"each part writes bytes of its own, cut along {'xyz'[best]}"
         return answer("regions", why, buffers)
-    return answer("merge", "its parts touch the same bytes", buffers)
+    why = "its parts touch the same bytes"
+    meeting = [i for i in sizes if parts_meet(made[best][i])]
+    if why_apart is not None and not shared.keys() >= set(meeting):
+        return answer("whole", f"{why_apart} ({why})")
+    reduced = all(i in shared and shared[i].how != "image" for i in meeting)
+    return answer("reduce" if reduced else "merge", why, buffers)
+
+
+def _shared(found: Footprint, sizes: dict[int, int]) -> dict[int, Sharing]:
+    """By argument, what parts may share, if each was given a buffer of its own."""
+    shared = {}
+    for index, size in sizes.items():
+        touches = [t for t in found.touches if t.argument == index]
+        if touches and (how := sharing(touches, {index: (0, size)})) is not None:
+            shared[index] = how
+    return shared
 
 
 def _touched(
@@ -185,52 +206,26 @@ def _length(runs: Runs) -> int:
 
 
 def _of_buffer(
-    name: str, found: Footprint, index: int, rows: list[tuple[Runs, Runs]]
+    name: str,
+    found: Footprint,
+    index: int,
+    rows: list[tuple[Runs, Runs]],
+    shared: dict[int, Sharing],
 ) -> BufferAnswer:
     touches = [t for t in found.touches if t.argument == index]
     reads, writes = (
-        sorted({_access(t, found.definitions) for t in touches if t.writes is written})
+        sorted({access(t, found.definitions) for t in touches if t.writes is written})
         for written in (False, True)
     )
     if not touches:
         answer = "untouched"
     elif not writes:
         answer = "read"
+    elif not parts_meet(rows):
+        answer = "regions"
     else:
-        answer = "merge" if parts_meet(rows) else "regions"
+        answer = "reduce" if index in shared and shared[index].how != "image" else "merge"
     return BufferAnswer(name, answer, reads, writes, [(_length(r), _length(w)) for r, w in rows])
-
-
-def _access(touch: Touch, definitions: tuple[Definition, ...]) -> str:
-    """An access in words: byte 4*x + 256*y, 4 bytes, line 7."""
-    if touch.form is None:
-        return f"anywhere (line {touch.line})"
-    return f"byte {_words(touch.form, definitions)}, {touch.size} bytes (line {touch.line})"
-
-
-_IDS = {Kind.ITEM: "{}", Kind.GROUP: "group {}", Kind.LOCAL: "local {}"}
-
-
-def _words(form: Form, definitions: tuple[Definition, ...]) -> str:
-    terms = []
-    for symbol, coefficient in form.terms:
-        what = definitions[symbol]
-        if what.kind in _IDS:
-            name = _IDS[what.kind].format("xyz"[what.number])
-        elif what.kind is Kind.UNKNOWN:
-            low, high = what.range
-            name = f"({low}..{high})" if max(-low, high) < 2**31 else "?"
-        elif what.kind is Kind.QUOTIENT:
-            name = f"({_words(what.forms[0], definitions)})/{what.number}"
-        elif what.kind is Kind.REMAINDER:
-            name = f"({_words(what.forms[0], definitions)})%{what.number}"
-        else:
-            inner = ", ".join(_words(f, definitions) for f in what.forms)
-            name = f"{what.kind.name.lower()}({inner})"
-        terms.append(name if coefficient == 1 else f"{coefficient}*{name}")
-    if form.constant or not terms:
-        terms.append(str(form.constant))
-    return " + ".join(terms).replace("+ -", "- ")
 
 
 def _dimensions(program: tree.Program, function: tree.Function) -> int:
@@ -272,6 +267,9 @@ def _arguments(
                 sizes[index] = _buffer_bytes(one.name, text)
             else:
                 values.append(OTHER)
+        elif isinstance(one.type, tree.Opaque) and one.type.name.startswith("image"):
+            values.append(BUFFER)
+            sizes[index] = _buffer_bytes(one.name, text)
         elif isinstance(one.type, tree.Scalar) and not one.type.floating:
             values.append(_integer(one.name, one.type, text))
         else:

@@ -107,8 +107,6 @@ class Walk(Loops):
             zip(self._kernel.parameters, arguments, strict=True)
         ):
             declared = self.program.variables[number]
-            if isinstance(declared.type, tree.Pointer) and declared.type.volatile:
-                raise Lost(self._kernel.line, f"argument {declared.name!r} is volatile")
             self.now().values[number] = self._argument(index, declared.type, argument)
         self._returns.append([])
         self.statement(self._kernel.body)
@@ -125,6 +123,8 @@ class Walk(Loops):
 
     def _argument(self, index: int, type_: tree.Type, argument: Argument) -> Value:
         if argument == BUFFER:
+            return Address(frozenset((index,)), ZERO)
+        if isinstance(type_, tree.Opaque) and type_.name.startswith("image"):
             return Address(frozenset((index,)), ZERO)
         if isinstance(argument, str):
             if isinstance(type_, tree.Pointer):

@@ -47,7 +47,8 @@ class Touch:
 
     form: of the first of `size` bytes, None for any. ranges: of symbols, where they are narrower
     than by themselves; a work-item for which one can't be doesn't get here. atomic: the operation,
-    if it is one, and used whether its result is.
+    if it is one ("umin" and "umax" of unsigned integers), and used whether its result is; or that
+    these are pixels of an image (`builtins.IMAGE`).
     """
 
     argument: int

@@ -30,53 +30,86 @@ class Judgement(NamedTuple):
     kernels: Mapping[str, str] = MappingProxyType({})
 
 
-def why_whole(verdict: Verdict, kernels: Mapping[str, str], kernel: str) -> str | None:
-    """What the guard has against running a kernel in parts; the rest as in `Judgement`."""
-    return None if verdict.may_split else kernels.get(kernel, verdict.reason) or None
+class Word(NamedTuple):
+    """What the guard says of a program's kernels: verdict and kernels as in `Judgement`."""
+
+    verdict: Verdict
+    kernels: Mapping[str, str] = MappingProxyType({})
+
+    def why_whole(self, kernel: str) -> str | None:
+        """What stands against running this one in parts."""
+        if self.verdict.may_split:
+            return None
+        return self.kernels.get(kernel, self.verdict.reason) or None
 
 
 class Variant(NamedTuple):
     """A program expanded, and rewritten so that a part sees the whole launch.
 
     hidden: of each kernel the index of the argument that it takes behind the user's, or None.
-    verdict, kernels: as in `Judgement`, of this text.
+    word: on any launch in parts. word_apart: on one of which an analysis has shown that no part
+    touches what another writes, or only by what `master.access.sharing` knows.
     """
 
     source: str
     options: str
     hidden: Mapping[str, int | None]
-    verdict: Verdict
-    kernels: Mapping[str, str] = MappingProxyType({})
+    word: Word
+    word_apart: Word
 
 
 _TOLD_APART = re.compile(
-    r"\bget_(global_size|num_groups|group_id|global_offset|global_linear_id)\b"
+    r"\bget_(?:global_size|num_groups|group_id|global_offset|global_linear_id)\b"
 )
 """What a part is told from its launch by, unless its program is rewritten."""
+
+_IMAGES = re.compile(
+    r"\b(?:(?P<type>image[123]d(?:_array|_buffer)?_t|sampler_t)"
+    r"|(?P<qualifier>(?:__)?(?:read|write)_only)|(?:read|write)_image(?:f|i|ui)"
+    r"|get_image_(?:width|height|depth|channel_data_type|channel_order|dim|array_size))\b"
+)
+"""In OpenCL C 1.x a kernel can't read what it writes in an image, so that it is a buffer like any
+other: brought whole, and merged if it is written."""
+
+_MEET = re.compile(
+    r"\b(?:(?P<qualifier>volatile)|(?:read_|write_)?mem_fence"
+    r"|atom(?:ic)?_(?:add|sub|inc|dec|min|max|and|or|xor|xchg|cmpxchg))\b"
+)
+"""By these work-groups meet, but only in bytes that they share."""
 
 
 def judge_program(units: Sequence[list[Any]]) -> Judgement:
     """Judge units as `vcl.wire.units` has them; takes as long as they ask for."""
     examined = [examine(u[0], u[1], Files(u[2], u[3])) for u in units]
-    verdict, kernels = _judged(examined)
+    word = _judged(examined)
     keeps = all(
         keeps_const([u[0], *(data.decode("latin-1") for _, _, data in u[3])], u[1]) for u in units
     )
-    return Judgement(verdict, keeps, kernels)
+    return Judgement(word.verdict, keeps, word.kernels)
 
 
-def judge_variant(text: str, options: str) -> tuple[Verdict, Mapping[str, str]]:
-    """Verdict and kernels of a variant, from the expanded text that is rewritten.
+def judge_variant(text: str, options: str) -> tuple[Word, Word]:
+    """`word` and `word_apart` of a variant, from the expanded text that is rewritten.
 
     The device compiles what the text has, and nothing of the macros and branches of its source.
     """
     # To a part that sees its launch these functions tell nothing; all else is judged as ever.
-    return _judged([examine(_TOLD_APART.sub("get_global_id", text), options)])
+    text = _IMAGES.sub(_plain, _TOLD_APART.sub("get_global_id", text))
+    word = _judged([examine(text, options)])
+    if word.verdict.may_split:
+        return word, word
+    return word, _judged([examine(_MEET.sub(_plain, text), options)])
 
 
-def _judged(examined: Sequence[Examined]) -> tuple[Verdict, Mapping[str, str]]:
+def _plain(match: re.Match[str]) -> str:
+    """What is judged as if it were a number, nothing, or a function of values."""
+    kind = {"type": "int", "qualifier": ""}
+    return kind.get(match.lastgroup or "", "min")
+
+
+def _judged(examined: Sequence[Examined]) -> Word:
     verdicts = [one.verdict for one in examined]
     verdict = next((v for v in verdicts if not v.may_split), verdicts[0])
     parts = [one.parts for one in examined if one.parts is not None]
     apart = not verdict.may_split and len(parts) == len(examined)
-    return verdict, judge_kernels(parts) if apart else {}
+    return Word(verdict, judge_kernels(parts) if apart else {})

@@ -7,7 +7,7 @@ nobody else anything.
 A frame is its length in four bytes, little-endian, and a msgpack value. One way: ["judge", units],
 or "analyse" or "rewrite" and the arguments of `Analyser`'s method. The other: [[may split, reason],
 keeps const, reasons by kernel]; a footprint, encoded, or why there is none; a `programs.Variant` as
-a list, or why there is none. Past its time for one of them the process ends by SIGPROF, past its
+lists, or why there is none. Past its time for one of them the process ends by SIGPROF, past its
 memory with MEMORY_STATUS. What counts is its own time on a processor, so a verdict doesn't depend
 on how busy the host is.
 """
@@ -44,8 +44,9 @@ def _rewrite(*what: Any) -> Any:
     found = _analyser().rewrite(*what)
     if isinstance(found, str):
         return found
-    source, options, hidden, verdict, kernels = found
-    return [source, options, dict(hidden), [verdict.may_split, verdict.reason], dict(kernels)]
+    source, options, hidden, *words = found
+    said = [[[v.may_split, v.reason], dict(kernels)] for v, kernels in words]
+    return [source, options, dict(hidden), *said]
 
 
 def _analyse(*what: Any) -> bytes | str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from master.access.analyser.analysis import Analyser
-from master.access.programs import Variant, judge_program, why_whole
+from master.access.programs import Variant, Word, judge_program
 
 
 class Standing:
@@ -24,13 +24,22 @@ class Standing:
         self.keeps_const = self._judgement.keeps_const
 
     def why_whole(self, kernel: str) -> str | None:
-        """Why its launches aren't split, neither as it is nor in a variant; None if they are."""
+        """Why its launches aren't split, whatever they touch, nor in a variant; None if they may
+        be."""
         verdict, _, kernels = self._judgement
-        if (why := why_whole(verdict, kernels, kernel)) is None:
+        if (why := Word(verdict, kernels).why_whole(kernel)) is None:
             return None
         if isinstance(self._variant, str):
             return f"{why} ({self._variant})"
-        return why_whole(self._variant.verdict, self._variant.kernels, kernel)
+        return self._variant.word_apart.why_whole(kernel)
+
+    def why_apart(self, kernel: str) -> str | None:
+        """Of a kernel that may run in parts: why only if they are known to be apart, or None."""
+        verdict, _, kernels = self._judgement
+        if Word(verdict, kernels).why_whole(kernel) is None:
+            return None
+        assert isinstance(self._variant, Variant)
+        return self._variant.word.why_whole(kernel)
 
     @cached_property
     def _variant(self) -> Variant | str:

@@ -12,7 +12,7 @@ from master.access.declared import declared_footprint
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.ledger import Question, RewriteQuestion
 from master.objects import KernelFacts, Program
-from master.places import KIND, Place
+from master.places import Place
 from master.plan.uses import may_be_written
 from vcl.ndrange import NDRange
 from vcl.wire.declared import unpack
@@ -50,14 +50,15 @@ def footprint_of(
         named = [i for i, a in enumerate(m.arguments) if session.argument_region(a) is not None]
         buffers = {i: may_be_written(program, kernel, i) for i in named}
         return declared_footprint(unpack(m.declared), buffers, ndrange)
-    if not place.kind:
+    device = place.device_answers
+    if device is None:
         return ""
     if (why := program.not_analysed.get(m.kernel)) is not None:
         return why
     assert ndrange.local_size is not None
     arguments: list[bytes | str] = []
-    for argument, (_, type_name, _) in zip(m.arguments, kernel.arguments, strict=True):
-        if isinstance(argument, bytes) and not type_name.startswith(FLOATING):
+    for argument, facts in zip(m.arguments, kernel.arguments, strict=True):
+        if isinstance(argument, bytes) and not facts.type_name.startswith(FLOATING):
             arguments.append(argument)
         else:
             arguments.append(OTHER if session.argument_region(argument) is None else BUFFER)
@@ -66,7 +67,6 @@ def footprint_of(
     if found is not None:
         program.footprints.move_to_end(key)
         return found
-    device = dict(zip(KIND, map(str, place.kind), strict=True))
     shape = [list(ndrange.global_offset), list(ndrange.global_size), list(ndrange.local_size)]
     question = Question(0, program.units, device, m.kernel, arguments, shape)
     raise NotAnalysed(program, key, question)
@@ -74,9 +74,9 @@ def footprint_of(
 
 def variant_of(program: Program, place: Place) -> Program | str:
     """The program whose parts see their launch, or why there is none. Raises NotAnalysed."""
-    if not place.kind or program.id > program_id_max:
+    device = place.device_answers
+    if device is None or program.id > program_id_max:
         return ""
-    device = dict(zip(KIND, map(str, place.kind), strict=True))
     if program.rewritten_for not in (None, device):
         return "it was rewritten for devices of another kind"
     if program.variant is None:

@@ -7,11 +7,13 @@ know: how changes are merged, ids, versions, waits, messages to executors, or th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from master.access.hidden import hidden
 from master.access.kernels import Footprint
 from master.objects import KernelFacts, Program, Queue
 from master.places import Place
+from master.plan.apart import Shared, shared_of
 from master.plan.asked import footprint_of, variant_of
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
@@ -41,8 +43,7 @@ def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch)
     )
     program = view.programs[message.program]
     kernel = program.kernels[message.kernel]
-    images = any(type(a) is list and a[0] == session.ARGUMENT_IMAGE for a in message.arguments)
-    why_whole = _why_whole(queue, places, program, kernel, ndrange, uses, images)
+    why_whole = _why_whole(queue, places, kernel, ndrange, uses)
     if why_whole is None:
         split_ndrange = _with_local_size(ndrange, kernel, places)
         plan = _plan_split(draft, view, queue, message, split_ndrange, uses, places)
@@ -90,15 +91,18 @@ def _plan_split(
 
     if not pays(regions_worth(size, 0, count)):
         return TOO_SMALL
-    sees = None
-    if (why_whole := program.why_whole(kernel.name)) is not None:
-        variant = variant_of(program, places[0])
-        if isinstance(variant, str):
-            return f"{why_whole}{variant and f' ({variant})'}"
-        if (why_whole := variant.why_whole(kernel.name)) is not None:
-            return why_whole
-        sees = _Sees(variant, kernel.name, ndrange, places[0])
+    allowed = _allowed(program, kernel.name, ndrange, places[0])
+    if isinstance(allowed, str):
+        return allowed
+    sees, why_apart = allowed
+    if why_apart is not None:
+        # What the program declares is no proof.
+        message = message._replace(declared=b"")
     found = footprint_of(program, kernel, message, ndrange, places[0])
+    shared = Shared()
+    if why_apart is not None and isinstance(found, Footprint):
+        shared = shared_of(found, message)
+        uses = shared.uses(uses)
     division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
     if isinstance(division, Division):
         regions = [(u.buffer, u.start, u.end) for u in uses]
@@ -109,6 +113,10 @@ def _plan_split(
         cuts = f"each part writes bytes of its own, cut along {'xyz'[division.dimension]}"
         answer = Answer("regions", cuts, division.answers(found, message))
         return _plan_regions(draft, view, division, uses, places, answer, sees)
+    if why_apart is not None:
+        why = division if isinstance(division, str) else shared.why_not(division)
+        if why is not None:
+            return f"{why_apart} ({why})"
     hulls = whole_regions(pieces, uses, division) if isinstance(division, str) else division
     if not pays(merge_worth(size, hulls.changed_bytes, len(hulls.parts))):
         return TOO_SMALL
@@ -118,9 +126,29 @@ def _plan_split(
         answer = Answer("merge", reason, _answers(message, uses, "merge", division))
     else:
         assert isinstance(found, Footprint)
-        answer = Answer("merge", hulls.reason, hulls.answers(found, message))
+        answer = shared.answer(division, division.answers(found, message))
     hidden = None if sees is None else sees.hidden
-    return plan_merge(draft, view, ndrange, hulls.parts, uses, places, answer, hidden)
+    return plan_merge(draft, view, ndrange, hulls.parts, uses, places, answer, hidden, shared.how)
+
+
+class _Allowed(NamedTuple):
+    """sees: what parts are told, if they run in the variant. why_apart: why only parts that are
+    known to be apart may run, or None."""
+
+    sees: _Sees | None
+    why_apart: str | None
+
+
+def _allowed(program: Program, kernel: str, ndrange: NDRange, place: Place) -> _Allowed | str:
+    """How a kernel may run in parts, or why it may not. Raises NotAnalysed."""
+    if (why_whole := program.why_whole(kernel)) is None:
+        return _Allowed(None, None)
+    variant = variant_of(program, place)
+    if isinstance(variant, str):
+        return f"{why_whole}{variant and f' ({variant})'}"
+    if (why_whole := variant.why_whole_apart(kernel)) is not None:
+        return why_whole
+    return _Allowed(_Sees(variant, kernel, ndrange, place), variant.why_whole(kernel))
 
 
 class _Sees:
@@ -183,11 +211,9 @@ def _with_local_size(ndrange: NDRange, kernel: KernelFacts, places: Sequence[Pla
 def _why_whole(
     queue: Queue,
     places: Sequence[Place],
-    program: Program,
     kernel: KernelFacts,
     ndrange: NDRange,
     uses: Sequence[Use],
-    images: bool,
 ) -> str | None:
     """Why the launch can't be split, or None."""
     if not queue.context.split or queue.device:
@@ -196,8 +222,6 @@ def _why_whole(
         return "the cluster has one device, or none that is like it"
     if kernel.conflicts is not None:
         return kernel.conflicts
-    if images:
-        return "it uses images"
     if any(u.buffer.shared for u in uses):
         return "a buffer was made with USE_HOST_PTR, or is shared virtual memory"
     if min(ndrange.global_size) == 0:

@@ -37,10 +37,12 @@ def plan_merge(
     places: Sequence[Place],
     answer: Answer,
     hidden: Callable[[NDRange], bytes | None] | None,
+    how: Callable[[int], How],
 ) -> Plan:
     """Parts on the first of these places, and the merge of what they wrote, if anything.
 
-    hidden: what a part's kernel is told of the launch, if it is one of the program's variant.
+    hidden: what a part's kernel is told of the launch, if it is one of the program's variant. how:
+    what parts changed in a buffer comes together.
     """
     places = places[: len(parts)]
     everything = [(u.buffer, u.start, u.end) for u in uses]
@@ -48,7 +50,7 @@ def plan_merge(
     for part, place in zip(parts, places, strict=True):
         for buffer, start, end in everything if place is home else [*part.reads, *part.writes]:
             bring(draft, view, buffer, start, end, place)
-    merged = _Merged(parts, uses)
+    merged = _Merged(parts, uses, how)
     for index, (part, place) in enumerate(zip(parts, places, strict=True)):
         writes = _regions(part.writes)
         kept = merged.regions if place is home else writes
@@ -91,7 +93,9 @@ def plan_merge(
 class _Merged:
     """What any part may write. rest: what else of the launch's regions there is."""
 
-    def __init__(self, parts: Sequence[Part], uses: Sequence[Use]) -> None:
+    def __init__(
+        self, parts: Sequence[Part], uses: Sequence[Use], how: Callable[[int], How]
+    ) -> None:
         runs: dict[int, Runs] = {use.buffer.id: [] for use in uses}
         for part in parts:
             for buffer, start, end in part.writes:
@@ -105,7 +109,7 @@ class _Merged:
             written = in_order(runs[number])
             self._first[number] = len(rows)
             self._starts[number] = [start for start, _ in written]
-            rows += [(number, a, b - a, use.element, How.CHANGED) for a, b in written]
+            rows += [(number, a, b - a, use.element, how(number)) for a, b in written]
             rest += [(use.buffer, a, b) for a, b in without([(use.start, use.end)], written)]
         self.rows = tuple(rows)
         self.regions = tuple(Region(number, at, at + size) for number, at, size, _, _ in rows)

@@ -107,7 +107,7 @@ class Delivery(NamedTuple):
 class BufferAnswer(NamedTuple):
     """How a launch treats the buffer that is given for an argument (its index), and why so.
 
-    answer: read, regions, merge, whole or untouched.
+    answer: read, regions, merge, reduce, whole or untouched.
     """
 
     argument: int

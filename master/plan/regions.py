@@ -73,12 +73,14 @@ class Division(NamedTuple):
 class Hulls(NamedTuple):
     """Parts whose changes are merged; what they write is of whole elements, as those are compared.
 
-    why: they don't divide. reads_meet: a part may read what another may write, so that the program
-    is trusted to be free of races.
+    why: they don't divide. meeting: ids of the buffers of which one part may write what another
+    may touch. reads_meet: a part may read what another may write, so that the program is trusted
+    to be free of races.
     """
 
     parts: list[Part]
     why: str
+    meeting: tuple[int, ...]
     reads_meet: bool
 
     @property
@@ -133,7 +135,8 @@ def whole_regions(pieces: Sequence[NDRange], uses: Sequence[Use], why: str) -> H
     for use in uses:
         regions[use.may_write].append((use.buffer, use.start, use.end))
     reads, writes = map(tuple, regions)
-    return Hulls([Part(piece, reads, writes) for piece in pieces], why, True)
+    meeting = tuple(use.buffer.id for use in uses if use.may_write)
+    return Hulls([Part(piece, reads, writes) for piece in pieces], why, meeting, True)
 
 
 def divide(
@@ -195,13 +198,16 @@ def _along(
         why = why or "its parts touch too many pieces"
         touched = [{b: (hull(r), hull(w)) for b, (r, w) in one.items()} for one in touched]
     rows = [[one[use.buffer.id] for one in touched] for use in uses]
-    if why is None and any(map(parts_meet, rows)):
+    meeting = tuple(
+        use.buffer.id for use, row in zip(uses, rows, strict=True) if parts_meet(row)
+    )
+    if why is None and meeting:
         why = "its parts touch the same bytes"
     if why is not None:
         for use, row in zip(uses, rows, strict=True):
             for one, (read, written) in zip(touched, row, strict=True):
                 one[use.buffer.id] = read, _in_elements(written, use)
-        return Hulls(_parts(pieces, touched, uses), why, any(map(reads_meet, rows)))
+        return Hulls(_parts(pieces, touched, uses), why, meeting, any(map(reads_meet, rows)))
     parts = _parts(pieces, touched, uses)
     return Division(parts, dimension, _missing_of(parts, places))
 

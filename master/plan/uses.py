@@ -38,8 +38,10 @@ def may_be_written(program: Program, facts: KernelFacts, index: int) -> bool:
 
     What the program said of the buffer (READ_ONLY) is a hint that kernels may ignore.
     """
-    address, _, const = facts.arguments[index]
-    return address != ADDRESS_CONSTANT and not (const and program.keeps_const)
+    argument = facts.arguments[index]
+    if argument.address == ADDRESS_CONSTANT or argument.read_only:
+        return False
+    return not (argument.const and program.keeps_const)
 
 
 def uses_of(view: View, message: session.Launch) -> list[Use]:
@@ -53,7 +55,7 @@ def uses_of(view: View, message: session.Launch) -> list[Use]:
             continue
         buffer_id, offset, size = region
         may_write = may_be_written(program, facts, index)
-        element = element_bytes(facts.arguments[index][1])
+        element = element_bytes(facts.arguments[index].type_name)
         use = uses.get(buffer_id)
         if use is None:
             buffer = view.buffers[buffer_id]

@@ -8,7 +8,7 @@ from master.access.guard import Verdict
 from master.access.programs import Judgement
 from master.builds import Builds
 from master.ledger import Ledger
-from master.objects import Context, Program
+from master.objects import ArgumentFacts, Context, Program
 from tests.master.rigs import GLOBAL, PRIVATE, kernel, place
 from vcl.errors import BUILD_PROGRAM_FAILURE, DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.wire.messages import part, session
@@ -60,7 +60,7 @@ def test_the_joint_answer_has_every_device() -> None:
     assert sorted(built.logs) == [[1, 0, "a"], [2, 0, "b"], [3, 0, "c"]]
     ((name, devices, _),) = built.kernels
     assert (name, {d for d, _ in devices}) == ("k", {1, 2, 3})
-    assert rig.program.kernels["k"].arguments == [(*a, False) for a in arguments]
+    assert rig.program.kernels["k"].arguments == [ArgumentFacts(*a, False) for a in arguments]
     assert not rig.builds.under_way
 
 

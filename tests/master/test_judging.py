@@ -111,7 +111,8 @@ async def test_a_launch_is_analysed(rig: Rig) -> None:
          + "\n#endif\n#if __ENDIAN_LITTLE__ != 1\n#error no\n#endif", None),
         ("", "the program has no source"),
         (COPY.replace("add", "other") % "", "the kernel 'add' isn't in its source"),
-        ("kernel void f() {" * 30_000, "reading the program took longer than 0.5 s"),
+        (COPY % ("b[i] += a[i];" * 60_000), "reading the program took longer than 0.5 s"),
+        (COPY % ("b[0] = a[i]" + "+ a[i]" * 30_000 + ";"), "ended with status -11"),
     ],
 )  # fmt: skip
 async def test_why_a_launch_is_not_analysed(rig: Rig, source: str, reason: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from master.access.guard import Verdict
 from master.access.kernels import Footprint
-from master.access.programs import Variant
+from master.access.programs import Variant, Word
 from master.builds import Builds
 from master.commands import Command
 from master.ledger import Ledger, Question, RewriteQuestion
@@ -16,7 +16,7 @@ from master.questions import Questions
 from tests.master.rigs import place
 from vcl.wire.messages import part, session
 
-MAY, MAY_NOT = Verdict(True, ""), Verdict(False, "line 1: goto is not followed")
+MAY, MAY_NOT = Word(Verdict(True, "")), Word(Verdict(False, "line 1: goto is not followed"))
 UNITS = [["kernel void k() {}", "", [], []]]
 
 
@@ -26,7 +26,7 @@ class Asking:
     def __init__(self, places: list[Any]) -> None:
         self.ledger = Ledger()
         self.program = Program(5, Context(1, [1], True), session.BUILD, UNITS, "")
-        self.program.verdict = MAY_NOT
+        self.program.verdict = MAY_NOT.verdict
         self.program.kernels["k"] = KernelFacts("k", [], 1)
         self.builds = Builds(self.ledger, lambda devices: places)
         self.questions = Questions(self.ledger, self.builds, {5: self.program})
@@ -66,7 +66,7 @@ def test_what_cannot_be_rewritten_keeps_the_reason() -> None:
 def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
     a = Asking([place(1)])
     command = a.launch(1, ())
-    assert not a.questions.rewritten(1, Variant("text", "-w", {"k": 1}, MAY))
+    assert not a.questions.rewritten(1, Variant("text", "-w", {"k": 1}, MAY, MAY))
     (build,) = a.ledger.for_nodes[1]
     assert (build.program, build.units) == (-5, [["text", "-w", [], []]])
     a.builds.answered(1, part.BuildDone(build.request, 0, "", [], []))
@@ -78,15 +78,15 @@ def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
 def test_what_frees_no_kernel_is_not_built() -> None:
     a = Asking([place(1)])
     command = a.launch(1, ())
-    variant = Variant("text", "", {}, MAY_NOT, {"other": ""})
+    variant = Variant("text", "", {}, MAY_NOT, Word(MAY_NOT.verdict, {"other": ""}))
     assert list(a.questions.rewritten(1, variant)) == [command]
     assert isinstance(a.program.variant, Program)
-    assert a.program.variant.why_whole("k") == MAY_NOT.reason
+    assert a.program.variant.why_whole("k") == MAY_NOT.verdict.reason
     assert not a.ledger.for_nodes and not a.questions.variants
 
 
 def test_with_nobody_to_build_it_is_made_when_it_is_needed() -> None:
     a = Asking([])
     command = a.launch(1, ())
-    assert list(a.questions.rewritten(1, Variant("text", "", {}, MAY))) == [command]
+    assert list(a.questions.rewritten(1, Variant("text", "", {}, MAY_NOT, MAY))) == [command]
     assert isinstance(a.program.variant, Program)

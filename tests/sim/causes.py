@@ -60,5 +60,7 @@ class Causes:
             return True  # from a connection, whose end the client sees no other way
         for field in ("cause", "event", "request", "program", "buffer"):
             if hasattr(m, field):
-                return getattr(m, field) in named
+                number = getattr(m, field)
+                # A variant has the negative number of its program.
+                return (abs(number) if field == "program" else number) in named
         return False

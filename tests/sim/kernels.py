@@ -129,6 +129,13 @@ def _spread(a: Sequence[Any], items: Sequence[range]) -> None:
         marks[i] = data[i]
 
 
+def _count(a: Sequence[Any], items: Sequence[range]) -> None:
+    out, data = a[0].cast("I"), a[1]
+    for i in items[0]:
+        at = data[i] % len(out)
+        out[at] = (out[at] + i + 1) & 0xFFFFFFFF
+
+
 def _kernel(name: str, types: str, reads: str, writes: str, run: Any) -> Kernel:
     """types: one per argument; "=" marks a by-value argument, "!" a __constant one."""
     arguments = []
@@ -154,6 +161,7 @@ KERNELS = {
         _kernel("record", "mystruct*", "0", "0", _record),
         _kernel("swap", "uchar* uchar* =uint", "1", "0", _swap),
         _kernel("comb", "uchar* uchar* =uint", "1", "0", _comb),
+        _kernel("count", "uint* uchar*", "01", "0", _count),
         _kernel("spread", "uint* uchar* uchar* =uint", "2", "01", _spread),
     )
 }
@@ -178,6 +186,8 @@ kernel void comb(global uchar *o, global uchar *d, uint n)
 { int i = get_global_id(0), t = n; o[i % 4 * t + i / 4] = d[i]; }
 kernel void spread(global uint *o, global uchar *m, global uchar *d, uint n)
 { int i = get_global_id(0); o[((global uint *)o)[0]] = 1; m[i] = d[i]; }
+kernel void count(global uint *o, global uchar *d)
+{ int i = get_global_id(0); atomic_add(o + d[i], i + 1); }
 kernel void conflict(global ulong *o, ulong n)
 { int i = get_global_id(0); o[0] = n + i; }
 """
@@ -241,8 +251,9 @@ def _true_program() -> tree.Program:
     return parse(_TRUE, "")
 
 
-WHOLE = frozenset(("total",))
-"""Those in the program whose source the guard doesn't let be split."""
+ATOMIC = frozenset(("total", "count"))
+"""Those that the guard lets run in parts only if these are known to be apart: of the first that
+isn't known."""
 
 
 def source_of(names: Sequence[str]) -> str:
@@ -250,8 +261,8 @@ def source_of(names: Sequence[str]) -> str:
     text = ["typedef unsigned char mystruct;"]
     for name in names:
         body = "int i = get_global_id(0);"
-        if name in WHOLE:
-            body = "int i = atomic_inc((global int *)p);"
+        if name in ATOMIC:
+            body += " atomic_inc((__global int *)p);"
         text.append(f"__kernel void {name}(__global uchar *p) {{ {body} p[i] = 1; }}")
     return "\n".join(text)
 

@@ -12,7 +12,7 @@ from math import gcd
 from random import Random
 from typing import Any
 
-from tests.sim.kernels import KERNELS, WHOLE
+from tests.sim.kernels import ATOMIC, KERNELS
 from tests.sim.reference import Command, Memory, Region, apply
 
 CLUSTER = 0
@@ -56,8 +56,8 @@ class Generator:
         for number in range(rng.randint(2, 5)):
             shared = rng.random() < 0.05
             self._buffers[number] = (8 * rng.randint(3, 60), shared)
-        plain = [name for name in KERNELS if name not in WHOLE]
-        self._programs = [plain, [*sorted(WHOLE), "scale"]]
+        plain = [name for name in KERNELS if name not in ATOMIC]
+        self._programs = [plain, [*sorted(ATOMIC), "scale"]]
         self._usable = set(self._buffers)
         self._memory: Memory = {b: bytearray(s) for b, (s, _) in self._buffers.items()}
         self._commands: list[Command] = []
@@ -73,7 +73,7 @@ class Generator:
             self._write: 6, self._launch: 12, self._read: 5, self._fill: 2, self._copy: 3,
             self._copy_box: 1, self._marker: 2, self._user_event: 1, self._set_some: 1,
             self._release_event: 3, self._release_buffer: 0.3, self._wait: 1, self._finish: 0.5,
-            self._flush: 3, self._ask_report: 0.5,
+            self._flush: 3, self._ask_report: 1.5,
         }  # fmt: skip
         makers, chances = list(weights), list(weights.values())
         for _ in range(self._length):

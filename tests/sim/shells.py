@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from master.access.kernels import Footprint
-from master.access.programs import judge_program
+from master.access.programs import Variant, judge_program, judge_variant
 from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
@@ -51,7 +51,7 @@ from tests.described import device
 from tests.sim.causes import Causes
 from tests.sim.device import Driver
 from tests.sim.heap import Connection, Violation
-from tests.sim.kernels import footprint_of
+from tests.sim.kernels import footprint_of, kernels_in
 from vcl.errors import RemoteProtocolError
 from vcl.numbering import Numbering
 from vcl.transfer_states import In
@@ -304,7 +304,9 @@ class MasterShell:
             elif isinstance(effect, Analyse):
                 self._analyse(effect)
             elif isinstance(effect, Rewrite):
-                rewritten = Rewritten(effect.session, effect.number, "", cause=effect.cause)
+                rewritten = Rewritten(
+                    effect.session, effect.number, _variant(effect), cause=effect.cause
+                )
                 self._world.heap.after(0.01 * self._judging_rng.random(), self._feed, rewritten)
             elif isinstance(effect, GoOn):
                 if effect.session not in self._unfinished:
@@ -355,7 +357,11 @@ class AgentShell:
         self.dead = False
         self.silent = False
         self.executors: dict[int, ExecutorShell] = {}
-        description = device(MAX_WORK_GROUP_SIZE=64, MAX_WORK_ITEM_SIZES=[64, 64, 64])
+        description = device(
+            MAX_WORK_GROUP_SIZE=64, MAX_WORK_ITEM_SIZES=[64, 64, 64], ADDRESS_BITS=64,
+            ENDIAN_LITTLE=True, EXTENSIONS="", OPENCL_C_VERSION="OpenCL C 1.2",
+            VERSION="OpenCL 3.0",
+        )  # fmt: skip
         hello = Hello(
             software="sim",
             role="agent",
@@ -527,3 +533,12 @@ class ExecutorShell:
         else:
             assert isinstance(effect, StartMerge)
             self.driver.start_merge(effect)
+
+
+def _variant(effect: Rewrite) -> Variant | str:
+    """The same text: kernels of the simulation know the launch that they are a part of."""
+    if len(effect.units) != 1:
+        return "the program is linked from several"
+    ((source, options, _, _),) = effect.units
+    hidden = {kernel.name: None for kernel in kernels_in(source)}
+    return Variant(source, options, hidden, *judge_variant(source, options))

@@ -22,7 +22,8 @@ RARE = (
     "merge", "merge conflict", "merge inside hulls", "conflict inside hulls",
     "merge of many pieces", "chunk before its Receive", "bytes between nodes",
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
-    "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "analysed", "declared",
+    "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "mode: reduce",
+    "analysed", "declared",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 

@@ -20,7 +20,7 @@ from master.access.files import Files
 from master.access.guard import Verdict
 from master.access.kernels import Footprint, footprint
 from master.access.memory import Lost
-from master.access.programs import Variant, judge_variant
+from master.access.programs import Variant, Word, judge_variant
 from vcl.ndrange import NDRange
 from vcl.wire.frame import pack_value
 
@@ -83,17 +83,9 @@ class Analyser:
         except Unreadable as error:
             return str(error)
         left = _without_macros(options)
-        verdict, kernels = judge_variant(expanded, left)
         lines = Lines(expanded.encode())
-
-        def as_written(reason: str) -> str:
-            return _LINE.sub(lambda match: lines.where(int(match[1])), reason)
-
-        return Variant(
-            rewritten.text, left, rewritten.hidden,
-            Verdict(verdict.may_split, as_written(verdict.reason)),
-            {kernel: as_written(reason) for kernel, reason in kernels.items()},
-        )  # fmt: skip
+        words = [_as_written(word, lines) for word in judge_variant(expanded, left)]
+        return Variant(rewritten.text, left, rewritten.hidden, *words)
 
     def parsed(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:
         """A program, or why none of it is read, in a sentence without an end."""
@@ -123,6 +115,16 @@ def _parsed(units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | s
         return Parsed(expanded, units[0][1], int(device["ADDRESS_BITS"]))
     except Unreadable as error:
         return str(error)
+
+
+def _as_written(word: Word, lines: Lines) -> Word:
+    """The same, with the lines that the user's text has."""
+
+    def mend(reason: str) -> str:
+        return _LINE.sub(lambda match: lines.where(int(match[1])), reason)
+
+    verdict = Verdict(word.verdict.may_split, mend(word.verdict.reason))
+    return Word(verdict, {kernel: mend(reason) for kernel, reason in word.kernels.items()})
 
 
 def _without_macros(options: str) -> str:

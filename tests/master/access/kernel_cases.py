@@ -593,6 +593,9 @@ SPACES = {
 UPPER, LATER = Region(0, 1024, 1024), Region(0, 128, 1024)
 LOWER = Region(0, 0, 1024)
 BUFFERS = {
+    "a volatile buffer": case(
+        "kernel void k@(global volatile int *a) { a[get_global_id(0)] = 1; }", [A], "x",
+    ),
     "halves of one buffer": line("a[i] = b[i];", a=LOWER, b=UPPER),
     "the same buffer twice": line("a[i] = b[i] + 1;", a=A, b=A),
     "the same buffer twice, shifted": line("a[i] = b[i + 1];", "", SAME, a=A, b=A),
@@ -802,10 +805,6 @@ UNSEEN = {
 }  # fmt: skip
 
 LOST = {
-    "a volatile buffer": case(
-        "kernel void k@(global volatile int *a) { a[get_global_id(0)] = 1; }", [A], "",
-        "argument 'a' is volatile",
-    ),
     "a label within a block": line(
         "switch (n) { case 0: a[i] = 1; break; { case 50: a[i] = 2; } }", "", "another statement"
     ),

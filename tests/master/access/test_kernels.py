@@ -254,12 +254,6 @@ def test_nobody_comes_past_a_loop_without_an_end(body: str) -> None:
     assert part[0] == Extent([], [])
 
 
-def test_volatile_arguments_are_lost() -> None:
-    program = parse("kernel void k(global volatile int *a) { a[0] = 1; }", "")
-    with pytest.raises(Lost, match="argument 'a' is volatile"):
-        footprint(program, "k", [BUFFER], NDRange((0,), (4,), (2,)))
-
-
 def test_bytes_of_a_struct_by_value_are_known() -> None:
     source = (
         "struct S { char c; int from; int2 v; }; kernel void k(global int *a, struct S s) {"

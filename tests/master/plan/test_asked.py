@@ -10,8 +10,8 @@ import pytest
 from master.access.guard import Verdict
 from master.access.kernels import Footprint
 from master.ledger import Question, RewriteQuestion
-from master.objects import Context, KernelFacts, Program
-from master.places import KIND, Place
+from master.objects import ArgumentFacts, Context, KernelFacts, Program
+from master.places import Place
 from master.plan.asked import NotAnalysed, footprint_of, variant_of
 from tests.master.rigs import GLOBAL, PRIVATE, place
 from vcl.ndrange import NDRange
@@ -19,10 +19,13 @@ from vcl.wire.messages import session
 
 UNITS = [["kernel void k() {}", "", [], []]]
 FACTS = KernelFacts(
-    "k", [(GLOBAL, "int*", False), (PRIVATE, "int", False), (PRIVATE, "float", False)], 64
-)
+    "k",
+    [ArgumentFacts(GLOBAL, "int*", False), ArgumentFacts(PRIVATE, "int", False),
+     ArgumentFacts(PRIVATE, "float", False)],
+    64,
+)  # fmt: skip
 NDRANGE = NDRange((0,), (64,), (4,))
-PLACE = replace(place(1), kind=tuple(map(str, range(len(KIND)))))
+PLACE = replace(place(1), kind=("64", "1", "", "OpenCL C 1.2", "OpenCL 3.0"))
 FOUND = Footprint((), (), False, 0)
 
 
@@ -46,7 +49,7 @@ def test_a_launch_is_asked_about_with_its_integers_and_found_again() -> None:
     question = caught.value.question
     assert isinstance(question, Question)
     assert question.arguments == ["buffer", b"\7\0\0\0", "other"], "a float can't be an index"
-    assert question.ndrange == [[0], [64], [4]] and question.device["ADDRESS_BITS"] == "0"
+    assert question.ndrange == [[0], [64], [4]] and question.device["ADDRESS_BITS"] == "64"
     made.note_footprint(caught.value.key, FOUND)
     assert asked(made, 7) is FOUND
     for changes in ({"count": 8}, {"ndrange": NDRange((4,), (64,), (4,))}):
@@ -62,10 +65,12 @@ def test_a_kernel_that_was_not_understood_is_not_asked_about_again() -> None:
     assert asked(made, 8) == "line 1: goto"
 
 
-def test_of_devices_that_are_not_alike_nothing_is_asked() -> None:
-    unlike: Place = replace(PLACE, kind=())
-    assert asked(program(), place=unlike) == ""
-    assert variant_of(program(), unlike) == ""
+def test_of_devices_that_leave_something_unsaid_nothing_is_asked() -> None:
+    _, *rest = PLACE.kind
+    for kind in ((), ("None", *rest), (*PLACE.kind[:-1], "None"), ("16", *rest)):
+        unknown: Place = replace(PLACE, kind=kind)
+        assert asked(program(), place=unknown) == ""
+        assert variant_of(program(), unknown) == ""
 
 
 def test_a_variant_is_asked_for_once_and_for_one_kind_of_device() -> None:

@@ -183,7 +183,7 @@ def test_what_a_merge_costs_is_of_what_parts_may_change() -> None:
             Part(piece, ((buffer, 50, 90),), ((buffer, 0, 8), (buffer, 12, 16))),
             Part(piece, (), ((buffer, 4, 12),)),
         ],
-        "why", False,
+        "why", (), False,
     )  # fmt: skip
     assert hulls.changed_bytes == 12
     r = Rig(SWAP)

@@ -112,7 +112,7 @@ def rewritten(source: str, files: dict[str, str] | None = None) -> Variant:
 def test_a_variant_is_judged_by_what_devices_compile(source: str) -> None:
     assert not judge_program([[source, "", [], []]]).verdict.may_split
     found = rewritten(source)
-    assert found.verdict.may_split and found.hidden.keys() == {"k1"}
+    assert found.word.verdict.may_split and found.hidden.keys() == {"k1"}
     assert found.options == "-w"
 
 
@@ -124,8 +124,8 @@ kernel void f(global int *a) {{ h(a); }}{21 * chr(10)}
 kernel void g(global int *a) {{ COUNT(a); }}
 kernel void k(global int *a) {{}}"""
     found = rewritten(source, {"a.h": header})
-    assert not found.verdict.may_split
-    assert found.kernels == {
+    assert not found.word.verdict.may_split
+    assert found.word.kernels == {
         "f": "/i/a.h, line 5: printf output would lose its order",
         "g": "line 25: atomic_inc may let work-groups of different parts reach each other",
         "k": "",
