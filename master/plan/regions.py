@@ -194,9 +194,12 @@ def _along(
             unbounded = [index for index, extent in found.items() if extent.writes is None]
             why = f"where argument {unbounded[0] + 1} is written isn't known" if unbounded else None
         touched.append(_by_buffer(found, starts, sizes))
-    if sum(len(r) + len(w) for one in touched for r, w in one.values()) > runs_together_max:
+    if _pieces(touched) > runs_together_max:
+        # What is between the pieces of a read may be brought, too; it mustn't be given back.
+        touched = [{b: (hull(r), w) for b, (r, w) in one.items()} for one in touched]
+    if _pieces(touched) > runs_together_max:
         why = why or "its parts touch too many pieces"
-        touched = [{b: (hull(r), hull(w)) for b, (r, w) in one.items()} for one in touched]
+        touched = [{b: (r, hull(w)) for b, (r, w) in one.items()} for one in touched]
     rows = [[one[use.buffer.id] for one in touched] for use in uses]
     meeting = tuple(
         use.buffer.id for use, row in zip(uses, rows, strict=True) if parts_meet(row)
@@ -272,6 +275,10 @@ def _by_buffer(
     return {
         buffer: (in_order(reads), in_order(writes)) for buffer, (reads, writes) in by_buffer.items()
     }
+
+
+def _pieces(touched: Sequence[Touched]) -> int:
+    return sum(len(r) + len(w) for one in touched for r, w in one.values())
 
 
 def missing(place: Place, regions: Sequence[tuple[Buffer, int, int]]) -> int:

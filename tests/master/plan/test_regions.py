@@ -274,6 +274,30 @@ def test_two_dimensions_are_cut_where_fewest_bytes_move() -> None:
     assert r.report(20)[1].endswith("cut along x")
 
 
+def test_what_is_read_in_too_many_pieces_is_brought_with_what_is_between_them() -> None:
+    r = Rig("for (int j = 0; j < 32; j++) a[i] += b[2 * j];", devices=9)
+    r.say(Write(20, 2, [], 11, 0, SIZE, 101))
+    r.launch(21)
+    assert regions(r.said(part.Receive, 9)) == [(11, 0, 252)]
+    r.run()
+    assert r.report(21)[0] == "regions"
+    few = Rig("for (int j = 0; j < 32; j++) a[i] += b[2 * j];", devices=2)
+    few.say(Write(20, 2, [], 11, 0, SIZE, 101))
+    few.launch(21)
+    assert len(few.said(part.Receive, 2)) == 32, "no more than it reads"
+
+
+def test_what_is_written_in_too_many_pieces_is_merged() -> None:
+    head = HEAD.replace("int *a", "char *a")
+    for value, mode in (("j", "regions"), ("b[0]", "merge")):
+        body = f"for (int j = 0; j < 16; j++) a[i / 4 + 16 * j] = {value};"
+        r = Rig(body, devices=16, head=head)
+        r.launch(20)
+        r.run()
+        assert r.report(20)[0] == mode, "16 pieces each, and one more that is read"
+    assert "its parts touch too many pieces" in r.report(20)[1]
+
+
 def test_a_division_that_moves_too_much_does_not_pay() -> None:
     r = Rig("a[i] = b[i];")
     r.session._view.split_always = False
