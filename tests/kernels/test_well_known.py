@@ -1,0 +1,94 @@
+"""Well-known kernels on clusters of 1, 2, 3 and 5 nodes compute what one device computes.
+
+Each program runs on the cluster device and on one remote device; all bytes of all its buffers are
+compared, and how its launches were divided. With three nodes here; with 1, 2 and 5, and with more
+data, with `-m long`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.kernels import dense, irregular, ours
+from tests.kernels.runs import Run, devices_of
+
+QUICK = 3
+LONG = (1, 2, 5)
+LARGE = 5
+
+REGIONS = {"regions"}
+DIVIDED = {"regions", "merge"}
+ATOMIC = {"whole", "merge", "reduce"}
+ALONE = {"whole"}
+
+# Per program: by kernel the modes that its launches may have where there are nodes to divide among.
+PROGRAMS: dict[Callable[[Run], None], dict[str, set[str]]] = {
+    dense.vectors: {"add": REGIONS, "axpy": REGIONS},
+    dense.mandelbrot: {"mandelbrot": REGIONS},
+    dense.matrices: {"multiply": REGIONS, "multiply_tiled": DIVIDED},
+    dense.convolution: {"convolve": REGIONS},
+    dense.jacobi: {"jacobi": REGIONS},
+    dense.bodies: {"attract": REGIONS},
+    dense.transposition: {"transpose": REGIONS, "transpose_tiled": DIVIDED},
+    dense.fourier: {"pass": DIVIDED},
+    dense.fourier_of_many: {"pass": REGIONS},
+    irregular.histogram: {
+        "count": ATOMIC,
+        "count_locally": ATOMIC,
+        "count_apart": DIVIDED | ATOMIC,
+        "gather": REGIONS,
+    },
+    irregular.sparse: {"by_row": REGIONS, "by_group": REGIONS},
+    irregular.bitonic: {"compare": DIVIDED, "compare_pairs": DIVIDED},
+    irregular.scan: {"scan_groups": REGIONS, "scan_totals": ALONE, "add_totals": REGIONS},
+    irregular.reduction: {"reduce": REGIONS, "finish": ALONE},
+    ours.example_mandelbrot: {"mandelbrot": REGIONS},
+    ours.example_photo_filter: {"blur": REGIONS, "sobel": REGIONS},
+    ours.benchmark_mandelbrot: {"mandelbrot": REGIONS},
+    ours.benchmark_stencil: {"spread": REGIONS},
+    ours.benchmark_words: {"produce": REGIONS, "pick": DIVIDED, "bump": REGIONS},
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[QUICK, *(pytest.param(nodes, marks=pytest.mark.long) for nodes in LONG)],
+    ids=lambda nodes: f"{nodes} nodes",
+)
+def devices(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
+    """The cluster device, then a remote one of each node."""
+    with devices_of(request.param) as devices:
+        yield devices
+
+
+def check(program: Callable[[Run], None], devices: list[Any], scale: int) -> None:
+    cluster, one = Run(devices[0], scale), Run(devices[1], scale)
+    for run in (cluster, one):
+        program(run)
+    for number, pair in enumerate(zip(cluster.contents(), one.contents(), strict=True), 1):
+        assert pair[0] == pair[1], f"buffer {number} isn't what one device computes"
+    reports = cluster.reports()
+    assert set(reports) == set(PROGRAMS[program])
+    for kernel, told in reports.items():
+        for report in told:
+            nodes = len(devices) - 1
+            allowed = PROGRAMS[program][kernel] if nodes > 1 else ALONE
+            assert report.mode in allowed, f"{kernel}: {report}"
+            assert len(report.parts) == (1 if report.mode == "whole" else nodes), report
+            assert len({part.node for part in report.parts}) == len(report.parts), report
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_equals_one_device(devices: list[Any], program: Callable[[Run], None]) -> None:
+    check(program, devices, 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_equals_one_device_with_more_data(
+    devices: list[Any], program: Callable[[Run], None]
+) -> None:
+    check(program, devices, LARGE)
