@@ -1,7 +1,7 @@
 """Programs under test on one device: what they launch, and what became of each launch.
 
 Owns: clusters by their number of nodes, and `Run`, through which a program uses a device. Must not
-know: which programs there are (`dense`, `irregular`), or how launches should be divided.
+know: which programs there are, or how launches should be divided.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 
-import vcl as cl
+import vcl as cl  # before pyopencl, which means the cluster then
 from vcl.local import LocalCluster
 
+# isort: split
+import pyopencl.array
+
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 SPARE_BYTES = 52
 """Past the end of each buffer, where no program writes."""
@@ -41,7 +46,7 @@ class Run:
         self.context = cl.Context([device])
         self.queue = cl.CommandQueue(self.context)
         self._events: dict[str, list[Any]] = defaultdict(list)
-        self._buffers: list[Any] = []
+        self._kept: list[Any] = []
         self._kernels: dict[str, Any] = {}
 
     def build(self, source: str) -> None:
@@ -55,8 +60,16 @@ class Run:
         blank = contents if isinstance(contents, int) else 0
         host = np.frombuffer(filled + bytes([SPARE]) * (blank + SPARE_BYTES), np.uint8)
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
-        self._buffers.append(cl.Buffer(self.context, flags, hostbuf=host))
-        return self._buffers[-1]
+        return self.kept(cl.Buffer(self.context, flags, hostbuf=host))
+
+    def array(self, contents: Array) -> Any:
+        """An array of pyopencl's."""
+        return self.kept(pyopencl.array.to_device(self.queue, contents))
+
+    def kept(self, made: T) -> T:
+        """The same buffer or array, whose bytes are among the run's contents."""
+        self._kept.append(made)
+        return made
 
     def launch(
         self, kernel: str, size: tuple[int, ...], local: tuple[int, ...] | None, *given: Any
@@ -66,8 +79,7 @@ class Run:
             np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float) else a
             for a in given
         ]
-        event = self._kernels[kernel](self.queue, size, local, *arguments)
-        self._events[kernel].append(event)
+        self._kernels[kernel](self.queue, size, local, *arguments)
 
     def read(self, buffer: Any, like: Array) -> Array:
         """What is in the buffer, as an array of the shape and dtype of another."""
@@ -76,11 +88,26 @@ class Run:
         return found
 
     def contents(self) -> list[bytes]:
-        """All bytes of all buffers, in the order in which they were made."""
-        every = [np.empty(buffer.size, np.uint8) for buffer in self._buffers]
-        for found, buffer in zip(every, self._buffers, strict=True):
-            cl.enqueue_copy(self.queue, found, buffer)
-        return [found.tobytes() for found in every]
+        """All bytes of all that was kept, in that order."""
+        return [
+            kept.get().tobytes()
+            if isinstance(kept, pyopencl.array.Array)
+            else self.read(kept, np.empty(kept.size, np.uint8)).tobytes()
+            for kept in self._kept
+        ]
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """While this holds, launches are among the reports, whoever makes them."""
+        enqueue = pyopencl._cl.enqueue_nd_range_kernel
+
+        def recording(queue: Any, kernel: Any, *rest: Any, **named: Any) -> Any:
+            event = enqueue(queue, kernel, *rest, **named)
+            self._events[kernel.function_name].append(event)
+            return event
+
+        with patch.object(pyopencl._cl, "enqueue_nd_range_kernel", recording):
+            yield
 
     def reports(self) -> dict[str, list[Any]]:
         """By kernel the reports of its launches."""
