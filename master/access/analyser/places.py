@@ -1,8 +1,8 @@
 """Where functions, variables and calls stand in the text of a program, for those who change it.
 
-Owns these values. Must not know how they are found (`frontend`), nor what changes. They are no
-part of the tree, which is the same wherever things stand. Offsets are in bytes of what
-`text.checked_text` makes of the text.
+Owns these values. Must not know how they are found (`definitions`, `expressions`), nor what
+changes. They are no part of the tree, which is the same wherever things stand. Offsets are in bytes
+of what `text.checked_text` makes of the text.
 """
 
 from __future__ import annotations
