@@ -18,9 +18,10 @@ from master.access.analyser.definitions import Definitions
 from master.access.analyser.expressions import Expressions
 from master.access.analyser.libclang import Kind
 from master.access.analyser.source import Source
+from master.access.analyser.text import QUOTED
 from master.access.tree import Statement
 
-_BRACKETS = re.compile(rb"""[()\[\]{};]|"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'""")
+_BRACKETS = re.compile(rb"[()\[\]{};]|" + QUOTED)
 
 
 class Statements:

@@ -80,9 +80,12 @@ _ATTRIBUTES = re.compile(
     rb"__attribute__\s*\(\s*\((?:\s*(?:,|" + _ATTRIBUTE + rb"|__" + _ATTRIBUTE + rb"__)\s*"
     rb"(?:\((?:[\w\s,.+*/<>-]|\([\w\s,.+*/<>-]*\))*\))?)*\s*\)\s*\)"
 )
+QUOTED = rb"""\"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
+"""A pattern of strings and characters."""
+
 _NOTABLE = re.compile(
     rb"""(?P<comment>//[^\n]*|/\*.*?\*/)
-    |(?P<string>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
+    |(?P<string>""" + QUOTED + rb""")
     |(?P<directive>^[ \t]*\#[^\n]*)
     |(?P<attribute>__attribute(?:__)?\b)
     |(?P<word>\b(?:asm|__asm|__asm__|_Pragma|__pragma|__declspec|goto|_Generic|_Atomic
