@@ -9,4 +9,4 @@ The same `program` runs on vcl here and on native pyopencl in a process of its o
 program: it measures what a node does to bytes in memory.
 """
 
-MEASURES = ("roundtrip", "launches", "write", "read", "stencil", "merge", "mandelbrot")
+MEASURES = ("roundtrip", "launches", "write", "read", "stencil", "sizes", "merge", "mandelbrot")

@@ -48,6 +48,7 @@ class Settings:
     image_side: int = 2048
     iterations: int = 500
     merge_mib: int = 256
+    launch_sizes: tuple[int, ...] = (64, 1 << 10, 1 << 14, 1 << 18, 1 << 22, 1 << 24)
 
 
 QUICK = Settings(
@@ -61,6 +62,7 @@ QUICK = Settings(
     image_side=64,
     iterations=20,
     merge_mib=1,
+    launch_sizes=(64, 256),
 )
 """Only shows that everything works."""
 

@@ -55,6 +55,7 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
     assert beside["roundtrip"] == beside["write"] == beside["read"] == {"native", "tcp"}
     assert beside["launches"] == beside["stencil"] == beside["mandelbrot"] == {"native"}
     assert beside["merge"] == {"copy"}
+    assert beside["sizes"] == {"one device", "in parts", "the better"}
     assert content["measures"][-1]["rows"][-1]["yardsticks"].keys() == {"one node", "native"}
     assert ("NOT QUIET" in done.stdout) == (not content["quiet"])
 

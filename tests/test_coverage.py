@@ -84,6 +84,8 @@ def test_every_answer(body: str, mode: str) -> None:
 def test_images_are_an_answer_of_their_own() -> None:
     source = "kernel void k(%s image2d_t i, global int *a) { a[get_global_id(0)] = 1; %s }"
     assert answer(source % ("read_only", "")) == ("regions", "")
+    reads = "sampler_t s = 0; float4 v = read_imagef(i, s, (int2)(0)); a[n] = 1;"
+    assert answer(source.replace("a)", "a, int n)") % ("read_only", reads))[0] == "hulls"
     writes = "write_imagef(i, (int2)(0), (float4)(a[0]));"
     assert answer(source % ("write_only", writes))[0] == "images"
 

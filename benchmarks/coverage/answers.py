@@ -178,7 +178,8 @@ def _divided(
 
 def _bounded(found: Footprint, launch: Launch) -> bool:
     """Whether what each part may write is known, and less than the whole of any region."""
-    sizes = {i: BUFFER_BYTES for i, value in enumerate(launch.values) if value == BUFFER}
+    given = enumerate(launch.arguments)
+    sizes = {i: BUFFER_BYTES for i, a in given if session.argument_region(a) is not None}
     for piece in split(launch.ndrange, len(PLACES)):
         for extent in extents(found, launch.ndrange, piece, sizes).values():
             if extent.writes is None or extent.writes == [(0, BUFFER_BYTES)]:
