@@ -21,6 +21,7 @@ __kernel void add(__global const float *a, __global const float *b, __global flo
 """
 MANDELBROT = """\
 #pragma OPENCL EXTENSION cl_khr_fp64 : enable
+#pragma OPENCL EXTENSION cl_amd_printf : enable
 #ifdef USE_DOUBLE
 typedef double real;
 #else
@@ -173,6 +174,8 @@ def test_refused_names(name: str) -> None:
         ("#pragma once", 1, "#pragma once"),
         ("#pragma OPENCL EXTENSION cl_clang_storage_class_specifiers : enable", 1, "cl_clang"),
         ("#pragma OPENCL EXTENSION all : enable", 1, "all"),
+        ("kernel void k() {\ncl_amd_printf(1); }", 2, "cl_amd_printf"),
+        ("void my_cl_amd_printf(int);", 1, "my_cl_amd_printf output"),
         ("\n#define F _Pragma", 2, "_Pragma"),
         ("int \\u0067et;", 1, "\\"),
         ("int a; \\", 1, "\\"),
