@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import Parsed, parse_placed
+from master.access.analyser.frontend import Parsed
 from master.access.analyser.rewrite import rewrite
 from master.access.analyser.text import Lines, Unreadable
 from master.access.files import Files
@@ -73,18 +73,16 @@ class Analyser:
     def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Variant | str:
         """The program that lets parts see their launch, or why there is none, in a sentence without
         an end."""
-        expanded = _expanded(units, device)
-        if not isinstance(expanded, _Text):
-            return expanded
-        ((_, options, _, _),) = units
+        parsed = self.parsed(units, device)
+        if isinstance(parsed, str):
+            return parsed
         try:
-            read = parse_placed(expanded, options, int(device["ADDRESS_BITS"]))
-            rewritten = rewrite(expanded, read)
+            rewritten = rewrite(parsed.text, parsed.places())
         except Unreadable as error:
             return str(error)
-        left = _without_macros(options)
-        lines = Lines(expanded.encode())
-        words = [_as_written(word, lines) for word in judge_variant(expanded, left)]
+        left = _without_macros(units[0][1])
+        lines = Lines(parsed.text.encode())
+        words = [_as_written(word, lines) for word in judge_variant(parsed.text, left)]
         return Variant(rewritten.text, left, rewritten.hidden, *words)
 
     def parsed(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:
@@ -99,12 +97,12 @@ class Analyser:
         return found
 
     def _make_room(self) -> None:
-        chars = sum(one.chars for one in self._parsed.values() if isinstance(one, Parsed))
+        chars = sum(len(one.text) for one in self._parsed.values() if isinstance(one, Parsed))
         while len(self._parsed) > 1 and (
             len(self._parsed) > parsed_max or chars > parsed_chars_max
         ):
             _, gone = self._parsed.popitem(last=False)
-            chars -= gone.chars if isinstance(gone, Parsed) else 0
+            chars -= len(gone.text) if isinstance(gone, Parsed) else 0
 
 
 def _parsed(units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:

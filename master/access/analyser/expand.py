@@ -42,7 +42,7 @@ include_depth_max = 50
 expansion_depth_max = 100
 """Of macros within macros."""
 
-work_max = 2**18
+work_max = 2**16
 """Tokens that are looked at in expanding macros, each time that one is: some seconds."""
 
 

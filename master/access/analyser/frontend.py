@@ -37,11 +37,6 @@ def parse(text: str, options: str, address_bits: int = 64) -> tree.Program:
     return Parsed(text, options, address_bits).program()
 
 
-def parse_placed(text: str, options: str, address_bits: int = 64) -> Places:
-    """Where functions, variables and calls stand in the text of a program. Raises Unreadable."""
-    return Parsed(text, options, address_bits).places()
-
-
 class Parsed:
     """An expanded program that compiles, of which that is read which somebody asks after."""
 
@@ -49,7 +44,7 @@ class Parsed:
         """As `parse`, but what can't be read within a function or variable isn't raised yet."""
         source = Source(text, _arguments(options), address_bits)
         definitions = Definitions(source)
-        self.chars = len(text)
+        self.text = text
         self._reached = Reached(source, definitions)
         self._programs: dict[str | None, tree.Program] = {}
         self.functions = frozenset(definitions.bodies)
@@ -74,7 +69,7 @@ class Parsed:
             raise Unreadable(0, "it is nested too deeply") from None
 
     def places(self) -> Places:
-        """Of all of the text."""
+        """Where functions, variables and calls stand in all of the text. Raises Unreadable."""
         return self._reached.places()
 
 

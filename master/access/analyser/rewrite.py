@@ -74,7 +74,7 @@ _UNKNOWN = re.compile(r"get_(?!image_)\w+|\w*sub_group\w*|\w*ndrange\w*|enqueue_
 def rewrite(text: str, places: Places) -> Rewritten:
     """Rewrite an expanded program.
 
-    places: what `frontend.parse_placed` makes of `text`, for devices of the address width that the
+    places: what `frontend.Parsed` tells of `text`, for devices of the address width that the
     argument's value will have. Raises Unreadable.
     """
     return _Rewrite(text, places).rewritten()

@@ -1,4 +1,7 @@
-"""The guard by tokens: good kernels pass, each rule refuses, and no spelling gets around it."""
+"""The guard by tokens: good kernels pass, each rule refuses, and no spelling gets around it.
+
+Long because each rule has its cases, as the guard has them all in one place.
+"""
 
 import time
 

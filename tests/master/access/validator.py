@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import parse, parse_placed
+from master.access.analyser.frontend import Parsed, parse
 from master.access.analyser.rewrite import rewrite
 from master.access.extents import Extent, extents
 from master.access.hidden import hidden
@@ -97,7 +97,7 @@ class Validator:
     def __init__(self, source: str, options: str, predict: Predict = extents) -> None:
         text = expand(source, options).text
         self._program = parse(text, options, ADDRESS_BITS)
-        rewritten = rewrite(text, parse_placed(text, options, ADDRESS_BITS))
+        rewritten = rewrite(text, Parsed(text, options, ADDRESS_BITS).places())
         self._hidden = rewritten.hidden
         self._predict = predict
         self._device = _Device([text, rewritten.text], options)

@@ -116,6 +116,22 @@ def test_a_variant_is_judged_by_what_devices_compile(source: str) -> None:
     assert found.options == "-w"
 
 
+@pytest.mark.parametrize("first", ["analyse", "rewrite"])
+def test_a_program_is_read_once_for_both_and_in_any_order(
+    first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "int h(int i) { return i + get_group_id(0); }\n" + COPY % "h(1)"
+    alone = rewritten(source)
+    expand, calls = analysis.expand, []
+    monkeypatch.setattr(analysis, "expand", lambda *what: calls.append(what) or expand(*what))
+    made = Analyser()
+    if first == "analyse":
+        assert isinstance(analyse(made, source, "-I/i -w"), Footprint)
+    assert made.rewrite([[source, "-I/i -w", [], []]], DEVICE) == alone
+    assert isinstance(analyse(made, source, "-I/i -w"), Footprint)
+    assert len(calls) == 1
+
+
 def test_what_is_left_of_a_variant_is_told_apart_by_its_kernels() -> None:
     header = '#define PRINTF(a) printf("%d", a)\n\n\n\nvoid h(global int *a) { PRINTF(1); }'
     source = f"""#include <a.h>

@@ -176,10 +176,10 @@ def test_a_fault_in_an_included_file_names_it() -> None:
 def test_what_never_ends_is_refused_soon(source: str) -> None:
     texts = {"self.h": '#include "self.h"\n', "twice.h": '#include "twice.h"\n' * 2}
     files = Files(["/i"], [["file", f"/i/{name}", text.encode()] for name, text in texts.items()])
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(Unreadable):
         expand(source, "", files)
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_a_long_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from master.access.analyser.frontend import parse_placed
+from master.access.analyser.frontend import Parsed
 
 TEXT = """
 static int h(int n);
@@ -17,14 +17,14 @@ int h(int n) { return n; }
 
 
 def test_all_declarations_have_a_place() -> None:
-    places = parse_placed(TEXT, "")
+    places = Parsed(TEXT, "").places()
     assert [placed.name for placed in places.functions] == ["h", "g", "k", "h"]
     for placed in places.functions:
         assert TEXT[placed.offset :].startswith(f"{placed.name}(")
 
 
 def test_functions_and_variables_are_told() -> None:
-    places = parse_placed(f"__constant int c = 1;{TEXT}", "")
+    places = Parsed(f"__constant int c = 1;{TEXT}", "").places()
     assert [(f.name, f.line, f.parameters, f.has_body, f.is_kernel) for f in places.functions] == [
         ("h", 2, 1, False, False),
         ("g", 40, 0, True, False),
@@ -38,7 +38,7 @@ def test_functions_and_variables_are_told() -> None:
 def test_what_is_not_read_is_told() -> None:
     odd = "int f(int n) { long long x = g(); return 1; }"
     text = f"int g(void) {{ return 1; }}\n{odd}\n__constant struct {{ long long b; }} s = {{ 1 }};"
-    places = parse_placed(text, "")
+    places = Parsed(text, "").places()
     function, variable = places.unread
     assert (function.name, function.line) == ("f", 2) and "long long" in function.reason
     assert text[function.start : function.end] == odd
@@ -47,7 +47,7 @@ def test_what_is_not_read_is_told() -> None:
 
 
 def test_calls_that_are_carried_out_have_a_place() -> None:
-    places = parse_placed(TEXT, "")
+    places = Parsed(TEXT, "").places()
     found = [(c.within, c.arguments, TEXT[c.offset : c.close + 1]) for c in places.calls]
     assert sorted(found) == [
         ("k", 0, "g()"),

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from master.access.analyser.expand import expand
-from master.access.analyser.frontend import parse, parse_placed
+from master.access.analyser.frontend import Parsed, parse
 from master.access.analyser.places import PlacedCall, Places
 from master.access.analyser.rewrite import Rewritten, rewrite
 from master.access.analyser.text import Unreadable
@@ -27,7 +27,7 @@ from vcl.ndrange import NDRange
 
 def rewritten(source: str, options: str = "", address_bits: int = 64) -> Rewritten:
     text = expand(source, options).text
-    return rewrite(text, parse_placed(text, options, address_bits))
+    return rewrite(text, Parsed(text, options, address_bits).places())
 
 
 def changed(source: str, options: str = "") -> str:
@@ -168,7 +168,7 @@ def test_every_line_stays_where_it_is(first: str) -> None:
         + "kernel void k(\n) {\nh(\n1\n); }",
         "",
     ).text
-    found = rewrite(text, parse_placed(text, "")).text
+    found = rewrite(text, Parsed(text, "").places()).text
     before, after = text.split("\n"), found.split("\n")
     assert len(after) == len(before)
     assert [i for i, line in enumerate(before) if line.startswith("#")] == [
@@ -180,7 +180,7 @@ def test_every_line_stays_where_it_is(first: str) -> None:
 
 def test_directives_that_are_indented_are_blank() -> None:
     text = "int h(\n  #line 9\n void\n\t#line 12\n)\n #line 20\n{ return get_group_id(0); }"
-    found = rewrite(text, parse_placed(text, "")).text
+    found = rewrite(text, Parsed(text, "").places()).text
     assert "h(\n  #line 9\n __vcl_Launch __vcl_launch\n\t#line 12\n)\n #line 20\n{" in found
 
 
