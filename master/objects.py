@@ -7,7 +7,7 @@ ordered (`commands`) or planned (`planner`); buffers are in `residency`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
@@ -80,6 +80,15 @@ footprints_max = 256
 """Launches of a program of which it is kept what they touch."""
 
 
+ignored_max = 8
+"""Sets of arguments that footprints of a kernel ignore, which are looked for."""
+
+
+def without(arguments: Sequence[Any], ignored: Sequence[int]) -> tuple[Any, ...]:
+    """The arguments that aren't ignored, in their places."""
+    return tuple(None if i in ignored else argument for i, argument in enumerate(arguments))
+
+
 @dataclass(slots=True)
 class Program:
     """step, units, link_options: how it is made. verdict: of the guard on all its units.
@@ -90,8 +99,9 @@ class Program:
     why there is none; None if nobody has asked. hidden: of a variant, the arguments behind the
     user's; word_apart: as in `Variant`. rewritten_for: the devices' answers to what a source can
     ask for, as the variant has them built in.
-    footprints: what launches touch, by kernel, geometry, kind of device and arguments;
-    not_analysed: why that isn't known, by kernel.
+    footprints: what launches touch, by kernel, geometry, kind of device and arguments, without
+    those that the footprint ignores; ignored: by kernel, which these may be. not_analysed: why that
+    isn't known, by kernel.
     source_bytes: of its units. nodes: that have a build of it. users: commands not yet planned
     that refer to it.
     """
@@ -115,6 +125,7 @@ class Program:
     word_apart: Word | None = None
     hidden: Mapping[str, int | None] = field(default_factory=dict)
     footprints: OrderedDict[tuple[Any, ...], Footprint] = field(default_factory=OrderedDict)
+    ignored: dict[str, set[tuple[int, ...]]] = field(default_factory=dict)
     not_analysed: dict[str, str] = field(default_factory=dict)
     _trim_at: int = 256
 
@@ -123,12 +134,28 @@ class Program:
 
         A kernel that wasn't analysed once isn't again: past its limits that would cost them anew.
         """
+        kernel, ndrange, kind, arguments = key
         if isinstance(found, str):
-            self.not_analysed[key[0]] = found
+            self.not_analysed[kernel] = found
             return
+        ignored = self.ignored.setdefault(kernel, set())
+        if len(ignored) >= ignored_max:
+            ignored.clear()
+        ignored.add(found.ignored)
+        key = (kernel, ndrange, kind, without(arguments, found.ignored))
         self.footprints[key] = found
         if len(self.footprints) > footprints_max:
             self.footprints.popitem(last=False)
+
+    def footprint(self, key: tuple[Any, ...]) -> Footprint | None:
+        """What was noted of such a launch. key: kernel, NDRange, kind of device, arguments."""
+        kernel, ndrange, kind, arguments = key
+        for ignored in self.ignored.get(kernel, ()):
+            found = (kernel, ndrange, kind, without(arguments, ignored))
+            if found in self.footprints:
+                self.footprints.move_to_end(found)
+                return self.footprints[found]
+        return None
 
     def why_whole(self, kernel: str) -> str | None:
         """What the guard has against running this kernel in parts."""

@@ -24,12 +24,13 @@ def encode(footprint: Footprint) -> bytes:
         [t.argument, t.writes, t.form, t.size, t.ranges, t.line, t.atomic, t.used]
         for t in footprint.touches
     ]
-    return json.dumps([definitions, touches, footprint.grouped, footprint.cost]).encode()
+    rest = [footprint.grouped, footprint.cost, footprint.ignored]
+    return json.dumps([definitions, touches, *rest]).encode()
 
 
 def decode(data: bytes) -> Footprint:
     """A footprint that was encoded."""
-    definitions, touches, grouped, cost = json.loads(data)
+    definitions, touches, grouped, cost, ignored = json.loads(data)
     return Footprint(
         tuple(
             Definition(
@@ -47,6 +48,7 @@ def decode(data: bytes) -> Footprint:
         ),
         grouped,
         cost,
+        tuple(ignored),
     )
 
 

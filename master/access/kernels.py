@@ -47,13 +47,15 @@ class Footprint:
     """What the work-items of a launch touch.
 
     definitions: of symbols, by number. grouped: whether ids are GROUP and LOCAL rather than ITEM.
-    cost: of looking through it for one part, in ranges of symbols that are looked at.
+    cost: of looking through it for one part, in ranges of symbols that are looked at. ignored:
+    arguments, by index, of which it's the same whatever their values are.
     """
 
     definitions: tuple[Definition, ...]
     touches: tuple[Touch, ...]
     grouped: bool
     cost: int
+    ignored: tuple[int, ...] = ()
 
 
 def footprint(

@@ -62,10 +62,9 @@ def footprint_of(
             arguments.append(argument)
         else:
             arguments.append(OTHER if session.argument_region(argument) is None else BUFFER)
-    key = (m.kernel, ndrange, place.kind, *arguments)
-    found = program.footprints.get(key)
+    key = (m.kernel, ndrange, place.kind, tuple(arguments))
+    found = program.footprint(key)
     if found is not None:
-        program.footprints.move_to_end(key)
         return found
     shape = [list(ndrange.global_offset), list(ndrange.global_size), list(ndrange.local_size)]
     question = Question(0, program.units, device, m.kernel, arguments, shape)

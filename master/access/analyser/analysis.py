@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 import shlex
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+from master.access import tree
 from master.access.analyser.expand import expand
 from master.access.analyser.frontend import Parsed
 from master.access.analyser.rewrite import rewrite
 from master.access.analyser.text import Lines, Unreadable
 from master.access.files import Files
 from master.access.guard import Verdict
-from master.access.kernels import Footprint, footprint
+from master.access.kernels import OTHER, Footprint, footprint
 from master.access.memory import Lost
 from master.access.programs import Variant, Word, judge_variant
 from vcl.ndrange import NDRange
@@ -30,6 +32,12 @@ parsed_max = 32
 parsed_chars_max = 2**20
 """Of their expanded texts together, but for the newest: the parser takes 130 bytes for each."""
 
+launches_max = 32
+"""Launches of which it is kept what they were found to touch."""
+
+tried_cost_max = 200
+"""Of a footprint, past which it isn't tried whether it depends on values."""
+
 _RESERVED = re.compile(r"__\w*|_[A-Z]\w*|cl_\w+|CL_\w+|linux|unix|i386|SPIR\w*")
 """Macros that devices define, or may."""
 
@@ -39,11 +47,22 @@ _LINE = re.compile(r"^line (\d+)(?=: )")
 _VERSION = re.compile(r"OpenCL (?:C )?(\d+)\.(\d+)")
 
 
+class _Launch(NamedTuple):
+    """program: kept so that no other one is taken for it. ignored: arguments whose values are
+    known to make no difference."""
+
+    program: tree.Program
+    arguments: Sequence[Any]
+    found: Footprint
+    ignored: set[int]
+
+
 class Analyser:
     """Analyses launches of programs."""
 
     def __init__(self) -> None:
         self._parsed: OrderedDict[bytes, Parsed | str] = OrderedDict()
+        self._last: OrderedDict[tuple[int, str, NDRange], _Launch] = OrderedDict()
 
     def analyse(
         self,
@@ -66,9 +85,30 @@ class Analyser:
         offset, size, local = map(tuple, ndrange)
         try:
             program = parsed.program(kernel)
-            return footprint(program, kernel, arguments, NDRange(offset, size, local))
+            return self._footprint(program, kernel, arguments, NDRange(offset, size, local))
         except (Unreadable, Lost) as why:
             return str(why)
+
+    def _footprint(
+        self, program: tree.Program, kernel: str, arguments: Sequence[Any], ndrange: NDRange
+    ) -> Footprint:
+        """What a launch touches; raises Lost.
+
+        If it is what was found of the last one with other values, it is tried whether these matter.
+        """
+        found = footprint(program, kernel, arguments, ndrange)
+        key = (id(program), kernel, ndrange)
+        last = self._last.pop(key, None)
+        if last is not None and found.cost <= tried_cost_max and last.found == found:
+            differ = {i for i, (a, b) in enumerate(zip(arguments, last.arguments, strict=True))
+                      if a != b} | last.ignored  # fmt: skip
+            if _same_without(program, kernel, arguments, ndrange, differ, found):
+                found = replace(found, ignored=tuple(sorted(differ)))
+        ignored = set(found.ignored)
+        self._last[key] = _Launch(program, arguments, replace(found, ignored=()), ignored)
+        if len(self._last) > launches_max:
+            self._last.popitem(last=False)
+        return found
 
     def rewrite(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Variant | str:
         """The program that lets parts see their launch, or why there is none, in a sentence without
@@ -113,6 +153,22 @@ def _parsed(units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | s
         return Parsed(expanded, units[0][1], int(device["ADDRESS_BITS"]))
     except Unreadable as error:
         return str(error)
+
+
+def _same_without(
+    program: tree.Program,
+    kernel: str,
+    arguments: Sequence[Any],
+    ndrange: NDRange,
+    without: Set[int],
+    found: Footprint,
+) -> bool:
+    """Whether a launch touches the same whatever the values of these arguments are."""
+    unknown = [OTHER if i in without else argument for i, argument in enumerate(arguments)]
+    try:
+        return footprint(program, kernel, unknown, ndrange) == found
+    except Lost:
+        return False
 
 
 def _as_written(word: Word, lines: Lines) -> Word:

@@ -57,6 +57,20 @@ def test_a_launch_is_asked_about_with_its_integers_and_found_again() -> None:
             asked(made, **changes)
 
 
+def test_values_that_do_not_matter_are_not_asked_about_again() -> None:
+    made = program()
+    found = []
+    for ignored in ((), (1,)):
+        with pytest.raises(NotAnalysed) as caught:
+            asked(made, 7, ndrange=NDRange((len(ignored),), (64,), (4,)))
+        found.append(replace(FOUND, ignored=ignored))
+        made.note_footprint(caught.value.key, found[-1])
+    assert asked(made, 9, ndrange=NDRange((1,), (64,), (4,))) is found[1]
+    assert asked(made, 7, ndrange=NDRange((0,), (64,), (4,))) is found[0]
+    with pytest.raises(NotAnalysed):
+        asked(made, 9, ndrange=NDRange((0,), (64,), (4,)))
+
+
 def test_a_kernel_that_was_not_understood_is_not_asked_about_again() -> None:
     made = program()
     with pytest.raises(NotAnalysed) as caught:

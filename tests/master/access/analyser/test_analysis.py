@@ -94,6 +94,29 @@ def test_names_that_devices_may_define_are_not_looked_at(name: str, is_asked: bo
         assert isinstance(found, Footprint)
 
 
+@pytest.mark.parametrize(
+    ("body", "ignored"),
+    [
+        ("a[i] = n * m;", [(), (1,), (1, 2), (1, 2)]),
+        ("if (i < n) a[i] = m;", [(), (), (2,), ()]),
+        ("if (i < 1 + (n & 1)) a[i] = m;", [(), (), (2,), ()]),
+        ("for (int j = 0; j < m; j++) a[n + j] = 1;", [(), (), (), ()]),
+    ],
+)
+def test_values_that_make_no_difference_are_told_from_the_second_time_on(
+    body: str, ignored: list[tuple[int, ...]]
+) -> None:
+    source = f"kernel void k(global int *a, int n, int m) {{ int i = get_global_id(0); {body} }}"
+    made = Analyser()
+    found = []
+    for values in ((4, 4), (6, 4), (6, 5), (3, 6)):
+        arguments = [BUFFER, *(n.to_bytes(4, "little") for n in values)]
+        one = made.analyse([[source, "", [], []]], DEVICE, "k", arguments, [[0], [8], [4]])
+        assert isinstance(one, Footprint)
+        found.append(one.ignored)
+    assert found == ignored
+
+
 def rewritten(source: str, files: dict[str, str] | None = None) -> Variant:
     kept = [["file", f"/i/{name}", text.encode()] for name, text in (files or {}).items()]
     found = Analyser().rewrite([[source, "-I/i -w", ["/i"] if files else [], kept]], DEVICE)
