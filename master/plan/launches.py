@@ -18,7 +18,7 @@ from master.plan.asked import footprint_of, variant_of
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
-from master.plan.regions import Division, divide, missing, whole_regions
+from master.plan.regions import Division, divide, kept_beside, missing, whole_regions
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
@@ -178,12 +178,8 @@ def _plan_regions(
         for buffer, start, end in [*part.reads, *part.writes]:
             bring(draft, view, buffer, start, end, place)
     for index, (part, place) in enumerate(parts):
-        touched = {buffer.id for buffer, _, _ in [*part.reads, *part.writes]}
         reads = [Region(buffer.id, start, end) for buffer, start, end in part.reads]
-        # It must have memory there, and keep it until the part has ended.
-        reads += [
-            Region(u.buffer.id, u.start, u.start + 1) for u in uses if u.buffer.id not in touched
-        ]
+        reads += kept_beside(part, uses)
         writes = tuple(Region(buffer.id, start, end) for buffer, start, end in part.writes)
         draft.add(
             Step(

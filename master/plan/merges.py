@@ -19,7 +19,7 @@ from master.access.extents import Runs, in_order
 from master.places import Candidates, Place
 from master.plan.movement import bring
 from master.plan.plan import Answer, Draft, Kind, Makes, MergedRegion, Plan, Region, Step, Transfer
-from master.plan.regions import Part
+from master.plan.regions import Part, kept_beside
 from master.plan.residency import Buffer
 from master.plan.runs import without
 from master.plan.uses import Use
@@ -56,13 +56,10 @@ def plan_merge(
         kept = merged.regions if place is home else writes
         if kept:
             draft.add(Step(Kind.SNAPSHOT, place, reads=kept))
-        touched = {buffer.id for buffer, _, _ in [*part.reads, *part.writes]}
-        # It must have memory there, and keep it until the part has ended.
-        memory = [(u.buffer, u.start, u.start + 1) for u in uses if u.buffer.id not in touched]
         draft.add(
             Step(
-                Kind.RUN, place, _regions([*part.reads, *memory]), writes, main=True, part=index,
-                piece=part.piece, rewritten=hidden is not None,
+                Kind.RUN, place, (*_regions(part.reads), *kept_beside(part, uses)), writes,
+                main=True, part=index, piece=part.piece, rewritten=hidden is not None,
                 hidden=None if hidden is None else hidden(part.piece),
             )
         )  # fmt: skip

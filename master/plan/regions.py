@@ -22,7 +22,7 @@ from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import Footprint
 from master.access.memory import Touch
 from master.places import Place
-from master.plan.plan import BufferAnswer
+from master.plan.plan import BufferAnswer, Region
 from master.plan.residency import Buffer
 from master.plan.runs import hull, parts_meet, reads_meet, without
 from master.plan.uses import Use
@@ -56,6 +56,23 @@ class Part(NamedTuple):
     piece: NDRange
     reads: tuple[tuple[Buffer, int, int], ...]
     writes: tuple[tuple[Buffer, int, int], ...]
+
+
+def kept_beside(part: Part, uses: Sequence[Use]) -> list[Region]:
+    """What has to stay as it is until a part has ended, besides what that touches.
+
+    It must have memory of each buffer. Of an image that its node puts back, pixels that came
+    meanwhile would be overwritten by what was there before.
+    """
+    kept = []
+    for use in uses:
+        touched = [(a, b) for buffer, a, b in [*part.reads, *part.writes] if buffer is use.buffer]
+        if use.stored:
+            rest = without([(use.start, use.end)], in_order(touched))
+            kept += [Region(use.buffer.id, a, b) for a, b in rest]
+        elif not touched:
+            kept.append(Region(use.buffer.id, use.start, use.start + 1))
+    return kept
 
 
 class Division(NamedTuple):

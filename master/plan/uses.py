@@ -19,13 +19,18 @@ ADDRESS_CONSTANT = 0x119C
 
 @dataclass(slots=True)
 class Use:
-    """A buffer region that a launch may touch; the hull where an argument list has it twice."""
+    """A buffer region that a launch may touch; the hull where an argument list has it twice.
+
+    stored: it is an image that a kernel may write, so that a node puts all pixels back when a part
+    has run, whichever that wrote.
+    """
 
     buffer: Buffer
     start: int
     end: int
     may_write: bool
     element: int
+    stored: bool = False
 
     @property
     def region(self) -> Region:
@@ -64,4 +69,6 @@ def uses_of(view: View, message: session.Launch) -> list[Use]:
             use.start, use.end = min(use.start, offset), max(use.end, offset + size)
             use.may_write |= may_write
             use.element = max(use.element, element)
+        if may_write and session.is_image(argument):
+            uses[buffer_id].stored = True
     return list(uses.values())

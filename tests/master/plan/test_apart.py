@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.master.plan.test_regions import SIZE
+from tests.master.rigs import GLOBAL, kernel
 from tests.master.test_variants import Seeing
 from vcl.wire.declared import WHOLE, Declaration, pack
 from vcl.wire.messages import part
 from vcl.wire.messages.part import How
-from vcl.wire.messages.session import Write
+from vcl.wire.messages.session import ARGUMENT_IMAGE, CreateBuffer, Launch, Write
 
 
 def launched(body: str, declared: bytes = b"") -> Seeing:
@@ -90,3 +91,21 @@ def test_a_reduction_of_one_buffer_beside_another_that_divides() -> None:
     mode, _, buffers = told(r)
     assert mode == "reduce"
     assert [answer for answer, _ in buffers] == ["reduce", "merge"]
+
+
+@pytest.mark.parametrize("guard", ["i < 8", "i < 0"])
+def test_pixels_come_when_no_part_is_under_way_whose_node_puts_the_image_back(guard: str) -> None:
+    r = Seeing("a[i] = b[i];")
+    head = "kernel void k(write_only image1d_t a, global int *b) { int i = get_global_id(0); "
+    body = f"if ({guard}) write_imagei(a, i, (int4)(1)); b[i] = 1; }}"
+    r.build(6, kernel("k", (GLOBAL, "image1d_t"), (GLOBAL, "int*")), source=head + body)
+    pixels = [ARGUMENT_IMAGE, 10, 0, SIZE, 0x10F4, 0x10B0, 0x10DC, 64, 1, 1]
+    r.say(Launch(22, 2, [], 6, "k", [0], [64], [4], [pixels, [1, 11, 0, SIZE]]))
+    for build in r.builds():
+        r.built(build)
+    assert 10 not in {m.buffer for m in r.said(part.Receive, 2)}, "that part writes no pixel"
+    (run,) = r.said(part.Run, 2)
+    r.say(CreateBuffer(12, 1, SIZE), Write(23, 2, [], 10, 0, SIZE, 101))
+    r.launch(24, first=12, second=10)
+    (received,) = (m for m in r.said(part.Receive, 2) if m.buffer == 10)
+    assert received.offset == 128 and run.operation in received.waits

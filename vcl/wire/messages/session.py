@@ -383,6 +383,11 @@ def argument_region(argument: Any) -> tuple[int, int, int] | None:
     return None
 
 
+def is_image(argument: Any) -> bool:
+    """Whether an argument is an image."""
+    return type(argument) is list and argument[0] == ARGUMENT_IMAGE
+
+
 def clipped_logs(logs: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Rows of Log, each of at most log_bytes_max, and together of logs_bytes_max."""
     room, kept = logs_bytes_max, []
