@@ -24,10 +24,10 @@ logs_length_max = 2**20
 answer must stay below the longest message."""
 
 ARGUMENT_CONST = 1
+"""Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
 
 READ_ONLY = 0x11A0
 """CL_KERNEL_ARG_ACCESS_READ_ONLY: of images alone."""
-"""Bit of an argument's type qualifier: it points to const (OpenCL 3.0 API, 5.9.3)."""
 
 
 def build_message(
