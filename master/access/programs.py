@@ -71,6 +71,9 @@ _IMAGES = re.compile(
 """In OpenCL C 1.x a kernel can't read what it writes in an image, so that it is a buffer like any
 other: brought whole, and merged if it is written."""
 
+_READ_WRITE = re.compile(r"\b(?:__)?read_write\b")
+"""Of an image in OpenCL C 2.0 and later: by its pixels work-groups may meet."""
+
 _MEET = re.compile(
     r"\b(?:(?P<qualifier>volatile)|(?:read_|write_)?mem_fence"
     r"|atom(?:ic)?_(?:add|sub|inc|dec|min|max|and|or|xor|xchg|cmpxchg))\b"
@@ -94,7 +97,9 @@ def judge_variant(text: str, options: str) -> tuple[Word, Word]:
     The device compiles what the text has, and nothing of the macros and branches of its source.
     """
     # To a part that sees its launch these functions tell nothing; all else is judged as ever.
-    text = _IMAGES.sub(_plain, _TOLD_APART.sub("get_global_id", text))
+    text = _TOLD_APART.sub("get_global_id", text)
+    if _READ_WRITE.search(text) is None:
+        text = _IMAGES.sub(_plain, text)
     word = _judged([examine(text, options)])
     if word.verdict.may_split:
         return word, word
