@@ -62,7 +62,11 @@ class Shared(dict[int, Sharing]):
         if hulls.meeting and all(map(self.is_reduction, hulls.meeting)):
             why = "what parts do to the same bytes by atomic operations is put together"
             return Answer("reduce", why, tuple(told))
-        return Answer("merge", hulls.reason, tuple(told))
+        reason = hulls.reason
+        if any(map(self.is_reduction, hulls.meeting)):
+            reason = "what parts change in images is merged, what they do by atomic operations put"
+            reason += " together"
+        return Answer("merge", reason, tuple(told))
 
     def uses(self, uses: Sequence[Use]) -> list[Use]:
         """The same, of the elements that are merged."""

@@ -57,6 +57,13 @@ __kernel void paint(__global const float *from, write_only image2d_t to)
     int x = get_global_id(0), y = get_global_id(1), w = get_global_size(0);
     write_imagef(to, (int2)(w - 1 - x, y), (float4)(from[y * w + x]));
 }
+__kernel void paint_and_count(
+    __global const float *from, write_only image2d_t to, __global int *count)
+{
+    int x = get_global_id(0), y = get_global_id(1), w = get_global_size(0);
+    write_imagef(to, (int2)(x, y), (float4)(from[y * w + x]));
+    atomic_inc(count);
+}
 """
 COUNT = 1000
 RNG = np.random.default_rng(1)
@@ -165,3 +172,21 @@ def test_an_image_that_is_written_is_merged(both: Any) -> None:
     assert report.mode == "merge", report.reason
     np.testing.assert_array_equal(found[:, :64], pixels[:, ::-1])
     assert (found[:, 64] == -1).all()
+
+
+def test_an_image_beside_a_reduction(both: Any) -> None:
+    context, queue, program = both["cluster"]
+    pixels = RNG.random((33, 64), dtype=np.float32)
+    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR
+    source = cl.Buffer(context, flags, hostbuf=pixels)
+    count = cl.Buffer(context, flags, hostbuf=np.array([7], np.int32))
+    target = image(context, cl.mem_flags.WRITE_ONLY, np.zeros((33, 64), np.float32))
+    event = program.paint_and_count(queue, (64, 33), (8, 3), source, target, count)
+    found, total = np.empty_like(pixels), np.empty(1, np.int32)
+    cl.enqueue_copy(queue, found, target, origin=(0, 0), region=(64, 33))
+    cl.enqueue_copy(queue, total, count)
+    report = cl.launch_report(event)
+    assert report.mode == "merge" and "trusted" not in report.reason
+    assert [b.answer for b in report.buffers] == ["read", "merge", "reduce"]
+    np.testing.assert_array_equal(found, pixels)
+    assert total[0] == 7 + pixels.size
