@@ -110,7 +110,7 @@ class Arithmetic:
         if isinstance(left, Address) and isinstance(right, Address):
             places = left.places | right.places
             if len(places) == 1 and isinstance(type_, tree.Scalar):
-                form = minus(left.form, right.form)
+                form = self.symbols.folded(minus(left.form, right.form))
                 limit = 1 << self.program.address_bits - 2
                 if not within(self.range_of(form), (-limit, limit)):
                     return self.knowledge.unknown(type_)  # it may have wrapped around

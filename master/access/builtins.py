@@ -67,10 +67,11 @@ class Builtins(Expressions):
     """Calls of builtins in a launch of this NDRange."""
 
     ndrange: NDRange
-    ids: tuple[Form, ...]
+    ids: tuple[Form, Form, Form]
     """Global ids by dimension, without the global offset."""
-    groups: tuple[Form, ...]
-    locals: tuple[Form, ...]
+    groups: tuple[Form, Form, Form]
+    locals: tuple[Form, Form, Form]
+    """The ids of work-groups, and in them; nothing where no function of GROUPED is called."""
 
     def builtin(self, e: tree.Call) -> Value:
         """What the call of a builtin answers."""
@@ -261,7 +262,8 @@ class Builtins(Expressions):
 
     def _clamped(self, e: tree.Call, values: list[Value]) -> Value:
         def clamp(value: Number, low: Number, high: Number) -> Value:
-            if self.range_of(minus(self.exact(low), self.exact(high)))[1] > 0:
+            crossing = self.symbols.folded(minus(self.exact(low), self.exact(high)))
+            if self.range_of(crossing)[1] > 0:
                 return self.knowledge.unknown(value.type)  # undefined if they are crossed
             return self._lesser(self._greater(value, low), high)
 

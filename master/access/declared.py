@@ -53,7 +53,7 @@ def declared_footprint(
                 cost += 1 + sum(_looked_at(places.definitions[n]) for n, _ in form.terms)
         if cost > cost_max:
             return "the kernel touches memory in too many ways"
-    return Footprint(tuple(places.definitions), tuple(touches), False, cost)
+    return Footprint(tuple(places.definitions), tuple(touches), cost)
 
 
 def _looked_at(definition: Definition) -> int:
@@ -96,7 +96,7 @@ class _Places:
         around = one(self._symbols.new((-radius, radius))) if radius else ZERO
         if dimension < len(self._ndrange.global_size):
             count = self._ndrange.global_size[dimension]
-            item = self._symbols.id(Kind.ITEM, dimension, count)
+            item = self._symbols.id(dimension, count)
             offset = self._ndrange.global_offset[dimension]
             around = plus(around, Form(offset, ((item, 1),)))
         # A symbol of its own, since only that can be told to lie inside: what is past the end of

@@ -24,13 +24,12 @@ def encode(footprint: Footprint) -> bytes:
         [t.argument, t.writes, t.form, t.size, t.ranges, t.line, t.atomic, t.used]
         for t in footprint.touches
     ]
-    rest = [footprint.grouped, footprint.cost, footprint.ignored]
-    return json.dumps([definitions, touches, *rest]).encode()
+    return json.dumps([definitions, touches, footprint.cost, footprint.ignored]).encode()
 
 
 def decode(data: bytes) -> Footprint:
     """A footprint that was encoded."""
-    definitions, touches, grouped, cost, ignored = json.loads(data)
+    definitions, touches, cost, ignored = json.loads(data)
     return Footprint(
         tuple(
             Definition(
@@ -46,7 +45,6 @@ def decode(data: bytes) -> Footprint:
             Touch(argument, writes, form and _form(form), size, tuple(map(_narrow, ranges)), *rest)
             for argument, writes, form, size, ranges, *rest in touches
         ),
-        grouped,
         cost,
         tuple(ignored),
     )

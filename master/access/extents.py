@@ -61,19 +61,16 @@ class _Ranges:
     """What symbols can be for the work-items of a part."""
 
     def __init__(self, footprint: Footprint, whole: NDRange, part: NDRange) -> None:
-        assert whole.local_size is not None
         self._definitions = footprint.definitions
         self._narrow: dict[int, Range] = {}
         self._known: dict[int, Range] = {}
         self._ids: dict[tuple[Kind, int], Range] = {}
         dimensions = zip(
-            whole.global_offset, part.global_offset, part.global_size, whole.local_size,
-            strict=True,
-        )  # fmt: skip
-        for d, (first, offset, size, local) in enumerate(dimensions):
-            start, end = offset - first, offset - first + size
-            self._ids[Kind.ITEM, d] = (start, end - 1)
-            self._ids[Kind.GROUP, d] = (start // local, -(-end // local) - 1)
+            whole.global_offset, part.global_offset, part.global_size, strict=True
+        )
+        for d, (first, offset, size) in enumerate(dimensions):
+            start = offset - first
+            self._ids[Kind.ITEM, d] = (start, start + size - 1)
 
     def narrowed(self, ranges: tuple[tuple[int, Range], ...]) -> bool:
         """From now on these hold, too; whether they can."""

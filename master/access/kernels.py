@@ -20,7 +20,7 @@ from master.access.forms import ZERO, Form, one, plus, times
 from master.access.loops import Loops, inside
 from master.access.memory import Lost, Touch
 from master.access.needed import needed
-from master.access.symbols import Definition, Kind, Symbols
+from master.access.symbols import Definition, Symbols
 from master.access.values import (
     DATA,
     LOCAL,
@@ -46,14 +46,13 @@ Argument = bytes | str
 class Footprint:
     """What the work-items of a launch touch.
 
-    definitions: of symbols, by number. grouped: whether ids are GROUP and LOCAL rather than ITEM.
-    cost: of looking through it for one part, in ranges of symbols that are looked at. ignored:
-    arguments, by index, of which it's the same whatever their values are.
+    definitions: of symbols, by number. cost: of looking through it for one part, in ranges of
+    symbols that are looked at. ignored: arguments, by index, of which it's the same whatever their
+    values are.
     """
 
     definitions: tuple[Definition, ...]
     touches: tuple[Touch, ...]
-    grouped: bool
     cost: int
     ignored: tuple[int, ...] = ()
 
@@ -68,7 +67,7 @@ def footprint(
     walk = Walk(program, kernel, ndrange)
     walk.run(arguments)
     definitions, touches, cost = needed(walk.symbols.definitions, walk.touches)
-    return Footprint(definitions, touches, walk.grouped, cost)
+    return Footprint(definitions, touches, cost)
 
 
 class Walk(Loops):
@@ -79,26 +78,16 @@ class Walk(Loops):
         assert ndrange.local_size is not None
         self.ndrange = ndrange
         self._kernel = program.functions[kernel]
-        self.grouped = bool(_called(program, kernel) & GROUPED)
         self._depth = 0
-        ids, groups, locals_ = [], [], []
-        sizes = zip(ndrange.global_size, ndrange.local_size, strict=True)
-        for d, (size, local) in enumerate(sizes):
-            if self.grouped:
-                group = self._id(Kind.GROUP, d, -(-size // local))
-                inner = self._id(Kind.LOCAL, d, local)
-                ids.append(plus(times(group, local), inner))
-                groups.append(group)
-                locals_.append(inner)
-            else:
-                ids.append(self._id(Kind.ITEM, d, size))
-        rest = [ZERO] * 3
-        self.ids = (ids + rest)[0], (ids + rest)[1], (ids + rest)[2]
-        self.groups = tuple((groups + rest)[:3])
-        self.locals = tuple((locals_ + rest)[:3])
-
-    def _id(self, kind: Kind, dimension: int, count: int) -> Form:
-        return one(self.symbols.id(kind, dimension, count))
+        items = [self.symbols.id(d, size) for d, size in enumerate(ndrange.global_size)]
+        self.ids = _three([one(item) for item in items])
+        self.groups = self.locals = _three([])
+        # Where nobody asks for them, they would only be more to look through.
+        if _called(program, kernel) & GROUPED:
+            sizes = zip(items, ndrange.local_size, strict=True)
+            groupings = [self.symbols.grouped(item, size) for item, size in sizes]
+            self.groups = _three([group for group, _ in groupings])
+            self.locals = _three([local for _, local in groupings])
 
     def run(self, arguments: Sequence[Argument]) -> None:
         """Walk the kernel. Raises Lost."""
@@ -263,6 +252,12 @@ class Walk(Loops):
 
 _RETURNED = -3
 """In place of a variable's number: what a function answers."""
+
+
+def _three(forms: list[Form]) -> tuple[Form, Form, Form]:
+    """Of the dimensions that there aren't, too."""
+    x, y, z = (forms + [ZERO] * 3)[:3]
+    return x, y, z
 
 
 def _has_label(node: object) -> bool:

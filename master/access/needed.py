@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from master.access.forms import Form, Range, range_of
 from master.access.memory import Lost, Touch
-from master.access.symbols import IDS, Definition, Kind
+from master.access.symbols import Definition, Kind
 
 depth_max = 40
 """Symbols of symbols on which a touch may depend: ranges are found by recursion."""
@@ -65,7 +65,7 @@ def needed(
 def _anywhere(definitions: list[Definition], touch: Touch) -> Touch:
     """The same touch, of which no more is known than where it is in the whole launch."""
     narrow = dict(touch.ranges)
-    ids = tuple((n, r) for n, r in touch.ranges if definitions[n].kind in IDS)
+    ids = tuple((n, r) for n, r in touch.ranges if definitions[n].kind is Kind.ITEM)
     if touch.form is None:
         return replace(touch, ranges=ids)
     low, high = range_of(touch.form, lambda n: narrow.get(n, definitions[n].range))

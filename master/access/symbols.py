@@ -35,10 +35,6 @@ class Kind(Enum):
 
     ITEM = auto()
     """A work-item's global id less the global offset; number: the dimension."""
-    GROUP = auto()
-    """A work-group's id; number: the dimension."""
-    LOCAL = auto()
-    """A work-item's id in its group; number: the dimension."""
     UNKNOWN = auto()
     """Anything in its range: what a loop counts, what memory holds."""
     QUOTIENT = auto()
@@ -56,9 +52,6 @@ class Kind(Enum):
     """One of the forms, each with the ranges in which it can be meant."""
 
 
-IDS = (Kind.ITEM, Kind.GROUP, Kind.LOCAL)
-
-
 class Definition(NamedTuple):
     """range: of the symbol, whatever else is known. cases: of a CHOICE, with each form."""
 
@@ -71,7 +64,7 @@ class Definition(NamedTuple):
 
 def derived(what: Definition, ranges: Ranges) -> Range:
     """What a symbol can be, by what those can be of which it is made."""
-    if what.kind in IDS or what.kind is Kind.UNKNOWN:
+    if what.kind in (Kind.ITEM, Kind.UNKNOWN):
         return what.range
     if what.kind is Kind.CHOICE:
         possible = [
@@ -149,6 +142,23 @@ _DERIVED: dict[Kind, Callable[[Sequence[Range], int, Range], Range]] = {
 }
 
 
+class Grouping(NamedTuple):
+    """Of a dimension: item = size * group + local, whatever the three symbols are.
+
+    group and local don't depend on each other, as parts are of whole work-groups.
+    """
+
+    item: int
+    group: int
+    local: int
+    size: int
+
+    @property
+    def apart(self) -> Form:
+        """The item by its group and its place there."""
+        return Form(0, ((self.group, self.size), (self.local, 1)))
+
+
 class Symbols:
     """All symbols of one analysis; those of which one is made have lower numbers."""
 
@@ -157,6 +167,8 @@ class Symbols:
         """By number."""
         self._known: dict[Definition, int] = {}
         self._quotients: dict[int, int] = {}  # of remainders, the quotients that go with them
+        self.groupings: dict[int, Grouping] = {}
+        """By each of their three symbols."""
 
     def own(self, symbol: int) -> Range:
         """What a symbol can be, if nothing else is known."""
@@ -167,9 +179,18 @@ class Symbols:
         self.definitions.append(Definition(Kind.UNKNOWN, range_))
         return len(self.definitions) - 1
 
-    def id(self, kind: Kind, dimension: int, count: int) -> int:
-        """One of the ids, of so many."""
-        return self._defined(Definition(kind, (0, count - 1), number=dimension))
+    def id(self, dimension: int, count: int) -> int:
+        """A work-item's id in a dimension of so many."""
+        return self._defined(Definition(Kind.ITEM, (0, count - 1), number=dimension))
+
+    def grouped(self, item: int, size: int) -> tuple[Form, Form]:
+        """The work-group's id and the one in it of an id; size: of the groups."""
+        group, local = self.divided(one(item), size, self.own)
+        if group.terms and local.terms:
+            grouping = Grouping(item, group.terms[0][0], local.terms[0][0], size)
+            for symbol in grouping[:3]:
+                self.groupings[symbol] = grouping
+        return group, local
 
     def function(
         self, kind: Kind, forms: tuple[Form, ...], number: int = 0, within: Range = ANYTHING
@@ -221,7 +242,8 @@ class Symbols:
 
     def folded(self, form: Form) -> Form:
         """The same, with quotients and remainders that belong together put together, and what is
-        left without a remainder made a multiple of the quotient."""
+        left without a remainder made a multiple of the quotient. Of a dimension's ids there are
+        either the item's, or the group's and the local one, which have no part in each other."""
         changed = len(form.terms) > 1
         while changed:
             changed = False
@@ -237,4 +259,17 @@ class Symbols:
                         form = other
                         changed = True
                         break
+        return self._regrouped(form) if self.groupings and len(form.terms) > 1 else form
+
+    def _regrouped(self, form: Form) -> Form:
+        for symbol, _ in form.terms:
+            grouping = self.groupings.get(symbol)
+            if grouping is None or symbol == grouping.item:
+                continue
+            item = form.coefficient(grouping.item)
+            if item:
+                form = plus(form, times(minus(grouping.apart, one(grouping.item)), item))
+            local = form.coefficient(grouping.local)
+            if local and form.coefficient(grouping.group) == local * grouping.size:
+                form = plus(form, times(minus(one(grouping.item), grouping.apart), local))
         return form

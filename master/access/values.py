@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from master.access import tree
 from master.access.forms import Form, Range, at_most, both, hull, one, range_of, times
-from master.access.symbols import Definition, Kind, Symbols
+from master.access.symbols import Definition, Grouping, Kind, Symbols
 
 PRIVATE, LOCAL, CONSTANT = -1, -2, -3
 """Places besides arguments, which have their numbers: a work-item's own memory, its work-group's,
@@ -166,6 +166,8 @@ class Knowledge:
         what = self.symbols.definitions[symbol]
         if what.kind is Kind.CHOICE:
             return self._chosen(state, what, now)
+        if (grouping := self.symbols.groupings.get(symbol)) is not None:
+            return self._regrouped(state, grouping)
         if what.kind is Kind.QUOTIENT:
             # The form itself is between these multiples.
             (form,), number = what.forms, what.number
@@ -174,6 +176,18 @@ class Knowledge:
                 state, times(form, -1), -low * number
             )
         return True
+
+    def _regrouped(self, state: State, grouping: Grouping) -> bool:
+        """What follows for a dimension's ids from each other."""
+        low, high = self.ranges(state, grouping.item)
+        apart = grouping.apart
+        for form, bound in ((apart, high), (times(apart, -1), -low)):
+            narrowed = at_most(form, bound, lambda n: self.ranges(state, n))
+            if narrowed is None:
+                return False
+            if not all(self._set(state, n, range_) for n, range_ in narrowed.items()):
+                return False
+        return self._set(state, grouping.item, self.range_of(state, apart))
 
     def _chosen(self, state: State, what: Definition, range_: Range) -> bool:
         """What follows if one alternative alone is still possible."""
@@ -193,6 +207,7 @@ class Knowledge:
 
     def differs(self, state: State, form: Form, value: int) -> bool:
         """The form isn't this value: what follows if it is at an end; whether it's possible."""
+        form = self.symbols.folded(form)
         if not form.terms:
             return form.constant != value
         if len(form.terms) == 1:

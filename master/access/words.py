@@ -20,15 +20,12 @@ def access(touch: Touch, definitions: tuple[Definition, ...]) -> str:
     return f"byte {_words(touch.form, definitions)}, {touch.size} bytes (line {touch.line})"
 
 
-_IDS = {Kind.ITEM: "{}", Kind.GROUP: "group {}", Kind.LOCAL: "local {}"}
-
-
 def _words(form: Form, definitions: tuple[Definition, ...]) -> str:
     terms = []
     for symbol, coefficient in form.terms:
         what = definitions[symbol]
-        if what.kind in _IDS:
-            name = _IDS[what.kind].format("xyz"[what.number])
+        if what.kind is Kind.ITEM:
+            name = "xyz"[what.number]
         elif what.kind is Kind.UNKNOWN:
             low, high = what.range
             name = f"({low}..{high})" if max(-low, high) < 2**31 else "?"

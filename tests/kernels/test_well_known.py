@@ -32,7 +32,7 @@ SCANNED = {"scan_lev1": DIVIDED, "scan_lev2": ALONE, "scan_final_update": DIVIDE
 PROGRAMS: dict[Callable[[Run], None], dict[str, set[str]]] = {
     dense.vectors: {"add": REGIONS, "axpy": REGIONS},
     dense.mandelbrot: {"mandelbrot": REGIONS},
-    dense.matrices: {"multiply": REGIONS, "multiply_tiled": DIVIDED},
+    dense.matrices: {"multiply": REGIONS, "multiply_tiled": REGIONS},
     dense.convolution: {"convolve": REGIONS},
     dense.jacobi: {"jacobi": REGIONS},
     dense.bodies: {"attract": REGIONS},

@@ -47,7 +47,7 @@ def test_what_several_wait_for_is_asked_once() -> None:
     keys = [("k", None, (), (n,)) for n in (0, 1)]
     first, other, second = [a.launch(n, keys[n % 2]) for n in (1, 2, 3)]
     assert [q.number for q in a.ledger.for_analysis] == [1, 2]
-    footprint = Footprint((), (), False, 0)
+    footprint = Footprint((), (), 0)
     assert list(a.questions.analysed(1, footprint)) == [first, second]
     assert a.program.footprint(keys[1]) == footprint
     assert list(a.questions.analysed(2, "it has a goto")) == [other]

@@ -585,6 +585,33 @@ SPACES = {
         " + get_group_id(1) * 10 + get_group_id(0); }",
         [A], "xyz", size=(8, 6, 6), local=(2, 2, 1), offset=(1, 2, 3),
     ),
+    "the first items of each group": line("if (get_local_id(0) < 2) a[i] = a[i ^ 2];"),
+    "an item of each group, guarded": line(
+        "if (get_local_id(0) == 1 && i < n) { a[i] = a[i + 1]; a[i + 2] = n; }"
+    ),
+    "groups after the first": line(
+        "if (i >= 4) a[i] = b[(uint)(get_group_id(0) - 1)] + get_local_id(0);"
+    ),
+    "where its group starts": line(
+        "int s = get_group_id(0) * 4; a[s + 3 - (i - s)] = b[i - get_local_id(0)];"
+    ),
+    "items, groups and places in them": line(
+        "a[4 * i - 3 * get_local_id(0)] = b[i + get_group_id(0)];"
+    ),
+    "an item by another size than its group's": line(
+        "a[get_group_id(0) * 8 + get_local_id(0)] = 1; if (i < n) a[i / 8 * 8 + i % 4 + 4] = i;",
+        "", SAME,
+    ),
+    "all of a group but its edge": case(
+        "kernel void k@(global int *a, global const int *b, int w, int h) {"
+        " int u = get_local_id(0), v = get_local_id(1), x = get_group_id(0) * 2 + u - 1,"
+        " y = get_group_id(1) * 2 + v - 1; if (u > 0 && v > 0 && u < 3 && v < 3)"
+        " if (x < w && y < h) a[y * w + x] = b[(y + 1) * w + x] + b[y * w + x + 1]; }",
+        [A, B, 16, 8], "xy", size=(32, 16), local=(4, 4),
+    ),
+    "ids and places in groups, guarded": plane(
+        "int u = get_local_id(0); if (x < 13 && y < 7) a[y * 13 + x] = u + b[x - u];", "xy"
+    ),
     "an offset": line("a[i] = b[i];", offset=30),
     "an offset, groups": line("a[get_group_id(0) * 4 + get_local_id(0)] = i;", offset=30),
     "an offset, guarded": line("if (i < n) a[i - 30] = b[i];", offset=30),
@@ -665,6 +692,18 @@ ALGORITHMS = {
         " for (int j = 0; j < 4; j++) s += p[v][j] * q[j][u]; barrier(CLK_LOCAL_MEM_FENCE); }"
         " c[y * n + x] = s; }",
         [F, G, G, 16], "xy", size=(16, 16), local=(4, 4),
+    ),
+    "a product of matrices in tiles that overlap its edge": case(
+        "kernel void k@(global float *c, global const float *a, global const float *b,"
+        " int h, int w, int n) {"
+        " local float p[4][4], q[4][4]; int u = get_local_id(0), v = get_local_id(1);"
+        " int x = get_group_id(0) * 4 + u, y = get_group_id(1) * 4 + v; float s = 0;"
+        " for (int t = 0; t < n; t += 4) {"
+        " p[v][u] = y < h && t + u < n ? a[y * n + t + u] : 0;"
+        " q[v][u] = x < w && t + v < n ? b[(t + v) * w + x] : 0; barrier(CLK_LOCAL_MEM_FENCE);"
+        " for (int j = 0; j < 4; j++) s += p[v][j] * q[j][u]; barrier(CLK_LOCAL_MEM_FENCE); }"
+        " if (y < h && x < w) c[y * w + x] = s; }",
+        [F, G, G, 11, 13, 9], "xy", size=(16, 12), local=(4, 4),
     ),
     "a convolution": case(
         "kernel void k@(global float *o, global const float *f, constant float *m, int w, int h) {"

@@ -106,3 +106,26 @@ def test_a_choice_is_what_is_possible() -> None:
     assert derived(what, lambda n: (7, 8)) == (20, 20)
     assert derived(what, lambda n: (3, 8)) == (3, 20)
     assert range_of(one(choice), symbols.own) == (0, 20)
+
+
+@given(st.lists(st.integers(-9, 9), min_size=3, max_size=3), st.integers(2, 5), st.integers(2, 4))
+def test_an_item_stands_by_itself_or_by_its_group_and_its_place_there(
+    coefficients: list[int], size: int, count: int
+) -> None:
+    """The same sum is always the same form, which never names what depends on each other."""
+    symbols = Symbols()
+    item = symbols.id(0, size * count)
+    group, local = symbols.grouped(item, size)
+    parts = (one(item), group, local)
+    form = Form(0)
+    for part, coefficient in zip(parts, coefficients, strict=True):
+        form = plus(form, times(part, coefficient))
+    folded = symbols.folded(form)
+    named = {n for n, _ in folded.terms}
+    assert item not in named or named == {item}
+    for i in range(size * count):
+        values = {item: i, group.terms[0][0]: i // size, local.terms[0][0]: i % size}
+        summed, same = (sum(c * values[n] for n, c in f.terms) for f in (form, folded))
+        assert summed == same
+    other = plus(form, times(minus(one(item), plus(times(group, size), local)), 7))
+    assert symbols.folded(other) == folded

@@ -14,7 +14,7 @@ from vcl.ndrange import NDRange
     ("body", "words"),
     [
         ("a[2 * i + 1] = 1;", "byte 8*x + 4, 4 bytes (line 2)"),
-        ("a[get_group_id(0) + i] = 1;", "byte 20*group x + 4*local x, 4 bytes (line 2)"),
+        ("a[get_group_id(0) + i] = 1;", "byte 20*(x)/4 + 4*(x)%4, 4 bytes (line 2)"),
         ("a[i / 3] = 1;", "byte 4*(x)/3, 4 bytes (line 2)"),
         ("a[b[i] & 7] = 1;", "byte 4*(?)%8, 4 bytes (line 2)"),
         ("a[0] = 1;", "byte 0, 4 bytes (line 2)"),

@@ -26,7 +26,7 @@ FACTS = KernelFacts(
 )  # fmt: skip
 NDRANGE = NDRange((0,), (64,), (4,))
 PLACE = replace(place(1), kind=("64", "1", "", "OpenCL C 1.2", "OpenCL 3.0"))
-FOUND = Footprint((), (), False, 0)
+FOUND = Footprint((), (), 0)
 
 
 def program(number: int = 5) -> Program:
