@@ -240,6 +240,18 @@ class Symbols:
         self._quotients[remainder] = quotient
         return plus(whole, one(quotient)), one(remainder)
 
+    def lesser(self, form: Form) -> list[Form]:
+        """Forms that aren't greater: with what a LEAST is of in place of what is taken off for it,
+        as it may cancel out, and with what a GREATEST is of in place of that."""
+        found = []
+        for symbol, coefficient in form.terms:
+            what = self.definitions[symbol]
+            if what.kind is (Kind.LEAST if coefficient < 0 else Kind.GREATEST):
+                for other in what.forms:
+                    change = times(minus(other, one(symbol)), coefficient)
+                    found.append(self.folded(plus(form, change)))
+        return found
+
     def folded(self, form: Form) -> Form:
         """The same, with quotients and remainders that belong together put together, and what is
         left without a remainder made a multiple of the quotient. Of a dimension's ids there are

@@ -150,6 +150,10 @@ class Knowledge:
     def narrow(self, state: State, form: Form, bound: int) -> bool:
         """The form is at most `bound`: what follows for its symbols; whether it's possible."""
         form = self.symbols.folded(form)
+        lesser = [form, *self.symbols.lesser(form)]
+        return all(self._narrow(state, one_form, bound) for one_form in lesser)
+
+    def _narrow(self, state: State, form: Form, bound: int) -> bool:
         narrowed = at_most(form, bound, lambda n: self.ranges(state, n))
         if narrowed is None:
             return False
@@ -181,13 +185,11 @@ class Knowledge:
         """What follows for a dimension's ids from each other."""
         low, high = self.ranges(state, grouping.item)
         apart = grouping.apart
-        for form, bound in ((apart, high), (times(apart, -1), -low)):
-            narrowed = at_most(form, bound, lambda n: self.ranges(state, n))
-            if narrowed is None:
-                return False
-            if not all(self._set(state, n, range_) for n, range_ in narrowed.items()):
-                return False
-        return self._set(state, grouping.item, self.range_of(state, apart))
+        return (
+            self._narrow(state, apart, high)
+            and self._narrow(state, times(apart, -1), -low)
+            and self._set(state, grouping.item, self.range_of(state, apart))
+        )
 
     def _chosen(self, state: State, what: Definition, range_: Range) -> bool:
         """What follows if one alternative alone is still possible."""

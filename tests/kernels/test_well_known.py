@@ -26,7 +26,9 @@ ATOMIC = {"whole", "merge", "reduce"}
 ALONE = {"whole"}
 
 REDUCED = {"reduce_kernel_stage1": REGIONS, "reduce_kernel_stage2": ALONE}
-SCANNED = {"scan_lev1": DIVIDED, "scan_lev2": ALONE, "scan_final_update": DIVIDED}
+SCANNED = {"scan_lev1": REGIONS, "scan_lev2": ALONE, "scan_final_update": REGIONS}
+# Their results go where the scan says.
+SCATTERED = SCANNED | {"scan_final_update": DIVIDED}
 
 # Per program: by kernel the modes that its launches may have where there are nodes to divide among.
 PROGRAMS: dict[Callable[[Run], None], dict[str, set[str]]] = {
@@ -66,8 +68,8 @@ SLOW: dict[Callable[[Run], None], dict[str, set[str]]] = {
     ),
     pyopencl_programs.reductions: REDUCED,
     pyopencl_programs.scans: SCANNED,
-    pyopencl_programs.selection: SCANNED,
-    pyopencl_programs.sorting: {"get_size_and_offsets": ALONE, **SCANNED},
+    pyopencl_programs.selection: SCATTERED,
+    pyopencl_programs.sorting: {"get_size_and_offsets": ALONE, **SCATTERED},
 }
 
 

@@ -187,6 +187,17 @@ LOOPS = {
         "int2 v = (int2)(4 * i, 0); for (int j = 0; j < 4; j++) { a[v.x] = v.y; v += 1; }",
         "", SAME,
     ),
+    "an interval of each group, as far as there is one": line(
+        "int s = get_group_id(0) * 16, e = min(s + 16, n);"
+        " for (int j = s + get_local_id(0); j < e; j += 4) a[j] = b[j];", n=150,
+    ),
+    "an interval of each group, downwards": line(
+        "int s = get_group_id(0) * 16, e = max(s - 16, 0);"
+        " for (int j = s - 1 - get_local_id(0); j >= e; j -= 4) a[j] = b[j];", n=150,
+    ),
+    "an interval that ends at the greater": line(
+        "int s = 4 * i, e = max(s + 4, n); for (int j = s; j < e; j++) a[j] = j;", "", SAME
+    ),
     "none at all": line("for (int j = 0; j < 0; j++) a[j] = i; a[i] = 1;"),
     "rounds by arguments": line(
         "for (int j = 0; j < n; j++) a[n * i + j] = j;", n=7
