@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from master.access.forms import Range, both
+from master.access.forms import Form, Range, both, times
 from master.access.kernels import Footprint
 from master.access.memory import Touch
 from master.access.symbols import Kind, derived
@@ -78,6 +78,11 @@ class _Ranges:
             self._narrow, self._known = dict(ranges), {}
         return all(low <= high for low, high in (self(symbol) for symbol, _ in ranges))
 
+    def parts_of_sum(self, symbol: int) -> Form | None:
+        """What a SUM is of; None of others."""
+        what = self._definitions[symbol]
+        return what.forms[0] if what.kind is Kind.SUM else None
+
     def __call__(self, symbol: int) -> Range:
         known = self._known.get(symbol)
         if known is None:
@@ -97,7 +102,7 @@ def _runs(touch: Touch, ranges: _Ranges, size: int, most: int) -> Runs | None:
     if touch.form is None:
         return None
     start, steps = touch.form.constant, []
-    for symbol, coefficient in touch.form.terms:
+    for symbol, coefficient in _terms(touch.form, ranges):
         low, high = ranges(symbol)
         if low > high:
             return []
@@ -117,6 +122,29 @@ def _runs(touch: Touch, ranges: _Ranges, size: int, most: int) -> Runs | None:
     for step, count in apart:
         runs = [(a + step * n, b + step * n) for n in range(count + 1) for a, b in runs]
     return _clipped(runs, size)
+
+
+def _terms(form: Form, ranges: _Ranges) -> list[tuple[int, int]]:
+    """Its terms, with those of a sum in place of one that leaves out numbers in its range."""
+    found: list[tuple[int, int]] = []
+    for symbol, coefficient in form.terms:
+        parts = ranges.parts_of_sum(symbol)
+        if parts is None or _is_gapless(parts, ranges):
+            found.append((symbol, coefficient))
+        else:
+            found += times(parts, coefficient).terms
+    return found
+
+
+def _is_gapless(form: Form, ranges: _Ranges) -> bool:
+    """Whether it can be each number between its least and its greatest."""
+    reached = 0
+    for step, symbol in sorted((abs(c), n) for n, c in form.terms):
+        low, high = ranges(symbol)
+        if step > reached + 1 and high > low:
+            return False
+        reached += step * (high - low)
+    return True
 
 
 def _clipped(runs: Runs, size: int) -> Runs:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from master.access import tree
 from master.access.arithmetic import Arithmetic
-from master.access.forms import ZERO, Form, Range, minus, one, plus, times
+from master.access.forms import ZERO, Form, Range, one, plus
 from master.access.symbols import Kind, Symbols
 from master.access.values import (
     CONSTANT,
@@ -319,32 +319,21 @@ class Memory(Arithmetic):
         if self.state is None or not self.recording:
             return
         state = self.state
-        form: Form | None = self._apart(self.symbols.folded(address.form))
+        whole = self.knowledge.apart(state, self.symbols.folded(address.form))
+        form: Form | None = self.knowledge.summed(state, whole)
         assert form is not None
         low, high = self.range_of(form)
         reach = reach_max(self.program.address_bits)
         if low < -reach or high > reach:
             form = None
         ids = [n for n, d in enumerate(self.symbols.definitions[:3]) if d.kind is Kind.ITEM]
-        named = {n for n, _ in form.terms} if form is not None else set()
+        # A sum is at most what its symbols make it, too.
+        named = {n for n, _ in (*form.terms, *whole.terms)} if form is not None else set()
         ranges = tuple((n, state.ranges[n]) for n in sorted({*ids, *named}) if n in state.ranges)
         for place in address.places:
             if place >= 0:
                 touch = Touch(place, writes, form, size, ranges, line, atomic, used)
                 self.touches.setdefault(touch)
-
-    def _apart(self, form: Form) -> Form:
-        """The same with an item by its group and its place there, if that says more of it."""
-        for symbol, coefficient in form.terms:
-            grouping = self.symbols.groupings.get(symbol)
-            if grouping is None or symbol != grouping.item:
-                continue
-            local = self.range_of(one(grouping.local))
-            narrow = local != self.symbols.own(grouping.local)
-            # Otherwise the item is known not to be in all of its last group, say.
-            if narrow and self.range_of(grouping.apart) == self.range_of(one(symbol)):
-                form = plus(form, times(minus(grouping.apart, one(symbol)), coefficient))
-        return form
 
 
 _NOWHERE = -2

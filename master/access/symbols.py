@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from math import gcd
 from typing import NamedTuple
 
 from master.access.forms import (
@@ -41,6 +42,8 @@ class Kind(Enum):
     """The greatest integer whose product with `number` isn't greater than the form."""
     REMAINDER = auto()
     """The form less `number` times that quotient."""
+    SUM = auto()
+    """The form itself, of which more may be known than of its symbols each."""
     EXCLUSIVE = auto()
     """The form with the bits of `number` turned over; both aren't negative."""
     LEAST = auto()
@@ -102,6 +105,11 @@ def _remainder(operands: Sequence[Range], number: int, own: Range) -> Range:
     return 0, number - 1
 
 
+def _sum(operands: Sequence[Range], number: int, own: Range) -> Range:
+    (operand,) = operands
+    return operand
+
+
 def _exclusive(operands: Sequence[Range], number: int, own: Range) -> Range:
     ((low, high),) = operands
     bits = number.bit_length()
@@ -134,6 +142,7 @@ def _wrapped(operands: Sequence[Range], number: int, own: Range) -> Range:
 _DERIVED: dict[Kind, Callable[[Sequence[Range], int, Range], Range]] = {
     Kind.QUOTIENT: _quotient,
     Kind.REMAINDER: _remainder,
+    Kind.SUM: _sum,
     Kind.EXCLUSIVE: _exclusive,
     Kind.LEAST: _least,
     Kind.GREATEST: _greatest,
@@ -251,6 +260,17 @@ class Symbols:
                     change = times(minus(other, one(symbol)), coefficient)
                     found.append(self.folded(plus(form, change)))
         return found
+
+    def summed(self, form: Form) -> tuple[int, int] | None:
+        """(symbol, factor): the SUM of which a form is a multiple but for its constant; None of
+        less than two terms."""
+        if len(form.terms) < 2:
+            return None
+        factor = gcd(*(c for _, c in form.terms))
+        if form.terms[0][1] < 0:
+            factor = -factor
+        terms = tuple((n, c // factor) for n, c in form.terms)
+        return self.function(Kind.SUM, (Form(0, terms),)), factor
 
     def folded(self, form: Form) -> Form:
         """The same, with quotients and remainders that belong together put together, and what is

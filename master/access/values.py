@@ -16,7 +16,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from master.access import tree
-from master.access.forms import Form, Range, at_most, both, hull, one, range_of, times
+from master.access.forms import (
+    INFINITY,
+    Form,
+    Range,
+    at_most,
+    both,
+    hull,
+    minus,
+    one,
+    plus,
+    range_of,
+    times,
+)
 from master.access.symbols import Definition, Grouping, Kind, Symbols
 
 PRIVATE, LOCAL, CONSTANT = -1, -2, -3
@@ -157,6 +169,10 @@ class Knowledge:
         narrowed = at_most(form, bound, lambda n: self.ranges(state, n))
         if narrowed is None:
             return False
+        if (summed := self.symbols.summed(form)) is not None:
+            symbol, factor = summed
+            most = (bound - form.constant) // abs(factor)
+            narrowed[symbol] = (-INFINITY, most) if factor > 0 else (-most, INFINITY)
         return all(self._set(state, n, range_) for n, range_ in narrowed.items())
 
     def _set(self, state: State, symbol: int, range_: Range) -> bool:
@@ -222,6 +238,31 @@ class Knowledge:
                 high -= 1
             return self._set(state, symbol, (low, high))
         return True
+
+    def apart(self, state: State, form: Form) -> Form:
+        """The same with an item by its group and its place there, if that says more of it."""
+        for symbol, coefficient in form.terms:
+            grouping = self.symbols.groupings.get(symbol)
+            if grouping is None or symbol != grouping.item:
+                continue
+            narrow = self.ranges(state, grouping.local) != self.symbols.own(grouping.local)
+            # Otherwise more is known of the item: that it isn't in all of its last group, say.
+            if narrow and self.range_of(state, grouping.apart) == self.ranges(state, symbol):
+                form = plus(form, times(minus(grouping.apart, one(symbol)), coefficient))
+        return form
+
+    def summed(self, state: State, form: Form) -> Form:
+        """The same with the sums of which more is known than of their symbols."""
+        for symbol in state.ranges:
+            what = self.symbols.definitions[symbol]
+            if what.kind is not Kind.SUM:
+                continue
+            (parts,) = what.forms
+            number, coefficient = parts.terms[0]
+            factor = form.coefficient(number) // coefficient
+            if factor and all(form.coefficient(n) == factor * c for n, c in parts.terms):
+                form = plus(form, times(minus(one(symbol), parts), factor))
+        return form
 
     # ---- where ways meet
 

@@ -38,7 +38,7 @@ PROGRAMS: dict[Callable[[Run], None], dict[str, set[str]]] = {
     dense.convolution: {"convolve": REGIONS},
     dense.jacobi: {"jacobi": REGIONS},
     dense.bodies: {"attract": REGIONS},
-    dense.transposition: {"transpose": REGIONS, "transpose_tiled": DIVIDED},
+    dense.transposition: {"transpose": REGIONS, "transpose_tiled": REGIONS},
     dense.fourier: {"pass": DIVIDED},
     dense.fourier_of_many: {"pass": REGIONS},
     irregular.histogram: {

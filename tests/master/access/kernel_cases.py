@@ -623,6 +623,16 @@ SPACES = {
     "ids and places in groups, guarded": plane(
         "int u = get_local_id(0); if (x < 13 && y < 7) a[y * 13 + x] = u + b[x - u];", "xy"
     ),
+    "sums of ids, guarded": plane("if (2 * y + x < 13) a[2 * y + x + 1] = b[x];", "", SAME),
+    "a sum of ids, from both sides": plane(
+        "int j = 16 * y + x; if (j >= 3 && j < 101) a[j - 3] = b[j];", "xy"
+    ),
+    "a sum of ids, backwards": plane(
+        "int j = 128 - 16 * y - x; if (j > 20) { a[j] = b[j]; a[j + 200] = a[j]; }", "xy"
+    ),
+    "a sum of ids and a local one": plane(
+        "int j = 16 * y + x; if (get_local_id(0) == 0 && j < 90) a[j] = a[j + 3];", "xy"
+    ),
     "an offset": line("a[i] = b[i];", offset=30),
     "an offset, groups": line("a[get_group_id(0) * 4 + get_local_id(0)] = i;", offset=30),
     "an offset, guarded": line("if (i < n) a[i - 30] = b[i];", offset=30),
@@ -775,6 +785,14 @@ ALGORITHMS = {
         " t[v][u] = b[y * w + x]; barrier(CLK_LOCAL_MEM_FENCE);"
         " x = get_group_id(1) * 4 + u; y = get_group_id(0) * 4 + v; a[y * h + x] = t[u][v]; }",
         [A, B, 16, 16], "xy", size=(16, 16), local=(4, 4),
+    ),
+    "a transposition in tiles that overlap its edge": case(
+        "kernel void k@(global int *a, global const int *b, int w, int h) { local int t[4][5];"
+        " int x = get_global_id(0), y = get_global_id(1), u = get_local_id(0), v = get_local_id(1);"
+        " if (x < w && y < h) t[v][u] = b[y * w + x]; barrier(CLK_LOCAL_MEM_FENCE);"
+        " x = get_group_id(1) * 4 + u; y = get_group_id(0) * 4 + v;"
+        " if (x < h && y < w) a[y * h + x] = t[u][v]; }",
+        [A, B, 14, 11], "xy", size=(16, 12), local=(4, 4),
     ),
     "a transposition in place": plane(
         "if (x < y) { int t = a[y * w + x]; a[y * w + x] = a[x * w + y]; a[x * w + y] = t; }",

@@ -16,7 +16,9 @@ def lesser(a: int, b: int) -> int:
 
 
 @given(
-    st.sampled_from([Kind.QUOTIENT, Kind.REMAINDER, Kind.EXCLUSIVE]), RANGE, st.integers(1, 9)
+    st.sampled_from([Kind.QUOTIENT, Kind.REMAINDER, Kind.SUM, Kind.EXCLUSIVE]),
+    RANGE,
+    st.integers(1, 9),
 )
 def test_functions_of_one_form(kind: Kind, ends: list[int], number: int) -> None:
     low, high = ends
@@ -29,6 +31,7 @@ def test_functions_of_one_form(kind: Kind, ends: list[int], number: int) -> None
     function = {
         Kind.QUOTIENT: lambda x: x // number,
         Kind.REMAINDER: lambda x: x % number,
+        Kind.SUM: lambda x: x,
         Kind.EXCLUSIVE: lambda x: x ^ number,
     }[kind]
     assert all(least <= function(x) <= greatest for x in range(low, high + 1))
@@ -129,3 +132,14 @@ def test_an_item_stands_by_itself_or_by_its_group_and_its_place_there(
         assert summed == same
     other = plus(form, times(minus(one(item), plus(times(group, size), local)), 7))
     assert symbols.folded(other) == folded
+
+
+def test_multiples_of_a_sum_are_of_one_symbol() -> None:
+    symbols = Symbols()
+    x, y = (symbols.new((0, 9)) for _ in range(2))
+    total = plus(one(x), times(one(y), -3))
+    found = symbols.summed(total)
+    assert found == (y + 1, 1)
+    assert symbols.summed(plus(times(total, -4), Form(5))) == (y + 1, -4)
+    assert symbols.summed(times(one(x), 4)) is None
+    assert symbols.own(y + 1) == (-27, 9)
