@@ -18,6 +18,7 @@ import typer
 
 from master import garbage
 from master.loop_meter import LoopMeter
+from master.plan.view import Policy
 from master.server import MasterServer
 from vcl.lifeline import watch_process
 from vcl.settings import DEFAULT_PORT, Split, state_dir
@@ -57,6 +58,15 @@ def run(
             "or `always`."
         ),
     ] = Split.pays,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust/--no-trust",
+            help="Whether launches are split, and what their parts changed is merged, also where "
+            "it isn't known that no part reads what another writes. Programs that are free of data "
+            "races, as OpenCL wants them, never notice.",
+        ),
+    ] = True,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -82,7 +92,7 @@ def run(
     meter = LoopMeter() if measure_loop else None
     with asyncio.Runner(loop_factory=meter.make_loop if meter else None) as runner:
         serving = _serve(
-            host, int(port_text), state or state_dir(), split, ready_json, parent_pid, meter
+            host, int(port_text), state or state_dir(), split, trust, ready_json, parent_pid, meter
         )
         status = runner.run(serving)
     raise typer.Exit(status)
@@ -106,6 +116,7 @@ async def _serve(
     port: int,
     directory: Path,
     split: Split,
+    trust: bool,
     ready_json: bool,
     parent_pid: int | None,
     meter: LoopMeter | None,
@@ -114,7 +125,7 @@ async def _serve(
         server = MasterServer(
             *make_tokens(directory),
             on_quiet=garbage.collect,
-            split_always=split is Split.always,
+            policy=Policy(split is Split.always, trust),
         )
     except OSError as error:
         typer.echo(f"vcl-master: can't keep its tokens in {directory}: {error}", err=True)

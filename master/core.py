@@ -45,6 +45,7 @@ from master.inputs import (
 from master.ledger import Question
 from master.nodes import Node, Nodes
 from master.objects import Executor, Step
+from master.plan.view import DEFAULT_POLICY, Policy
 from master.sessions import Session
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
@@ -79,11 +80,11 @@ class MasterCore:
     """`handle(input, now)` answers with effects, in order.
 
     token, agent_token: what clients and agents must present. software: this vcl's version.
-    split_always: whether launches that may be split are, though it doesn't pay.
+    policy: for launches of all sessions.
     """
 
     def __init__(
-        self, token: str, agent_token: str, software: str, split_always: bool = True
+        self, token: str, agent_token: str, software: str, policy: Policy = DEFAULT_POLICY
     ) -> None:
         self.nodes = Nodes()
         """The connected nodes."""
@@ -94,7 +95,7 @@ class MasterCore:
         self._ended: dict[int, Session] = {}
         self._admission = Admission(token, agent_token)
         self._software = software
-        self._split_always = split_always
+        self._policy = policy
         self._connections: dict[int, Connected] = {}
         self._effects: list[Effect] = []
         self._last_session = 0
@@ -191,7 +192,7 @@ class MasterCore:
             number,
             lambda d: self.nodes.places(d, executors),
             self.nodes.why_none,
-            self._split_always,
+            self._policy,
         )
         live = Live(new, opened.secret, opened.connection, None, executors)
         self.sessions[number] = live

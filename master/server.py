@@ -34,6 +34,7 @@ from master.effects import (
 )
 from master.inputs import Broken, Closed, Continue, Input, Opened, Received, Tick
 from master.judging import Judging
+from master.plan.view import DEFAULT_POLICY, Policy
 from vcl import transport
 from vcl.errors import RemoteProtocolError
 from vcl.links import ControlLink
@@ -130,12 +131,12 @@ class MasterServer:
         token: str,
         agent_token: str,
         on_quiet: Callable[[], object] = lambda: None,
-        split_always: bool = True,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         """on_quiet: called now and then when nobody waits for the loop."""
         self._on_quiet = on_quiet
         self._was_quiet = time.monotonic()
-        self._core = MasterCore(token, agent_token, VERSION, split_always)
+        self._core = MasterCore(token, agent_token, VERSION, policy)
         self._judging = Judging(lambda judged: self._feed([judged]))
         self._roles: dict[int, Role] = {}
         self._links: dict[int, ControlLink] = {}

@@ -37,7 +37,7 @@ from master.plan.plan import Kind, Plan, Region, Step
 from master.plan.planner import Planner
 from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
-from master.plan.view import View
+from master.plan.view import DEFAULT_POLICY, Policy, View
 from master.questions import Questions
 from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
@@ -78,7 +78,7 @@ class Session:
         number: int,
         places: Callable[[Sequence[int]], list[Place]],
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
-        split_always: bool = True,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         self.number = number
         """The session's id."""
@@ -102,7 +102,7 @@ class Session:
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
         self._view = View(
-            self.ledger, self.buffers, self.programs, places, why_none, split_always
+            self.ledger, self.buffers, self.programs, places, why_none, policy
         )
         self._planner = Planner(self._view)
         self._committer = Committer(self.ledger, self._view)

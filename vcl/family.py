@@ -94,7 +94,7 @@ def outside(environ: Mapping[str, str]) -> dict[str, str]:
     program's choice of cluster, and with the host's drivers."""
     environment = dict(environ)
     folder, hidden = environment.pop(_RUN, None), environment.pop(_HIDDEN, "")
-    for name in ("VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_SPLIT", _EMBEDDED):
+    for name in ("VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_SPLIT", "VCL_TRUST", _EMBEDDED):
         environment.pop(name, None)
     if environment.get(_VENDORS) == _NO_VENDORS:
         del environment[_VENDORS]

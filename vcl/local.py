@@ -42,9 +42,8 @@ class LocalCluster:
     """A master and agents as processes on this host.
 
     nodes: agents. cores_per_node: processor cores that each is pinned to; None shares out all
-    of this host's. devices: as `vcl-agent --devices`. split: as `vcl-master --split`, without it
-    VCL_SPLIT. Use as a context manager, or call `start`
-    and `close`.
+    of this host's. devices: as `vcl-agent --devices`. split, trust: as those of `vcl-master`,
+    without them VCL_SPLIT and VCL_TRUST. Use as a context manager, or call `start` and `close`.
     """
 
     def __init__(
@@ -53,6 +52,7 @@ class LocalCluster:
         cores_per_node: int | None = None,
         devices: str | None = None,
         split: str | None = None,
+        trust: bool | None = None,
     ) -> None:
         if nodes < 1 or (cores_per_node is not None and cores_per_node < 1):
             raise ValueError("a local cluster has at least one node, of at least one core")
@@ -65,7 +65,9 @@ class LocalCluster:
         self._count = nodes
         self._cores_per_node = cores_per_node
         self._devices = devices
-        self._split = Environment().split if split is None else Split(split)
+        environment = Environment()
+        self._split = environment.split if split is None else Split(split)
+        self._trust = environment.trust if trust is None else trust
         self._processes: list[subprocess.Popen[str]] = []
         self._state: tempfile.TemporaryDirectory[str] | None = None
         self._log_path: Path | None = None
@@ -90,7 +92,7 @@ class LocalCluster:
         folder = Path(self._state.name)
         try:
             arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
-            arguments += ["--split", self._split]
+            arguments += ["--split", self._split, "--trust" if self._trust else "--no-trust"]
             ready = self._await_ready(self._popen("master", arguments), "vcl-master")
             self.url = ready["url"]
             self.token = read_token_file(folder / "state" / USERS)

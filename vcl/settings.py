@@ -24,8 +24,8 @@ class Split(StrEnum):
 
 
 class Environment(BaseSettings):
-    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES, VCL_SPLIT and VCL_CHECK_ACCESS as
-    the process has them now; empty is unset."""
+    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES, VCL_SPLIT, VCL_TRUST and
+    VCL_CHECK_ACCESS as the process has them now; empty is unset."""
 
     model_config = SettingsConfigDict(env_prefix="VCL_", env_ignore_empty=True)
 
@@ -34,6 +34,7 @@ class Environment(BaseSettings):
     agent_token: str | None = None
     local_nodes: int = 2
     split: Split = Split.pays
+    trust: bool = True
     check_access: bool = False
 
 

@@ -84,7 +84,7 @@ def _plan_split(
     pieces = split(ndrange, len(places))
     if len(pieces) < 2:
         return "one work-group is all there is"
-    always, count, size = view.split_always, len(pieces), ndrange.global_size
+    always, count, size = view.policy.split_always, len(pieces), ndrange.global_size
 
     def pays(worth: Worth) -> bool:
         return always or draft.pays(worth, kernel.item_ns)
@@ -118,6 +118,9 @@ def _plan_split(
         if why is not None:
             return f"{why_apart} ({why})"
     hulls = whole_regions(pieces, uses, division) if isinstance(division, str) else division
+    if why_apart is None and hulls.reads_meet and not view.policy.trusts:
+        why = f" ({hulls.why})" if hulls.why else ""
+        return f"it isn't known that no part reads what another writes{why}"
     if not pays(merge_worth(size, hulls.changed_bytes, len(hulls.parts))):
         return TOO_SMALL
     if isinstance(division, str):

@@ -6,6 +6,7 @@ Owns: `View`. Must not know: what is planned, ids, or messages.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from master.ledger import Ledger
 from master.objects import Program, Queue
@@ -14,11 +15,25 @@ from master.plan.residency import Buffer
 from vcl.errors import DEVICE_NOT_AVAILABLE
 
 
+class Policy(NamedTuple):
+    """What the cluster's owner wants of launches that may be split.
+
+    split_always: they are, though it doesn't pay. trusts: also such of which nobody knows whether a
+    part reads what another writes, as no program does that is free of data races.
+    """
+
+    split_always: bool = True
+    trusts: bool = True
+
+
+DEFAULT_POLICY = Policy()
+
+
 class View:
     """The state of a session, for its planner.
 
     places: answers the usable places among device ids, in a stable order. why_none: why there is
-    none, for the user. split_always: see the attribute.
+    none, for the user.
     """
 
     def __init__(
@@ -28,15 +43,14 @@ class View:
         programs: dict[int, Program],
         places: Callable[[Sequence[int]], list[Place]],
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
-        split_always: bool = True,
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         self.buffers = buffers
         """By id."""
         self.programs = programs
         """By id."""
         self.places = places
-        self.split_always = split_always
-        """Whether launches that may be split are, though it doesn't pay."""
+        self.policy = policy
         self._ledger = ledger
         self._why_none = why_none
         self._candidates: dict[int, Candidates] = {}

@@ -175,7 +175,7 @@ class MasterShell:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.core = MasterCore(TOKEN, TOKEN, "sim", world.split_always)
+        self.core = MasterCore(TOKEN, TOKEN, "sim", world.policy)
         self._connections: dict[int, Connection] = {}
         self._numberings: dict[int, Numbering] = {}
         self._dishonest: set[int] = set()

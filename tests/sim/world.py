@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from master.plan import commands, regions, residency
+from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
 from tests.sim.heap import Heap, Violation
@@ -67,7 +68,7 @@ class World:
             Generator(Random(f"program {seed} {i}"), rng.choice((8, 20, 45))).draw()
             for i in range(client_count)
         ]
-        self.split_always = rng.random() < 0.7
+        self.policy = Policy(split_always=rng.random() < 0.7, trusts=seed % 16 != 0)
         self.master = MasterShell(self)
         self._incarnations = 0
 

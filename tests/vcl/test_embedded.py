@@ -132,15 +132,23 @@ def test_descendants_are_of_the_program(tmp_path: Path) -> None:
         assert len(descendants(program.pid)) >= 4
 
 
-@pytest.mark.parametrize(("chosen", "mode"), [("always", "regions"), ("pays", "whole")])
-def test_it_splits_as_the_program_chose(chosen: str, mode: str) -> None:
-    text = """
+@pytest.mark.parametrize(
+    ("split", "trust", "value", "mode"),
+    [
+        ("always", "1", "1", "regions"),
+        ("pays", "1", "1", "whole"),
+        ("always", "1", "a[63]", "merge"),
+        ("always", "0", "a[63]", "whole"),
+    ],
+)
+def test_it_splits_as_the_program_chose(split: str, trust: str, value: str, mode: str) -> None:
+    text = f"""
         import vcl as cl
         context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
-        source = "kernel void f(global int *a) { a[get_global_id(0)] = 1; }"
+        source = "kernel void f(global int *a) {{ a[get_global_id(0)] = {value}; }}"
         kernel = cl.Program(context, source).build().f
         event = kernel(cl.CommandQueue(context), (64,), (8,), cl.Buffer(context, 0, 256))
         print(cl.launch_report(event).mode)
         """
-    done = run_program(text, VCL_SPLIT=chosen)
+    done = run_program(text, VCL_SPLIT=split, VCL_TRUST=trust)
     assert (done.stdout, done.returncode) == (f"{mode}\n", 0), done.stderr

@@ -11,6 +11,7 @@ from master.ledger import Question
 from master.plan import regions as regions_module
 from master.plan.regions import Hulls, Part
 from master.plan.residency import Buffer
+from master.plan.view import Policy
 from tests.master.plan.test_regions import SIZE, Rig, regions
 from vcl.ndrange import NDRange
 from vcl.wire.messages import part
@@ -187,10 +188,31 @@ def test_what_a_merge_costs_is_of_what_parts_may_change() -> None:
     )  # fmt: skip
     assert hulls.changed_bytes == 12
     r = Rig(SWAP)
-    r.session._view.split_always = False
+    r.session._view.policy = Policy(split_always=False)
     r.session.programs[5].kernels["k"].item_ns = 1e9
     r.launch(20, n=4)
     [record] = [c.record for c in {o.command for o in r.session.ledger.live.values()} if c]
     assert record is not None
     costs = [worth.cost_ns for worth, _ in record.plan.compared]
     assert costs[-1] == 2_000_000 + 2 * 144
+
+
+@pytest.mark.parametrize(
+    ("body", "mode"),
+    [
+        ("a[(i + 8) & 63] = b[i];", "merge"),
+        ("a[i] = a[63 - i];", "whole"),
+        ("a[b[i]] = 1;", "merge"),
+    ],
+)
+def test_a_cluster_that_trusts_nobody_merges_what_no_part_reads(body: str, mode: str) -> None:
+    r = Rig(body)
+    r.launch(20)
+    r.run()
+    assert r.report(20)[0] == "merge"
+    r.session._view.policy = Policy(trusts=False)
+    r.launch(21, n=1)
+    r.run()
+    found, reason, *_ = r.report(21)
+    assert found == mode
+    assert mode == "merge" or reason.startswith("it isn't known that no part reads")

@@ -10,6 +10,7 @@ from master.access.analyser.analysis import Analyser
 from master.access.kernels import Footprint
 from master.ledger import Question
 from master.places import KIND, Place
+from master.plan.view import Policy
 from tests.master.rigs import GLOBAL, PRIVATE, SessionRig, kernel, place
 from vcl.errors import OUT_OF_RESOURCES
 from vcl.wire.declared import Declaration, pack
@@ -300,7 +301,7 @@ def test_what_is_written_in_too_many_pieces_is_merged() -> None:
 
 def test_a_division_that_moves_too_much_does_not_pay() -> None:
     r = Rig("a[i] = b[i];")
-    r.session._view.split_always = False
+    r.session._view.policy = Policy(split_always=False)
     r.session.programs[5].kernels["k"].item_ns = 20_000.0  # of 32: 640 us saved
     r.launch(20)
     r.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from master.objects import KernelFacts
+from master.plan.view import Policy
 from master.plan.worth import (
     TOO_SMALL,
     Worth,
@@ -66,7 +67,7 @@ class Rig(SessionRig):
 
 def rig() -> Rig:
     made = Rig(place(1), place(2))
-    made.session._view.split_always = False
+    made.session._view.policy = Policy(split_always=False)
     made.say(session.CreateBuffer(10, 1, SIZE))
     made.build(5, kernel("k", (GLOBAL, "int*")))
     return made
@@ -94,4 +95,4 @@ def test_what_may_have_changed_is_part_of_the_cost(items: int) -> None:
 
 
 def test_a_session_splits_always_if_it_is_told_to() -> None:
-    assert Session(1, lambda _: [])._view.split_always
+    assert Session(1, lambda _: [])._view.policy.split_always
