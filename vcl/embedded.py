@@ -98,7 +98,8 @@ def _read(folder: str) -> Any:
 def _start(family: Family, nodes: int, lock: int) -> None:
     numbers = map(str, (family.pid, family.start, nodes, lock))
     # What the program chose isn't in its environment.
-    arguments = [family.folder, *numbers, Environment().split.value]
+    environment = Environment()
+    arguments = [family.folder, *numbers, environment.split.value, str(int(environment.trust))]
     log = Path(family.folder, "holder.log")
     with log.open("w") as errors:
         holder = _Holder(
@@ -155,7 +156,7 @@ def _terminate(pid: int, start: int) -> None:
         os.close(descriptor)
 
 
-async def _hold(family: Family, nodes: int, lock: int, split: str) -> None:
+async def _hold(family: Family, nodes: int, lock: int, split: str, trust: bool) -> None:
     """Start the cluster, tell of it, and end it when told to or when the family ends."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -164,7 +165,7 @@ async def _hold(family: Family, nodes: int, lock: int, split: str) -> None:
     watch_process(family.pid, stop.set)
     if started(family.pid) != family.start:
         stop.set()
-    cluster = LocalCluster(nodes=nodes, split=split)
+    cluster = LocalCluster(nodes=nodes, split=split, trust=trust)
     starting: asyncio.Future[None] = loop.run_in_executor(None, cluster.start)
     stopping: asyncio.Future[bool] = loop.create_task(stop.wait())
     both: list[asyncio.Future[Any]] = [starting, stopping]
@@ -205,12 +206,12 @@ def _tell(folder: str, cluster: LocalCluster) -> None:
 
 
 def main() -> None:
-    """The holder: FOLDER PID START NODES LOCK SPLIT."""
-    folder, *numbers, split = sys.argv[1:]
+    """The holder: FOLDER PID START NODES LOCK SPLIT TRUST."""
+    folder, *numbers, split, trust = sys.argv[1:]
     pid, start, nodes, lock = map(int, numbers)
     os.set_inheritable(lock, False)
     os.chdir("/")
-    asyncio.run(_hold(Family(pid, start, folder), nodes, lock, split))
+    asyncio.run(_hold(Family(pid, start, folder), nodes, lock, split, trust == "1"))
 
 
 if __name__ == "__main__":
