@@ -95,10 +95,10 @@ class Program:
     kernel_reasons: as `Judgement.kernels` has them.
 
     keeps_const: whether what its kernels declare const stays unwritten.
-    variant: the program that lets parts see their launch, once it is built if it frees a kernel;
-    why there is none; None if nobody has asked. hidden: of a variant, the arguments behind the
-    user's; word_apart: as in `Variant`. rewritten_for: the devices' answers to what a source can
-    ask for, as the variant has them built in.
+    variant: the program that lets parts see their launch, once it is built; why there is none; None
+    if no launch has needed it. word_apart: of the variant, as in `Variant`, once it was judged.
+    hidden: of a variant, the arguments behind the user's. rewritten_for: the devices' answers to
+    what a source can ask for, as the variant has them built in.
     footprints: what launches touch, by kernel, geometry, kind of device and arguments, without
     those that the footprint ignores; ignored: by kernel, which these may be. not_analysed: why that
     isn't known, by kernel.
@@ -163,16 +163,9 @@ class Program:
         return Word(self.verdict, self.kernel_reasons).why_whole(kernel)
 
     def why_whole_apart(self, kernel: str) -> str | None:
-        """The same of launches whose parts are known to be apart; of a variant."""
-        assert self.word_apart is not None
-        return self.word_apart.why_whole(kernel)
-
-    def frees(self, other: Program) -> bool:
-        """Whether some launch may run in parts of this variant that may not as the other has it."""
-        return any(
-            other.why_whole(name) is not None and self.why_whole_apart(name) is None
-            for name in other.kernels
-        )
+        """The same in its variant, of launches whose parts are known to be apart, once that was
+        judged; None before."""
+        return None if self.word_apart is None else self.word_apart.why_whole(kernel)
 
     def note_operation(self, operation: int, live: Set[int]) -> None:
         """An operation uses it. live: those that aren't done.

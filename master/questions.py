@@ -57,22 +57,28 @@ class Questions:
         return self._waiting.pop(key)
 
     def rewritten(self, number: int, found: Variant | str) -> Sequence[Command]:
-        """A program is rewritten, or why it isn't. If that helps, the nodes have to build it."""
+        """A program is rewritten, or why it isn't. Nodes build it for launches that it helps."""
         program, key = self._asked.pop(number)
+        waiting = self._waiting.pop(key)
         if isinstance(found, str):
             program.variant = found
-            return self._waiting.pop(key)
+            return waiting
+        program.word_apart = found.word_apart
+        helped: list[Command] = []
+        rest: list[Command] = []
+        for command in waiting:
+            why_whole = program.why_whole_apart(command.message.kernel)
+            (helped if why_whole is None else rest).append(command)
+        if not helped:
+            return rest
+        self._waiting[key] = helped
         unit = [found.source, found.options, [], []]
         variant = Program(-program.id, program.context, session.BUILD, [unit], "")
         variant.hidden = found.hidden
         variant.verdict, variant.kernel_reasons = found.word
-        variant.word_apart = found.word_apart
-        if not variant.frees(program):
-            program.variant = variant
-            return self._waiting.pop(key)
         self.variants[variant.id] = variant
         self._builds.start_variant(variant)
-        return self.built()
+        return [*rest, *self.built()]
 
     def built(self) -> Sequence[Command]:
         """Variants were built, or not: those that waited for them."""

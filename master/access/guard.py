@@ -125,7 +125,10 @@ _REFUSED_NAMES = (
     # That name is an extension's, in a #pragma; what is called so is neither defined nor known.
     ("^(?!cl_amd_printf$)\\w*?printf", "{} output would lose its order"),
     # (?>...): one "image" is enough, and looking on from each of many takes quadratic time.
-    ("^(?>\\w*?image)\\w*_t$|(?:read|write|get)_image|sampler_t$", "{}: images are not split yet"),
+    (
+        "^(?>\\w*?image)\\w*_t$|(?:read|write|get)_image|sampler_t$",
+        "{}: images are split in variants only",
+    ),
     ("^goto$", "{} is not followed"),
     ("enqueue_|ndrange_|clk_event|queue_t$|default_queue", "{} launches from the device"),
     ("(?:^|_)pipe(?:_|$)|reserve_id|(?:read|write)_channel", "{}: pipes can't be split"),

@@ -146,11 +146,11 @@ def _allowed(program: Program, kernel: str, ndrange: NDRange, place: Place) -> _
     """How a kernel may run in parts, or why it may not. Raises NotAnalysed."""
     if (why_whole := program.why_whole(kernel)) is None:
         return _Allowed(None, None)
+    if (why_apart := program.why_whole_apart(kernel)) is not None:
+        return why_apart
     variant = variant_of(program, place)
     if isinstance(variant, str):
         return f"{why_whole}{variant and f' ({variant})'}"
-    if (why_whole := variant.why_whole_apart(kernel)) is not None:
-        return why_whole
     return _Allowed(_Sees(variant, kernel, ndrange, place), variant.why_whole(kernel))
 
 

@@ -31,8 +31,8 @@ class Asking:
         self.builds = Builds(self.ledger, lambda devices: places)
         self.questions = Questions(self.ledger, self.builds, {5: self.program})
 
-    def launch(self, event: int, key: tuple[Any, ...]) -> Command:
-        command = Command(event, None)
+    def launch(self, event: int, key: tuple[Any, ...], kernel: str = "k") -> Command:
+        command = Command(event, session.Launch(event, 2, [], 5, kernel, [0], [4], [1], []))
         question: Question | RewriteQuestion
         if key:
             question = Question(0, UNITS, {}, "k", [], [[0], [4], [1]])
@@ -76,14 +76,20 @@ def test_a_rewritten_program_is_built_before_anybody_goes_on() -> None:
     assert a.program.variant.hidden == {"k": 1}
 
 
-def test_what_frees_no_kernel_is_not_built() -> None:
+def test_launches_that_a_variant_does_not_help_neither_wait_for_it_nor_have_it_built() -> None:
     a = Asking([place(1)])
-    command = a.launch(1, ())
-    variant = Variant("text", "", {}, MAY_NOT, Word(MAY_NOT.verdict, {"other": ""}))
-    assert list(a.questions.rewritten(1, variant)) == [command]
-    assert isinstance(a.program.variant, Program)
-    assert a.program.variant.why_whole("k") == MAY_NOT.verdict.reason
-    assert not a.ledger.for_nodes and not a.questions.variants
+    whole = a.launch(1, ())
+    helps_other = Word(MAY_NOT.verdict, {"other": ""})
+    variant = Variant("text", "", {}, MAY_NOT, helps_other)
+    assert list(a.questions.rewritten(1, variant)) == [whole]
+    assert a.program.variant is None and a.program.why_whole_apart("other") is None
+    assert a.program.why_whole_apart("k") == MAY_NOT.verdict.reason
+    assert not a.ledger.for_nodes and not any(a.questions.tables)
+    other, again = a.launch(2, (), "other"), a.launch(3, ())
+    assert list(a.questions.rewritten(2, variant)) == [again]
+    (build,) = a.ledger.for_nodes[1]
+    a.builds.answered(1, part.BuildDone(build.request, 0, "", [], []))
+    assert list(a.questions.built()) == [other]
 
 
 def test_with_nobody_to_build_it_is_made_when_it_is_needed() -> None:

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from master.access.analyser.places import PlacedCall, PlacedFunction, Places
-from master.access.analyser.text import Unreadable, checked_text
+from master.access.analyser.text import QUOTED, Unreadable, checked_text
 from master.access.hidden import DIMENSIONS, FIELDS
 
 
@@ -245,10 +245,9 @@ def _told(name: str, digest: str) -> str:
     return f"__vcl_{name}_{digest}"
 
 
-_LITERAL = rb"""\"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*'"""
-_LOOKS_CALLED = re.compile(rb"%b|\b(?P<name>[A-Za-z_]\w*)[\s)]*\(" % _LITERAL)
+_LOOKS_CALLED = re.compile(rb"%b|\b(?P<name>[A-Za-z_]\w*)[\s)]*\(" % QUOTED)
 _NAME = re.compile(rb"[A-Za-z_]\w*")
-_BRACKET = re.compile(rb"[()]|" + _LITERAL)
+_BRACKET = re.compile(rb"[()]|" + QUOTED)
 _ATTRIBUTE = re.compile(rb"__attribute(?:__)?\s*\(")
 _BLANK = re.compile(rb"(?:^[ \t]*#[^\n]*|\s)*", re.MULTILINE)
 _DIRECTIVES = re.compile(rb"(?:[ \t]*#[^\n]*\n)*")
