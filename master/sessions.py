@@ -563,6 +563,8 @@ class Session:
                 )
             self._drop_stagings(gives.buffer)
             gives.buffer.gave(gives.version)
+        if operation.receives and status >= 0:
+            self._learn_link(operation, end - start)
         for transfer in operation.receives:
             self._receiver_done(transfer, operation, status, str(text))
         if operation.transfer:
@@ -575,6 +577,18 @@ class Session:
         if command.record is not None:
             note(command.record, operation, start, end, extra)
         self.graph.operation_done(command, number)
+
+    def _learn_link(self, operation: Operation, ns: int) -> None:
+        """How long the bytes took that a Receive has got."""
+        gives = operation.gives[0]
+        if gives.makes:
+            return  # a merge, which waits for parts
+        source = self.ledger.transfers[operation.receives[0]].sender_node
+        if not source and operation.staging is None:
+            return  # its sender is gone
+        size = gives.end - gives.start
+        if self._view.links.learn(source, operation.node, size, ns):
+            self._planner.templates.clear()
 
     def _part_skipped(self, operation: Operation, status: int, text: str) -> None:
         assert operation.command is not None

@@ -239,6 +239,7 @@ class ExecutorCore:
                 self._gather(record, effect)
             else:
                 record.happens(Happens.ALL if effect.last else Happens.CHUNK)
+                record.begun = record.begun or self._now
                 store = Store(record.message, effect.offset, effect.data, effect.last)
                 self._effects.append(store)
 
@@ -340,6 +341,8 @@ class ExecutorCore:
         operation, status, start, end, text, extra, _ = node.outcome or one
         harmless = status >= 0 or extra == part.UNTOUCHED
         failure = None if harmless else text or f"OpenCL status {status}"
+        if isinstance(node.kept, Receiving) and status >= 0:
+            start = node.kept.begun
         if node.kept is not None:
             self._end_move(node.kept, failure)
         doomed = self._readiness.end(operation, failure)

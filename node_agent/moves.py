@@ -132,11 +132,12 @@ class Sending(Move):
 
 @dataclass(slots=True)
 class Receiving(Move):
-    """A Receive."""
+    """A Receive. begun: when its first chunk came, in ns of the wall clock; 0 before."""
 
     table = RECEIVE
 
     state: At = At.EXPECTED
+    begun: int = 0
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 from master.checks import regions
 from master.objects import Queue
 from master.places import PlanFailed
+from master.plan import movement
 from master.plan.movement import bring, gather, lost, sources
 from master.plan.plan import NOBODY, Draft, Kind, Makes, Plan, Region, Step
 from master.plan.residency import Buffer, Contents
@@ -18,9 +19,6 @@ from master.plan.view import View
 from vcl.errors import OUT_OF_RESOURCES
 from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import session
-
-brought_max = 128
-"""Pieces that are brought somewhere in one turn."""
 
 
 def written(view: View, message: Any) -> list[tuple[Buffer, int, int]]:
@@ -57,7 +55,7 @@ def plan_read(draft: Draft, view: View, queue: Queue, m: session.Read) -> Plan:
         if contents.lost is not None:
             raise PlanFailed(OUT_OF_RESOURCES, lost(contents))
     joined = _joined(pieces)
-    if sum(contents.staging is None for _, _, contents in joined) > brought_max:
+    if sum(contents.staging is None for _, _, contents in joined) > movement.brought_max:
         place = view.nearest(queue, [(buffer, m.offset, end)])
         bring(draft, view, buffer, m.offset, end, place)
         draft.deliver(buffer, m.offset, end, place)

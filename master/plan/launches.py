@@ -12,13 +12,14 @@ from typing import NamedTuple
 from master.access.hidden import hidden
 from master.access.kernels import Footprint
 from master.objects import KernelFacts, Program, Queue
-from master.places import Place
+from master.places import Place, PlanFailed, PlanPaused
+from master.plan import movement
 from master.plan.apart import Shared, shared_of
 from master.plan.asked import footprint_of, variant_of
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
-from master.plan.regions import Division, divide, kept_beside, missing, whole_regions
+from master.plan.regions import Division, Part, divide, kept_beside, whole_regions
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
@@ -105,9 +106,8 @@ def _plan_split(
         uses = shared.uses(uses)
     division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
     if isinstance(division, Division):
-        regions = [(u.buffer, u.start, u.end) for u in uses]
-        moved = max(0, division.missing_bytes - missing(view.nearest(queue, regions), regions))
-        if not pays(regions_worth(size, moved, count)):
+        moving = 0 if always else _moving_ns(view, queue, division.parts, uses, places)
+        if not pays(regions_worth(size, moving, count)):
             return TOO_SMALL
         assert isinstance(found, Footprint)
         cuts = f"each part writes bytes of its own, cut along {'xyz'[division.dimension]}"
@@ -121,7 +121,8 @@ def _plan_split(
     if why_apart is None and hulls.reads_meet and not view.policy.trusts:
         why = f" ({hulls.why})" if hulls.why else ""
         return f"it isn't known that no part reads what another writes{why}"
-    if not pays(merge_worth(size, hulls.changed_bytes, len(hulls.parts))):
+    moving = 0 if always else _moving_ns(view, queue, hulls.parts, uses, places)
+    if not pays(merge_worth(size, hulls.changed_bytes, moving, len(hulls.parts))):
         return TOO_SMALL
     if isinstance(division, str):
         why = f" ({division})" if division else ""
@@ -132,6 +133,30 @@ def _plan_split(
         answer = shared.answer(division, division.answers(found, message))
     hidden = None if sees is None else sees.hidden
     return plan_merge(draft, view, ndrange, hulls.parts, uses, places, answer, hidden, shared.how)
+
+
+def _moving_ns(
+    view: View, queue: Queue, parts: Sequence[Part], uses: Sequence[Use], places: Sequence[Place]
+) -> float:
+    """How much longer it takes to bring what parts need than what the whole launch does."""
+    regions = [(u.buffer, u.start, u.end) for u in uses]
+    apart = [([*part.reads, *part.writes], p) for part, p in zip(parts, places, strict=False)]
+    whole = _bringing_ns(view, [(regions, view.nearest(queue, regions))])
+    return max(0.0, _bringing_ns(view, apart) - whole)
+
+
+def _bringing_ns(
+    view: View, wanted: Sequence[tuple[Sequence[tuple[Buffer, int, int]], Place]]
+) -> float:
+    """How long it takes to bring regions to places, one after the other."""
+    draft = Draft(movement.brought_max)
+    try:
+        for regions, place in wanted:
+            for buffer, start, end in regions:
+                bring(draft, view, buffer, start, end, place)
+    except (PlanPaused, PlanFailed):
+        pass  # so much at least; who really needs them meets that again
+    return view.links.carrying_ns(draft)
 
 
 class _Allowed(NamedTuple):

@@ -11,6 +11,9 @@ from master.plan.residency import Buffer, Contents
 from master.plan.view import View
 from vcl.errors import OUT_OF_RESOURCES
 
+brought_max = 128
+"""Pieces that are brought somewhere in one turn."""
+
 LOST = "bytes it needs were lost: "
 
 
@@ -56,9 +59,7 @@ def bring(
         elif contents.version == 0:
             draft.zero(buffer, low, high, to, shared)
         else:
-            # A holder on the same node is nearest; else the first, so that plans are repeatable.
-            found = sources(view, contents, holders)
-            source = min(found, key=lambda p: (p.node != to.node, p.device), default=None)
+            source = view.links.nearest(sources(view, contents, holders), to)
             draft.carry(buffer, low, high, source, to, shared)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from master.commands import Command
 from master.places import PlanPaused
-from master.plan import commands, launches
+from master.plan import commands, launches, movement
 from master.plan.plan import Draft, Plan
 from master.plan.residency import Buffer
 from master.plan.templates import Templates
@@ -59,7 +59,7 @@ class Planner:
         m = command.message
         if isinstance(m, session.Marker):
             return Plan(())
-        draft = Draft(commands.brought_max)
+        draft = Draft(movement.brought_max)
         try:
             if isinstance(m, session.Launch):
                 return launches.plan_launch(draft, self._view, command.queue, m)

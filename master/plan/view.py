@@ -11,6 +11,7 @@ from typing import NamedTuple
 from master.ledger import Ledger
 from master.objects import Program, Queue
 from master.places import NONE_CONNECTED, Candidates, Place, PlanFailed
+from master.plan.links import Links
 from master.plan.residency import Buffer
 from vcl.errors import DEVICE_NOT_AVAILABLE
 
@@ -50,6 +51,7 @@ class View:
         self.programs = programs
         """By id."""
         self.places = places
+        self.links = Links()
         self.policy = policy
         self._ledger = ledger
         self._why_none = why_none

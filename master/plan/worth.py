@@ -1,7 +1,7 @@
 """Whether it pays to run a launch in parts.
 
 Owns: that first rule of cost, and its figures. Must not know: which device is how fast, or how
-bytes travel.
+long bytes travel.
 
 A merge costs some eight operations, two transfers and the comparison of what may have changed,
 whatever the kernel does; what it saves is a share of the kernel's time. How long a kernel takes is
@@ -24,9 +24,6 @@ merge_byte_ns = 2.0
 regions_ns = 300_000
 """What parts cost that merge nothing: another operation, and its way."""
 
-moved_byte_ns = 4.0
-"""What each byte costs that has to be brought to a part, relayed by the master."""
-
 item_ns_guess = 100.0
 """Time of a work-item of a kernel that never ran."""
 
@@ -45,17 +42,21 @@ class Worth(NamedTuple):
         return each_ns * self.items > self.cost_ns
 
 
-def merge_worth(global_size: Sequence[int], written_bytes: int, count: int) -> Worth:
+def merge_worth(
+    global_size: Sequence[int], written_bytes: int, moving_ns: float, count: int
+) -> Worth:
     """Of a merge of so many parts. written_bytes: that the part with most may have changed.
 
-    Parts copy and compare theirs at the same time.
+    Parts copy and compare theirs at the same time. moving_ns: for bytes that a whole launch
+    wouldn't need, as `Links` has it.
     """
-    return Worth(_saved(global_size, count), merge_ns + written_bytes * merge_byte_ns)
+    cost = merge_ns + written_bytes * merge_byte_ns + moving_ns
+    return Worth(_saved(global_size, count), cost)
 
 
-def regions_worth(global_size: Sequence[int], moved_bytes: int, count: int) -> Worth:
-    """Of so many parts that write bytes of their own. moved_bytes: more than for a whole launch."""
-    return Worth(_saved(global_size, count), regions_ns + moved_bytes * moved_byte_ns)
+def regions_worth(global_size: Sequence[int], moving_ns: float, count: int) -> Worth:
+    """Of so many parts that write bytes of their own; moving_ns: as for a merge."""
+    return Worth(_saved(global_size, count), regions_ns + moving_ns)
 
 
 def _saved(global_size: Sequence[int], count: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from master.plan import commands, residency
+from master.plan import movement, residency
 from master.plan.movement import bring
 from master.plan.plan import Draft
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
@@ -179,7 +179,7 @@ def test_a_buffer_in_many_pieces_is_gathered_by_who_cuts_it(devices: int) -> Non
     while r.session.advance(lambda: True):
         turns += 1
         most = max(most, len(r.session.ledger.live))
-    assert most <= 2 * commands.brought_max + 2 and turns < 20
+    assert most <= 2 * movement.brought_max + 2 and turns < 20
     r.run()
     assert set(r.ended().values()) == {0}
     assert len(r.session.buffers[10].contents) < 3 * residency.pieces_max
@@ -189,7 +189,7 @@ def test_a_buffer_in_many_pieces_is_gathered_by_who_cuts_it(devices: int) -> Non
 def test_a_read_of_many_pieces_brings_them_together_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "brought_max", 4)
+    monkeypatch.setattr(movement, "brought_max", 4)
     r = rig()
     r.say(CreateQueue(5, 1, 2, 0))
     for event in range(1000, 1020):
@@ -198,7 +198,7 @@ def test_a_read_of_many_pieces_brings_them_together_first(
     r.clear()
     r.say(Read(2000, 3, [], 10, 0, 20))
     pulls = r.told(Pull)
-    assert len(pulls) <= commands.brought_max + 1 and sum(p.size for p in pulls) == 20
+    assert len(pulls) <= movement.brought_max + 1 and sum(p.size for p in pulls) == 20
     assert len(r.said(part.Receive)) > 5
     r.run()
     assert r.ended() == {2000: 0}

@@ -259,7 +259,7 @@ def test_credit_is_given_when_the_memory_is_free() -> None:
         done([1, 0, 5, 6, None, None]),
     ]
     assert r.chunk(102, 5, b"!") == [Store(wanted, 5, b"!", True)]
-    assert r.feed(Ended(2, 0, 7, 8)) == [done([2, 0, 7, 8, None, None])]
+    assert r.feed(Ended(2, 0, 7, 8)) == [done([2, 0, 99, 8, None, None])]
 
 
 def test_bytes_may_come_before_the_message_that_expects_them() -> None:

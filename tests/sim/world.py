@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master.plan import commands, regions, residency
+from master.plan import commands, links, movement, regions, residency
 from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
@@ -61,6 +61,7 @@ class World:
         self.staging_bytes_max = rng.choice((600, staging_bytes_max, staging_bytes_max))
         self._pieces_max, self._brought_max = rng.choice(((256, 64), (2, 1), (4, 3)))
         self._gap_bytes_max = rng.choice((0, 8, 2**16))
+        self._told_bytes_min = rng.choice((1, 64, 2**22))
         self.schedule = faults.draw_schedule(rng) if self.faulty else []
         self._device_counts = [rng.choice((1, 1, 2)) for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))]
         client_count = rng.choice((1, 1, 2)) if self.faulty else rng.choice((1, 1, 1, 2))
@@ -96,8 +97,9 @@ class World:
             patch.multiple(
                 commands,
                 staging_bytes_max=self.staging_bytes_max,
-                brought_max=self._brought_max,
             ),
+            patch.object(movement, "brought_max", self._brought_max),
+            patch.object(links, "told_bytes_min", self._told_bytes_min),
             patch.object(residency, "pieces_max", self._pieces_max),
             patch.object(regions, "gap_bytes_max", self._gap_bytes_max),
         ):

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from master.plan import commands, commit, residency
+from master.plan import commit, movement, residency
 from master.plan.plan import Region, Step
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from vcl.wire.messages import part
@@ -108,7 +108,7 @@ def test_steps_are_ordered_if_and_only_if_they_must_be(data: st.DataObject) -> N
     with (
         watched(r) as seen,
         patch.object(residency, "pieces_max", limits[0]),
-        patch.object(commands, "brought_max", limits[1]),
+        patch.object(movement, "brought_max", limits[1]),
     ):
         for event in range(100, 100 + data.draw(st.integers(1, 10))):
             if data.draw(st.integers(0, 2)) == 0:

@@ -13,7 +13,6 @@ from master.plan.worth import (
     merge_byte_ns,
     merge_ns,
     merge_worth,
-    moved_byte_ns,
     regions_ns,
     regions_worth,
 )
@@ -29,10 +28,10 @@ def facts(item_ns: float | None) -> KernelFacts:
 
 
 def test_what_parts_save_and_cost() -> None:
-    half = merge_worth((1024, 2), 0, 2)
+    half = merge_worth((1024, 2), 0, 0, 2)
     assert half == Worth(1024, merge_ns)
-    assert merge_worth((1000,), 10, 4) == Worth(750, merge_ns + 10 * merge_byte_ns)
-    assert regions_worth((1000,), 10, 4) == Worth(750, regions_ns + 10 * moved_byte_ns)
+    assert merge_worth((1000,), 10, 5, 4) == Worth(750, merge_ns + 10 * merge_byte_ns + 5)
+    assert regions_worth((1000,), 10, 4) == Worth(750, regions_ns + 10)
     assert half.pays(2 * merge_ns / 1024) and not half.pays(merge_ns / 2048)
     assert half.pays(None) == (1024 * item_ns_guess > merge_ns)
 

@@ -263,7 +263,8 @@ class CancelTransfer(NamedTuple):
 class Done(NamedTuple):
     """Operations that ended: [operation, status, start, end, message, extra] each.
 
-    status: 0 or a negative OpenCL status. start, end: ns of the executor's wall clock. message:
+    status: 0 or a negative OpenCL status. start, end: ns of the executor's wall clock; a Receive
+    starts when its first chunk comes. message:
     None or why it failed. extra: None, or for SendChanges the bytes sent, for Merge ["conflict",
     buffer, offset], for Run UNTOUCHED.
     """
