@@ -18,6 +18,7 @@ from typing import Any
 
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
 from vcl.text import clipped
+from vcl.wire.shapes import Told
 
 WAITING, PLANNED, COMPLETE = range(3)
 
@@ -32,7 +33,8 @@ class Command:
     carried out because the program failed a user event. skipped: parts that a driver refused,
     having changed nothing. released: the client holds its event no longer. record: the planner's,
     for the launch report. bytes_brought: for it, so far. buffers: those that it names, as often as
-    it does, until it is planned; program: of a launch; key: equal for repetitions of a launch.
+    it does, until it is planned; program: of a launch; key: equal for repetitions of a launch;
+    told: by which it may be repeated, if it may.
     """
 
     event: int
@@ -56,6 +58,7 @@ class Command:
     buffers: tuple[Any, ...] = ()
     program: Any = None
     key: tuple[Any, ...] | None = None
+    told: Told | None = None
 
     def fail(self, status: int, failure: str) -> None:
         """Note a failure; a first cause is kept, a mere consequence gives way to a cause."""

@@ -55,6 +55,7 @@ from vcl.wire.limits import (
     waits_together_max,
 )
 from vcl.wire.messages import part, session
+from vcl.wire.shapes import ShapesTold, Told
 
 reports_kept_max = 1024
 failures_held_max = 2**18
@@ -97,6 +98,7 @@ class Session:
         self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
+        self._shapes = ShapesTold()
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
@@ -202,7 +204,24 @@ class Session:
             command.by_program = True
         self.graph.planned(command)
 
-    def _enqueue_launch(self, m: session.Launch) -> None:
+    def _enqueue_told(self, m: session.Launch) -> None:
+        told = None
+        if m.shape:
+            told = Told(m)
+            self._shapes.tell(m.shape, told)
+        self._enqueue_launch(m, told)
+
+    def _enqueue_repeat(self, m: session.Repeat) -> None:
+        told: Told = self._shapes.find(m.shape)
+        event, _, waits, values = m
+        _, queue, _, program, kernel, offset, size, local, _, declared, shape = told.message
+        arguments = told.arguments(values)
+        launch = session.Launch(
+            event, queue, waits, program, kernel, offset, size, local, arguments, declared, shape
+        )
+        self._enqueue_launch(launch, told)
+
+    def _enqueue_launch(self, m: session.Launch, told: Told | None) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
         key = key_of(queue, m)
         known = self._planner.templates.named(key, queue, self.programs, self.buffers)
@@ -219,7 +238,7 @@ class Session:
             command = self._new_command(m.event, m, queue, self._named(m))
             command.program = program
         command.program.users += 1
-        command.key = key
+        command.key, command.told = key, told
         self._enter(command)
 
     def _enqueue_rect(self, m: session.CopyRect) -> None:
@@ -668,6 +687,7 @@ class Session:
                 self._sender_gone(number, reason)
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
+        self._committer.endpoint_lost(self.ledger.endpoint(node))
         self.ledger.renew_endpoint(node)
         for program in [*self.programs.values(), *self._questions.variants.values()]:
             program.nodes.discard(node)
@@ -687,7 +707,8 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.SetUserEvent: Session._set_user_event,
     int: Session._release,
     session.AskReport: Session._ask_report,
-    session.Launch: Session._enqueue_launch,
+    session.Launch: Session._enqueue_told,
+    session.Repeat: Session._enqueue_repeat,
     session.Write: Session._enqueue_write,
     session.Read: Session._enqueue,
     session.Copy: Session._enqueue,

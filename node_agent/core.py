@@ -46,6 +46,7 @@ from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
 from vcl.wire.limits import printed_message_bytes_max, rows_max
 from vcl.wire.messages import part
+from vcl.wire.shapes import ShapesTold, Told
 
 
 class ExecutorCore:
@@ -55,6 +56,7 @@ class ExecutorCore:
         self._readiness = Readiness()
         self._outgoing = Outgoing()
         self._incoming = Incoming()
+        self._shapes = ShapesTold()
         self._sends: dict[int, Sending] = {}  # by transfer, until the operation is done
         self._receives: dict[int, Receiving | Gathering] = {}  # likewise
         self._done: list[list[Any]] = []
@@ -74,7 +76,8 @@ class ExecutorCore:
             part.Build: self._start_at_once,
             part.Free: self._add_regardless,
             part.ForgetProgram: self._add_regardless,
-            part.Run: self._add_queued,
+            part.Run: self._add_run,
+            part.Again: self._add_again,
             part.FillRegion: self._add_queued,
             part.CopyRegion: self._add_queued,
             part.CopyBox: self._add_queued,
@@ -128,6 +131,22 @@ class ExecutorCore:
     def _add_queued(self, message: Any) -> None:
         """The driver's in-order queue keeps these in order by itself."""
         self._add(message, follows=True, leads=True)
+
+    def _add_run(self, message: part.Run) -> None:
+        if message.shape:
+            self._shapes.tell(message.shape, Told(message))
+        self._add_queued(message)
+
+    def _add_again(self, message: part.Again) -> None:
+        told: Told = self._shapes.find(message.shape)
+        operation, waits, _, values, cause = message
+        _, _, device, program, kernel, offset, size, local, _, _, _ = told.message
+        arguments = told.arguments(values)
+        self._add_queued(
+            part.Run(
+                operation, waits, device, program, kernel, offset, size, local, arguments, cause
+            )
+        )
 
     def _add_regardless(self, message: part.Free | part.ForgetProgram) -> None:
         self._add(message, regardless=True)

@@ -31,6 +31,7 @@ from vcl.wire.limits import (
     waits_together_max,
 )
 from vcl.wire.messages import session
+from vcl.wire.shapes import ShapeNumbers, values_of
 
 COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
 
@@ -144,6 +145,7 @@ class ClientCore:
         self._objects: dict[int, int] = {}  # bytes of sources, by object
         self._sources_bytes = 0
         self._waits = 0
+        self._shapes = ShapeNumbers()
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
@@ -205,6 +207,29 @@ class ClientCore:
         self._outbox.append(message)
         self._outbox_bytes += inline_bytes
         return len(self._outbox) >= batch_count_max or self._outbox_bytes >= batch_bytes_max
+
+    def shaped(self, launch: session.Launch) -> tuple[session.Launch | session.Repeat, Any]:
+        """A launch as it is to be said, and what `told` wants to know of it once it is."""
+        values = values_of(launch.arguments)
+        key = (
+            launch.queue, launch.program, launch.kernel, *launch.global_offset, None,
+            *launch.global_size, None, *(launch.local_size or ()), None, launch.declared,
+            *[tuple(a) if type(a) is list else type(a) for a in launch.arguments],
+        )  # fmt: skip
+        found = self._shapes.find(key)
+        if found is None or found[1] is None:
+            # Not told before it's known that it can be said.
+            number = self._shapes.tell(key, None)
+            return launch._replace(shape=number), (key, values)
+        number, told = found
+        if values == told:
+            values = []
+        return session.Repeat(launch.event, number, launch.waits, values), None
+
+    def told(self, shape: Any) -> None:
+        """A launch was said; shape: as `shaped` answered."""
+        if shape is not None:
+            self._shapes.tell(*shape)
 
     def begin(self, queue: int, now: int) -> int:
         """An event for a command that is about to be said; `now` in ns."""

@@ -356,6 +356,9 @@ class Runtime:
                 raise
 
     def _say(self, message: Any, event: int) -> None:
+        shape = None
+        if type(message) is session.Launch:
+            message, shape = self.core.shaped(message)
         try:
             data = self._encoder.pack(codec.pack(message))
         except ValueError as error:
@@ -363,6 +366,7 @@ class Runtime:
             raise OperatingError(INVALID_VALUE, text) from error
         if len(data) > control_bytes_max:
             _check_long(message, len(data))
+        self.core.told(shape)
         if event:
             self.core.waits_for(event, message.waits)
         if self.core.say(_Encoded(event, data), len(data)):

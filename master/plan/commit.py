@@ -23,6 +23,7 @@ from master.reports import LaunchRecord
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
+from vcl.wire.shapes import ShapeNumbers
 
 
 def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
@@ -39,13 +40,14 @@ def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
 class _Doing:
     """A plan on its way: what its parts have become so far."""
 
-    __slots__ = ("cause", "command", "merge", "message", "plan", "transfers")
+    __slots__ = ("cause", "command", "merge", "message", "plan", "told", "transfers")
 
     def __init__(self, plan: Plan, command: Command | None, merge: int) -> None:
         self.plan = plan
         self.command = command
         self.message: Any = None if command is None else command.message
         self.cause = 0 if command is None else command.event
+        self.told = None if command is None else command.told
         self.merge = merge
         self.transfers: dict[int, int] = {}
         """Ids, by index."""
@@ -65,6 +67,8 @@ class Committer:
         self._programs = view.programs
         self._places = view.places
         self._last_merge = 0
+        self._shapes: dict[int, ShapeNumbers] = {}
+        """By endpoint."""
 
     def commit(self, plan: Plan, command: Command | None) -> None:
         """Carry a plan out. command: whose it is; None if nobody waits for it."""
@@ -269,12 +273,33 @@ class Committer:
 
     def _run(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         m: session.Launch = doing.message
+        number = 0
+        if doing.told is not None:
+            values = doing.told.values_in(m.arguments)
+            shapes, key = self._shapes_of(step.place.node), (doing.told, step.part)
+            found = shapes.find(key)
+            if found is not None and found[1][0] is step:
+                number, (_, known) = found
+                values = [] if values == known else values
+                return part.Again(o.id, waits, number, values, doing.cause)
+            number = shapes.tell(key, (step, values))
         program = self._program(step, doing).id if step.rewritten else m.program
         arguments = m.arguments if step.hidden is None else [*m.arguments, step.hidden]
         return part.Run(
             o.id, waits, step.place.device, program, m.kernel, *_lists(step), arguments,
-            doing.cause,
+            doing.cause, number,
         )  # fmt: skip
+
+    def _shapes_of(self, node: int) -> ShapeNumbers:
+        """What was told to the executor on a node."""
+        endpoint = self._ledger.endpoint(node)
+        if endpoint not in self._shapes:
+            self._shapes[endpoint] = ShapeNumbers()
+        return self._shapes[endpoint]
+
+    def endpoint_lost(self, endpoint: int) -> None:
+        """That executor is gone; nothing was told to its successor."""
+        self._shapes.pop(endpoint, None)
 
     def _send_changes(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
         assert step.sends is not None

@@ -32,7 +32,9 @@ MADE: list[Any] = [
 ]
 UNDER_WAY: list[Any] = [
     session.Write(40, IN_ORDER, [], ONE, 0, 512, 100),
-    session.Launch(41, IN_ORDER, [40], PROGRAM, "add", [0], [64], [1], [REGION, b"\0\0\0\0"]),
+    session.Launch(
+        41, IN_ORDER, [40], PROGRAM, "add", [0], [64], [1], [REGION, b"\0\0\0\0"], b"", 3
+    ),
     session.Copy(42, IN_ORDER, [], ONE, OTHER, 0, 512, 256),
     session.CopyRect(43, OUT_OF_ORDER, [42], ONE, OTHER, 0, 5, 8, 3, 2, 64, 256, 8, 24),
     session.Read(44, IN_ORDER, [], OTHER, 0, 1024),
@@ -62,6 +64,7 @@ FROM_CLIENT: list[Any] = [
         60, OUT_OF_ORDER, [], PROGRAM, "add", [0], [64], None,
         [[3, ONE, 0, 1024, 0x10F1, 0x10B5, 0x10DA, 16, 16, 1], [4, 0, 0x1132, 0x1140]],
     ),
+    session.Repeat(60, 3, [41], [b"\0\0\0\1"]),
     session.Write(60, IN_ORDER, [], ONE, 0, 512, 102),
     session.Read(60, IN_ORDER, [41], ONE, 16, 64),
     session.Copy(60, OUT_OF_ORDER, [], ONE, OTHER, 16, 0, 128),

@@ -26,7 +26,7 @@ BIG = eager_bytes_max + 1
 RUN = (5, "k", [0], [4], [4], [b"1234"])
 UNDER_WAY: list[Any] = [
     part.Allocate(1, 10, 4096),
-    part.Run(1, [], 1, *RUN),
+    part.Run(1, [], 1, *RUN, 0, 3),
     part.FillRegion(2, [1], 1, 10, 0, 64, b"\0"),
     part.Send(3, [2], 1, 10, 0, 8, 103, OTHER),
     part.Send(4, [], 1, 10, 0, BIG, 104, OTHER),
@@ -46,6 +46,7 @@ NEXT: list[Any] = [
     part.Build(6, 20, [1], 2, [["", "", [], []]], ""),
     part.ForgetProgram(20, [1], 5),
     part.Run(20, [5], 1, *RUN),
+    part.Again(20, [5], 3, [b"5678"]),
     part.FillRegion(20, [5], 1, 10, 0, 64, b"\0"),
     part.CopyRegion(20, [9], 1, 10, 16, 11, 128, 64),
     part.CopyBox(20, [7], 1, 10, 11, 0, 5, 8, 3, 2, 64, 256, 8, 24),

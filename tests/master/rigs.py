@@ -37,8 +37,8 @@ from vcl.wire.messages.handshake import Hello, pack_hello, unpack_knock
 
 GLOBAL, CONSTANT, PRIVATE = 0x119B, 0x119C, 0x119E
 OPERATIONS = (
-    part.Free, part.ForgetProgram, part.Run, part.FillRegion, part.CopyRegion, part.CopyBox,
-    part.Send, part.Receive, part.Snapshot, part.SendChanges, part.Merge,
+    part.Free, part.ForgetProgram, part.Run, part.Again, part.FillRegion, part.CopyRegion,
+    part.CopyBox, part.Send, part.Receive, part.Snapshot, part.SendChanges, part.Merge,
 )  # fmt: skip
 ADD = "__kernel void add(__global float *x, float y) { x[get_global_id(0)] += y; }"
 

@@ -119,6 +119,26 @@ def test_what_it_does_not_order_waits_for_the_end() -> None:
     assert r.feed(Ended(1, 0, 5, 6)) == [Start(free), done([1, 0, 5, 6, None, None])]
 
 
+def test_a_run_that_told_its_shape_may_be_said_again() -> None:
+    r = Rig()
+    told = run(1)._replace(arguments=[[1, 10, 0, 64], b"one", b"two"], shape=3)
+    r.order(told)
+    assert r.order(part.Again(2, [1], 3, [])) == [
+        Start(told._replace(operation=2, waits=[1], shape=0))
+    ]
+    assert r.order(part.Again(3, [], 3, [b"1"], 41)) == [
+        Start(told._replace(operation=3, arguments=[[1, 10, 0, 64], b"1", b"two"], cause=41,
+                            shape=0))
+    ]  # fmt: skip
+    other = run(4)._replace(kernel="other", shape=3)
+    r.order(other)
+    assert r.order(part.Again(5, [], 3, [])) == [Start(other._replace(operation=5, shape=0))]
+    with pytest.raises(RemoteProtocolError, match="there is no shape 4"):
+        r.order(part.Again(6, [], 4, []))
+    with pytest.raises(RemoteProtocolError, match="operation 5 came twice"):
+        r.order(part.Again(5, [], 3, []))
+
+
 def test_memory_and_builds_start_at_once() -> None:
     r = Rig()
     allocate, build = part.Allocate(1, 10, 64), part.Build(5, 7, [1], 1, [], "")

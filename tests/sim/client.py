@@ -194,6 +194,10 @@ class ClientShell:
             queue = self._queues[command.queue]
             event = core.begin(queue, int(self._world.heap.now * 1e9))
             message = self._message(command, event, queue)
+            if type(message) is session.Launch:
+                message, shape = core.shaped(message)
+                core.told(shape)
+                self._world.marks["repeated"] += type(message) is session.Repeat
         self._events[index] = event
         self._commands[event] = index
         self._states[event] = core.events[event]  # the core forgets it once it was released

@@ -66,6 +66,7 @@ class Generator:
         self._done = 0  # bit set: the host knows that these ended
         self._unset: list[int] = []
         self._nonce = rng.randrange(1 << 40)
+        self._launched: list[tuple[str, list[Any], list[int], list[int], list[int] | None]] = []
 
     def draw(self) -> Program:
         """The whole program, ending with a wait for everything."""
@@ -236,6 +237,28 @@ class Generator:
         self._enter("marker", [], [], (self._rng.random() < 0.5,), waits)
 
     def _launch(self) -> None:
+        if self._launched and self._rng.random() < 0.4:
+            self._launch_again(*self._rng.choice(self._launched))
+        else:
+            self._launch_another()
+
+    def _launch_again(
+        self, name: str, arguments: list[Any], offset: list[int], size: list[int],
+        local: list[int] | None,
+    ) -> None:  # fmt: skip
+        """What was launched before, perhaps with another value."""
+        if not {a[1] for a in arguments if type(a) is tuple} <= self._usable:
+            return
+        for _ in range(self._rng.randint(1, 3)):
+            arguments = list(arguments)
+            if name == "conflict":
+                self._nonce += 1 << 20
+                arguments[1] = self._nonce.to_bytes(8, "little")
+            elif name == "scale" and self._rng.random() < 0.7:
+                arguments[1] = self._rng.randrange(256).to_bytes(4, "little")
+            self._enter_launch(name, arguments, offset, size, local)
+
+    def _launch_another(self) -> None:
         program = 0 if self._rng.random() < 0.85 else 1
         name = self._rng.choice(self._programs[program])
         kernel = KERNELS[name]
@@ -262,6 +285,14 @@ class Generator:
         local = None
         if self._rng.random() < 0.4:
             local = [self._rng.choice((1, 2, 4, 8, 3)) for _ in size]
+        self._launched.append((name, arguments, offset, size, local))
+        self._enter_launch(*self._launched[-1])
+
+    def _enter_launch(
+        self, name: str, arguments: list[Any], offset: list[int], size: list[int],
+        local: list[int] | None,
+    ) -> None:  # fmt: skip
+        kernel = KERNELS[name]
         reads = [_extent(arguments[i]) for i in sorted(kernel.reads | kernel.writes)]
         writes = [_extent(arguments[i]) for i in sorted(kernel.writes)]
         self._enter("launch", reads, writes, (name, arguments, offset, size, local))

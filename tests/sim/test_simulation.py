@@ -23,7 +23,7 @@ RARE = (
     "merge of many pieces", "chunk before its Receive", "bytes between nodes",
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
     "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "mode: reduce",
-    "analysed", "declared",
+    "analysed", "declared", "repeated", "Again",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 

@@ -26,6 +26,7 @@ from tests.sim.program import Generator
 from tests.sim.shells import AgentShell, ExecutorShell, MasterShell
 from vcl import transfers
 from vcl.transfer_states import In, Out
+from vcl.wire import shapes
 from vcl.wire.limits import heartbeat_interval_s, staging_bytes_max
 
 FAULTY = 1_000_000
@@ -62,6 +63,7 @@ class World:
         self._pieces_max, self._brought_max = rng.choice(((256, 64), (2, 1), (4, 3)))
         self._gap_bytes_max = rng.choice((0, 8, 2**16))
         self._told_bytes_min = rng.choice((1, 64, 2**22))
+        self._shapes_max = rng.choice((1, 2, 256))
         self.schedule = faults.draw_schedule(rng) if self.faulty else []
         self._device_counts = [rng.choice((1, 1, 2)) for _ in range(rng.choice((1, 2, 2, 2, 3, 4)))]
         client_count = rng.choice((1, 1, 2)) if self.faulty else rng.choice((1, 1, 1, 2))
@@ -99,6 +101,7 @@ class World:
                 staging_bytes_max=self.staging_bytes_max,
             ),
             patch.object(movement, "brought_max", self._brought_max),
+            patch.object(shapes, "shapes_max", self._shapes_max),
             patch.object(links, "told_bytes_min", self._told_bytes_min),
             patch.object(residency, "pieces_max", self._pieces_max),
             patch.object(regions, "gap_bytes_max", self._gap_bytes_max),

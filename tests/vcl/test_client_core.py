@@ -53,6 +53,44 @@ def is_clean(core: ClientCore) -> bool:
     return not any(kept) and is_empty(core._incoming) and is_empty(core._outgoing)
 
 
+# Shapes
+
+
+def launch(event: int, *arguments: Any, **others: Any) -> session.Launch:
+    made = session.Launch(event, QUEUE, [], 8, "f", [0], [64], [8], list(arguments))
+    return made._replace(**others)
+
+
+def test_a_launch_is_told_once_and_then_repeated(core: ClientCore) -> None:
+    region = [1, BUFFER, 0, 64]
+    first = launch(1, region, b"one", None)
+    said, shape = core.shaped(first)
+    assert said == first._replace(shape=1)
+    again, unsaid = core.shaped(first)
+    assert again == said, "it wasn't said yet"
+    core.told(shape)
+    core.told(unsaid)
+    assert core.shaped(launch(2, region, b"one", None)) == (session.Repeat(2, 1, [], []), None)
+    other = launch(3, region, b"two", None, waits=[2])
+    assert core.shaped(other) == (session.Repeat(3, 1, [2], [b"two"]), None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"queue": 7}, {"program": 9}, {"kernel": "g"}, {"global_offset": [8]},
+        {"global_size": [128]}, {"local_size": None}, {"global_size": [64, 8]},
+        {"arguments": [[1, BUFFER, 0, 32], b"one"]}, {"arguments": [None, b"one"]},
+        {"arguments": [[1, BUFFER, 0, 64], [2, 64]]}, {"declared": b"x"},
+    ],
+)  # fmt: skip
+def test_what_else_differs_is_another_shape(core: ClientCore, other: dict[str, Any]) -> None:
+    first = launch(1, [1, BUFFER, 0, 64], b"one")
+    core.told(core.shaped(first)[1])
+    said, _ = core.shaped(first._replace(**other))
+    assert said == first._replace(**other, shape=2)
+
+
 # Batches
 
 

@@ -126,6 +126,9 @@ source_folders_max = 1024
 path_bytes_max = 4000
 """Longest path of a file that travels with a source."""
 
+shapes_max = 256
+"""Launches that one end of a connection may say again by number at one time."""
+
 declared_bytes_max = 4 * 2**10
 """What a launch may declare of the access to its arguments, packed."""
 

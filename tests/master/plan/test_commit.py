@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from master.plan import commit, movement, residency
 from master.plan.plan import Region, Step
-from tests.master.rigs import GLOBAL, SessionRig, kernel, place
+from tests.master.rigs import GLOBAL, PRIVATE, SessionRig, kernel, place
 from vcl.wire.messages import part
 from vcl.wire.messages.session import (
     Copy,
@@ -22,6 +22,7 @@ from vcl.wire.messages.session import (
     Launch,
     Read,
     Release,
+    Repeat,
     Write,
 )
 
@@ -126,3 +127,54 @@ def test_steps_are_ordered_if_and_only_if_they_must_be(data: st.DataObject) -> N
                 assert other in reached, "a hazard isn't waited for"
         for other in done.waits:
             assert conflict(done.step, seen[other].step), "it waits for what it needn't"
+
+
+# Shapes
+
+ARGUMENTS = [[1, 10, 0, SIZE], b"1234"]
+
+
+def shaped_rig() -> SessionRig:
+    """Launch 20 told shape 3: a kernel with one buffer and one value, on device 1."""
+    r = SessionRig(place(1), place(2))
+    r.say(CreateQueue(3, 1, 1, 0), CreateBuffer(10, 1, SIZE))
+    r.build(5, kernel("k", (GLOBAL, "int*"), (PRIVATE, "int")))
+    r.say(Launch(20, 3, [], 5, "k", [0], [64], [64], ARGUMENTS, b"", 3))
+    return r
+
+
+def test_a_repeated_launch_is_said_by_its_number() -> None:
+    r = shaped_rig()
+    r.say(Repeat(21, 3, [], []))  # it finds its bytes where the first had to bring them
+    (first, second) = r.said(part.Run)
+    assert first.shape and second.shape == first.shape
+    assert second._replace(operation=1, waits=[], cause=0) == first._replace(
+        operation=1, waits=[], cause=0
+    )
+    r.clear()
+    r.say(Repeat(22, 3, [], []), Repeat(23, 3, [], [b"5678"]), Repeat(24, 3, [], []))
+    assert not r.said(part.Run)
+    again = r.said(part.Again)
+    assert [m.shape for m in again] == [second.shape] * 3
+    assert [m.values for m in again] == [[], [b"5678"], []]
+    assert [m.cause for m in again] == [22, 23, 24]
+    assert [m.waits for m in again[1:]] == [[m.operation] for m in again[:2]]
+
+
+def test_what_another_launch_takes_the_number_of_is_told_anew() -> None:
+    r = shaped_rig()
+    r.say(Repeat(21, 3, [], []), Launch(22, 3, [], 5, "k", [0], [32], [32], ARGUMENTS, b"", 3))
+    r.clear()
+    r.say(Repeat(23, 3, [], []), Repeat(24, 3, [], []))
+    sizes = [m.global_size for m in r.said(part.Run)]
+    assert sizes in ([], [[32]]) and len(r.said(part.Again)) == 2 - len(sizes)
+
+
+def test_a_new_executor_is_told_anew() -> None:
+    r = shaped_rig()
+    r.say(Repeat(21, 3, [], []), Write(22, 3, [], 10, 0, SIZE, 90))
+    r.lose(1, with_node=False)
+    r.clear()
+    r.say(Write(23, 3, [], 10, 0, SIZE, 91), Repeat(24, 3, [], []))
+    (run,) = r.said(part.Run)
+    assert run.shape and not r.said(part.Again)

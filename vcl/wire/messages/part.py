@@ -108,7 +108,7 @@ class ForgetProgram(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Run a part of a launch."""
+    """Run a part of a launch. shape: the number under which it may be repeated, 0 for none."""
 
     operation: int
     waits: list[int]
@@ -119,6 +119,17 @@ class Run(NamedTuple):
     global_size: list[int]
     local_size: list[int] | None
     arguments: list[Argument]
+    cause: int = 0
+    shape: Count = 0
+
+
+class Again(NamedTuple):
+    """Run a part again that told its shape; values as in session.Repeat."""
+
+    operation: int
+    waits: list[int]
+    shape: Count
+    values: list[bytes]
     cause: int = 0
 
 
@@ -306,6 +317,7 @@ TO_EXECUTOR = Conversation(
         17: Merge,
         18: CancelTransfer,
         19: CopyBox,
+        20: Again,
     },
 )
 

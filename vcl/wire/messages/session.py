@@ -9,6 +9,8 @@ A kernel argument is one of: bytes (a by-value argument, native layout), None (a
 size, type, channel order, channel type, width, height, depth] (an image whose packed pixels are
 that region; a layered image has its layers in the dimension after its own), [4, normalized
 coordinates, addressing mode, filter mode] (a sampler).
+
+Long because each call of OpenCL has its message here.
 """
 
 from __future__ import annotations
@@ -135,6 +137,7 @@ class Launch(NamedTuple):
     """Enqueue a kernel (OpenCL 3.0 API, 5.8 clEnqueueNDRangeKernel).
 
     declared: what its work-items touch, as `vcl.wire.declared` packs it; empty if nobody says.
+    shape: the number under which it may be repeated, 0 for none.
     """
 
     event: int
@@ -147,6 +150,19 @@ class Launch(NamedTuple):
     local_size: list[int] | None
     arguments: list[Argument]
     declared: bytes = b""
+    shape: Count = 0
+
+
+class Repeat(NamedTuple):
+    """Enqueue a launch again that told its shape.
+
+    values: of the first of its arguments by value; the others are as they were told.
+    """
+
+    event: int
+    shape: Count
+    waits: list[int]
+    values: list[bytes]
 
 
 class Write(NamedTuple):
@@ -356,6 +372,7 @@ TO_MASTER = Conversation(
         14: Fill,
         15: Marker,
         16: CopyRect,
+        17: Repeat,
         20: AskReport,
     },
 )

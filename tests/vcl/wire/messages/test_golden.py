@@ -60,7 +60,8 @@ SAMPLES: list[Any] = [
     session.CreateUserEvent(10, 1),
     session.SetUserEvent(10, -5),
     session.Release([10, 300, 70_000]),
-    session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS, DECLARED),
+    session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS, DECLARED, 3),
+    session.Repeat(12, 3, [11], [b"\0\1"]),
     session.Write(12, 2, [], 7, 0, 4096, 13),
     session.Read(14, 2, [12], 7, 16, 64),
     session.Copy(15, 2, [], 7, 16, 0, 128, 64),
@@ -84,7 +85,8 @@ SAMPLES: list[Any] = [
     part.Free(1, [2, 3], 1, 7),
     part.Build(8, 9, [1], 2, UNITS, "-create-library"),
     part.ForgetProgram(4, [1], 8),
-    part.Run(5, [], 1, 8, "f", [0], [64], None, ARGUMENTS),
+    part.Run(5, [], 1, 8, "f", [0], [64], None, ARGUMENTS, 0, 3),
+    part.Again(6, [5], 3, [b"\0\1"]),
     part.FillRegion(6, [5], 1, 7, 0, 64, b"\0"),
     part.CopyRegion(7, [], 1, 7, 16, 0, 128, 64),
     part.CopyBox(13, [7], 1, 7, 21, 0, 5, 8, 3, 2, 64, 256, 8, 24),
@@ -233,7 +235,7 @@ def test_a_message_with_flipped_bits_is_refused_or_a_message(
 @given(VALUES)
 def test_a_junk_argument(value: Any) -> None:
     launch = [10, *SAMPLE_OF["client to master.Launch"]]
-    launch[-2] = [value]
+    launch[9] = [value]
     try:
         session.TO_MASTER.unpack([launch])
     except RemoteProtocolError as error:
@@ -247,7 +249,7 @@ def test_a_junk_argument(value: Any) -> None:
 )
 def test_bad_arguments(argument: Any) -> None:
     launch = [10, *SAMPLE_OF["client to master.Launch"]]
-    launch[-2] = [argument]
+    launch[9] = [argument]
     with pytest.raises(RemoteProtocolError, match=r"malformed Launch\.arguments"):
         session.TO_MASTER.unpack([launch])
 

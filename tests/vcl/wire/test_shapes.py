@@ -1,0 +1,71 @@
+"""Numbers of shapes at both ends, and the arguments of repetitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire import shapes
+from vcl.wire.limits import shapes_max
+from vcl.wire.messages import part, session
+from vcl.wire.shapes import ShapeNumbers, ShapesTold, Told, values_of
+
+ARGUMENTS: list[Any] = [b"one", [1, 7, 0, 64], b"two", None, [2, 64], b"three"]
+
+
+def launch(arguments: list[Any]) -> session.Launch:
+    return session.Launch(11, 2, [], 8, "f", [0], [64], None, arguments)
+
+
+def test_what_isn_t_said_is_as_it_was_told() -> None:
+    told = Told(launch(ARGUMENTS))
+    assert told.values == values_of(ARGUMENTS) == [b"one", b"two", b"three"]
+    assert told.arguments([]) is ARGUMENTS
+    assert told.arguments([b"1"]) == [b"1", *ARGUMENTS[1:]]
+    assert told.arguments([b"1", b"2", b"3"]) == [b"1", [1, 7, 0, 64], b"2", None, [2, 64], b"3"]
+    assert told.values_in(told.arguments([])) == told.values
+    assert told.values_in(told.arguments([b"1"])) == [b"1", b"two", b"three"]
+    assert ARGUMENTS[0] == b"one", "the told one stays what it was"
+
+
+@pytest.mark.parametrize("message", [launch(ARGUMENTS), part.Run(5, [], 1, 8, "f", [0], [64], None,
+                                                                 ARGUMENTS)])  # fmt: skip
+def test_more_values_than_arguments(message: Any) -> None:
+    with pytest.raises(RemoteProtocolError, match="4 values for a launch that has 3 arguments"):
+        Told(message).arguments([b"1", b"2", b"3", b"4"])
+
+
+@pytest.mark.parametrize("number", [-1, 0, shapes_max + 1])
+def test_numbers_that_can_t_be(number: int) -> None:
+    table = ShapesTold()
+    with pytest.raises(RemoteProtocolError, match=f"{number} can't be the number of a shape"):
+        table.tell(number, "one")
+    with pytest.raises(RemoteProtocolError, match=f"there is no shape {number}"):
+        table.find(number)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=60))
+def test_both_ends_mean_the_same(steps: list[tuple[int, int]]) -> None:
+    """Whatever is told and asked for, with room for four."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "shapes_max", 4)
+        numbers, table = ShapeNumbers(), ShapesTold()
+        for key, kept in steps:
+            found = numbers.find(key)
+            if found is not None and found[1] == kept:
+                assert table.find(found[0]) == (key, kept)
+            else:
+                table.tell(numbers.tell(key, kept), (key, kept))
+
+
+def test_what_was_asked_for_longest_ago_gives_way() -> None:
+    numbers = ShapeNumbers()
+    told = [numbers.tell(key, None) for key in range(shapes_max)]
+    assert sorted(told) == list(range(1, shapes_max + 1))
+    assert numbers.find(0) == (told[0], None)
+    assert numbers.tell("new", None) == told[1]
+    assert numbers.find(1) is None and numbers.find(0) is not None

@@ -1,0 +1,106 @@
+"""Launches that are told once and then repeated by a number: their shapes.
+
+Owns: the tables of both ends, and which arguments may be others each time. Must not know: what a
+launch does, or the messages' other fields.
+
+A launch that is told with a number (Launch.shape, Run.shape) may be said again by that number, with
+other values for its arguments by value. A number that is told again means the later launch. Both
+ends have room for `shapes_max` of them, so whoever tells chooses which of them to give up.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire.limits import shapes_max
+
+
+def values_of(arguments: Sequence[Any]) -> list[bytes]:
+    """The arguments by value, in order."""
+    return [a for a in arguments if type(a) is bytes]
+
+
+class Told:
+    """A launch that was told. values: of its arguments by value; where: their indices."""
+
+    __slots__ = ("message", "values", "where")
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        self.where = [i for i, a in enumerate(message.arguments) if type(a) is bytes]
+        self.values = values_of(message.arguments)
+
+    def arguments(self, values: Sequence[bytes]) -> list[Any]:
+        """Those of a repetition. values: of the first arguments by value; others are as told.
+
+        Raises RemoteProtocolError for more values than there are arguments.
+        """
+        if not values:
+            told: list[Any] = self.message.arguments
+            return told
+        if len(values) > len(self.where):
+            raise RemoteProtocolError(
+                f"{len(values)} values for a launch that has {len(self.where)} arguments by value"
+            )
+        arguments = list(self.message.arguments)
+        for index, value in zip(self.where, values, strict=False):
+            arguments[index] = value
+        return arguments
+
+    def values_in(self, arguments: Sequence[Any]) -> list[bytes]:
+        """The values of a repetition, all of them; arguments: as `arguments` answered."""
+        if arguments is self.message.arguments:
+            return self.values
+        return [arguments[i] for i in self.where]
+
+
+class ShapesTold:
+    """Of the end that is told: the launches by their numbers."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, Any] = {}
+
+    def tell(self, number: int, told: Any) -> None:
+        """A number means this from now on. Raises RemoteProtocolError for one that can't be."""
+        if not 0 < number <= shapes_max:
+            raise RemoteProtocolError(f"{number} can't be the number of a shape")
+        self._told[number] = told
+
+    def find(self, number: int) -> Any:
+        """What a number means. Raises RemoteProtocolError for one that was never told."""
+        found = self._told.get(number)
+        if found is None:
+            raise RemoteProtocolError(f"there is no shape {number}")
+        return found
+
+
+class ShapeNumbers:
+    """Of the end that tells: which number means what there."""
+
+    def __init__(self) -> None:
+        self._numbers: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+
+    def find(self, key: Hashable) -> tuple[int, Any] | None:
+        """The number that was told for a key, and what was kept with it."""
+        found = self._numbers.get(key)
+        if found is not None:
+            self._numbers.move_to_end(key)
+        return found
+
+    def tell(self, key: Hashable, kept: Any) -> int:
+        """The number that a key is about to be told with, and what to keep with it.
+
+        It is the key's own, or a new one; of what wasn't asked for longest, if all are used.
+        """
+        found = self._numbers.get(key)
+        if found is not None:
+            number = found[0]
+        elif len(self._numbers) < shapes_max:
+            number = len(self._numbers) + 1
+        else:
+            _, (number, _) = self._numbers.popitem(last=False)
+        self._numbers[key] = number, kept
+        return number
