@@ -1,7 +1,7 @@
-"""What pip brings for the suites: source distributions, unpacked once per user.
+"""What pip brings for tests: source distributions and wheels, unpacked once per user.
 
-Owns: running pip, telling an index that can't be reached from what can't be had, and the kept
-sources. Must not know: which tests run.
+Owns: running pip, telling an index that can't be reached from what can't be had, and what is kept.
+Must not know: which tests run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -51,19 +53,42 @@ def is_unreachable(errors: str) -> bool:
 
 def source(name: str, version: str, kept_in: str) -> Path:
     """The unpacked source distribution; fetched once into that folder of the user's cache."""
+
+    def unpack(folder: Path) -> Path:
+        (archive,) = folder.glob("*.tar.gz")
+        with tarfile.open(archive) as tar:
+            # Python before 3.11.4 has no filters.
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            tar.extractall(folder)
+        (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+        return unpacked
+
+    return _kept(name, version, kept_in, "--no-binary", unpack)
+
+
+def wheel(name: str, version: str, kept_in: str) -> Path:
+    """The same of a wheel for this host, which isn't installed anywhere."""
+
+    def unpack(folder: Path) -> Path:
+        (archive,) = folder.glob("*.whl")
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder / "unpacked")
+        return folder / "unpacked"
+
+    return _kept(name, version, kept_in, "--only-binary", unpack)
+
+
+def _kept(
+    name: str, version: str, kept_in: str, option: str, unpack: Callable[[Path], Path]
+) -> Path:
     folder = Path(platformdirs.user_cache_path("vcl")) / kept_in
     kept = folder / f"{name}-{version}"
     if not kept.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            options = ("--quiet", "--no-deps", "--no-binary", name, "--dest", temporary)
+            options = ("--quiet", "--no-deps", option, name, "--dest", temporary)
             pip("download", *options, f"{name}=={version}")
-            (archive,) = Path(temporary).glob("*.tar.gz")
-            with tarfile.open(archive) as tar:
-                # Python before 3.11.4 has no filters.
-                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-                tar.extractall(temporary)
-            (unpacked,) = (path for path in Path(temporary).iterdir() if path.is_dir())
+            unpacked = unpack(Path(temporary))
             try:
                 unpacked.rename(kept)
             except OSError:

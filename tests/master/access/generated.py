@@ -1,15 +1,24 @@
 """Kernels drawn at random: indices of all kinds, guards, loops, helpers; always inside buffers.
 
-Owns: which kernels there are. Must not know: the analysis. Every loop ends: what bounds it is
-small, and what it counts grows or shrinks each time round; or it is left after so many rounds.
+Where they touch these never depends on what is in them, so nor does which work-items race.
+
+Owns: which kernels and launches there are. Must not know: the analysis. Every loop ends: what
+bounds it is small, and what it counts grows or shrinks each time round; or it is left after so many
+rounds.
 """
 
 from __future__ import annotations
 
 from random import Random
+from typing import NamedTuple
+
+from vcl.ndrange import NDRange
 
 ELEMENTS = 512
 """Of each buffer."""
+
+SIZE = 4 * ELEMENTS
+"""Bytes of each buffer."""
 
 TYPES = ["char", "uchar", "short", "ushort", "int", "uint", "long", "ulong"]
 
@@ -223,3 +232,22 @@ class Maker:
             text = f"int {name} = {bound}; do {{ {inner} }} while (--{name} > 0);\n"
         self.depth -= 1
         return f"{{ {head}{text} }}\n"
+
+
+class Drawn(NamedTuple):
+    """A launch of a kernel k(a, b, n, m). numbers: n and m."""
+
+    source: str
+    ndrange: NDRange
+    numbers: tuple[int, int]
+
+
+def draw(rng: Random) -> Drawn:
+    """A random kernel in a random launch of few work-items, whose local size divides its global
+    one."""
+    source = Maker(rng).make()
+    dimensions = rng.choice([1, 1, 2])
+    local = tuple(rng.choice([1, 2, 4]) for _ in range(dimensions))
+    size = tuple(n * rng.randint(1, 4) for n in local)
+    offset = tuple(rng.choice([0, 0, 3]) for _ in range(dimensions))
+    return Drawn(source, NDRange(offset, size, local), (rng.randint(-5, 70), rng.randint(-5, 70)))

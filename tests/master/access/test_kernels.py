@@ -14,11 +14,9 @@ from master.access.analyser.frontend import parse
 from master.access.extents import Extent, extents
 from master.access.kernels import BUFFER, Footprint, footprint
 from master.access.memory import Lost
-from tests.master.access.generated import ELEMENTS, Maker
+from tests.master.access.generated import SIZE, draw
 from tests.master.access.machine import Machine, TooLong
 from vcl.ndrange import NDRange, split
-
-SIZE = 4 * ELEMENTS
 
 
 def packed(arguments: list[Any]) -> list[Any]:
@@ -51,14 +49,9 @@ def inside(touched: set[tuple[int, int]], argument: int, runs: Any) -> bool:
 def check(seed: int) -> str:
     """One random kernel in one random launch; answers what became of it."""
     rng = Random(seed)
-    source = Maker(rng).make()
+    source, ndrange, numbers = draw(rng)
     program = parse(source, "")
-    dimensions = rng.choice([1, 1, 2])
-    local = tuple(rng.choice([1, 2, 4]) for _ in range(dimensions))
-    size = tuple(n * rng.randint(1, 4) for n in local)
-    offset = tuple(rng.choice([0, 0, 3]) for _ in range(dimensions))
-    ndrange = NDRange(offset, size, local)
-    arguments: list[Any] = [BUFFER, BUFFER, rng.randint(-5, 70), rng.randint(-5, 70)]
+    arguments: list[Any] = [BUFFER, BUFFER, *numbers]
     try:
         found = footprint(program, "k", packed(arguments), ndrange)
     except Lost as lost:
