@@ -339,9 +339,9 @@ class MasterCore:
         if isinstance(one, Judged):
             live.session.judged(one.request, one.judgement)
         elif isinstance(one, Analysed):
-            live.session.analysed(one.number, one.found)
+            live.session.analysed(one.number, one.found, one.passing)
         else:
-            live.session.rewritten(one.number, one.found)
+            live.session.rewritten(one.number, one.found, one.passing)
         self._flush(live)
 
     def _broken(self, connection: int, text: str) -> None:
@@ -558,6 +558,8 @@ class MasterCore:
         for name in self.nodes.let_in(self._now):
             self._effects.append(Log(f"node {name} is tried again"))
             self._places_changed()
+        for live in self.sessions.values():
+            live.session.tick()
         # Who was late itself, stopped or starved, can't tell who else was silent meanwhile.
         if before is not None and self._now - before > late_tick_ratio * heartbeat_interval_s:
             return

@@ -66,20 +66,25 @@ class Judged(_Following):
 
 @dataclass(frozen=True, slots=True)
 class Analysed(_Following):
-    """The answer to Analyse: what the launch touches, or why that isn't known."""
+    """The answer to Analyse: what the launch touches, or why that isn't known.
+
+    passing: the reason says nothing of the program: another time it may be known.
+    """
 
     session: int
     number: int
     found: Footprint | str
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten(_Following):
-    """The answer to Rewrite: the program, or why it can't be rewritten."""
+    """The answer to Rewrite: the program, or why it can't be rewritten. passing: as in Analysed."""
 
     session: int
     number: int
     found: Variant | str
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

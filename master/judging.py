@@ -65,7 +65,11 @@ Asked = Judge | Analyse | Rewrite
 
 
 class _PastLimit(Exception):
-    """The reason why a program wasn't read to its end."""
+    """The reason why a program wasn't read to its end. passing: it says nothing of the program."""
+
+    def __init__(self, reason: str, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 class Judging:
@@ -110,7 +114,7 @@ class Judging:
         waiting = self._waiting.setdefault(asked.session, deque())
         if len(waiting) >= guard_waiting_max:
             why = f"{guard_waiting_max} programs of the session wait for the guard already"
-            self._answer_soon(asked, _PastLimit(why))
+            self._answer_soon(asked, _PastLimit(why, passing=True))
             return
         waiting.append((asked, data))
         if len(waiting) == 1 and asked.session not in self._reading:
@@ -178,7 +182,7 @@ class Judging:
         try:
             process = self._idle.pop() if self._idle else await _start_process()
         except OSError as error:
-            return _PastLimit(f"the guard's process didn't start: {error}")
+            return _PastLimit(f"the guard's process didn't start: {error}", passing=True)
         good = False
         try:
             value = await _exchange(process, data, _time_s_max(asked))
@@ -230,10 +234,11 @@ def _answer(asked: Asked, value: Any) -> Judged | Analysed | Rewritten:
             verdict, keeps_const, kernels = value
             judgement = Judgement(Verdict(*verdict), keeps_const, kernels)
         return Judged(asked.session, asked.request, judgement, cause=asked.cause)
+    passing = isinstance(value, _PastLimit) and value.passing
     if isinstance(asked, Rewrite):
-        return Rewritten(asked.session, asked.number, _variant(value), cause=asked.cause)
+        return Rewritten(asked.session, asked.number, _variant(value), passing, cause=asked.cause)
     found = decode(value) if isinstance(value, bytes) else str(value)
-    return Analysed(asked.session, asked.number, found, cause=asked.cause)
+    return Analysed(asked.session, asked.number, found, passing, cause=asked.cause)
 
 
 def _variant(value: Any) -> Variant | str:
@@ -269,9 +274,13 @@ async def _exchange(process: Process, asked: bytes, time_s: float) -> Any:
                 (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 return unpack_value(await process.stdout.readexactly(length))
             except (asyncio.IncompleteReadError, ConnectionError):
-                raise _PastLimit(_why_ended(await process.wait(), time_s)) from None
+                status = await process.wait()
+                # Who kills it is short of memory, or an operator.
+                passing = status == -signal.SIGKILL
+                raise _PastLimit(_why_ended(status, time_s), passing) from None
     except TimeoutError:
-        raise _PastLimit(f"reading the program took longer than {guard_wait_s_max:g} s") from None
+        why = f"reading the program took longer than {guard_wait_s_max:g} s"
+        raise _PastLimit(why, passing=True) from None
 
 
 def _why_ended(status: int, time_s: float) -> str:

@@ -132,7 +132,8 @@ class Program:
     def note_footprint(self, key: tuple[Any, ...], found: Footprint | str) -> None:
         """What a launch touches, or why that isn't known, for those that follow.
 
-        A kernel that wasn't analysed once isn't again: past its limits that would cost them anew.
+        A kernel that wasn't analysed once isn't again, until that is forgotten: past its limits
+        that would cost them anew.
         """
         kernel, ndrange, kind, arguments = key
         if isinstance(found, str):
@@ -146,6 +147,15 @@ class Program:
         self.footprints[key] = found
         if len(self.footprints) > footprints_max:
             self.footprints.popitem(last=False)
+
+    def forget_reason(self, kernel: str) -> None:
+        """Why launches of a kernel aren't analysed is known no longer, or why there is no variant
+        ("")."""
+        if kernel:
+            del self.not_analysed[kernel]
+        else:
+            assert isinstance(self.variant, str)
+            self.variant = self.rewritten_for = None
 
     def footprint(self, key: tuple[Any, ...]) -> Footprint | None:
         """What was noted of such a launch. key: kernel, NDRange, kind of device, arguments."""

@@ -358,7 +358,7 @@ class Session:
         del self.programs[program.id]
         self._sources_bytes -= program.source_bytes
         self._committer.forget(program)
-        variant = self._questions.variants.pop(-program.id, None)
+        variant = self._questions.forget(program)
         if variant is not None:
             self._committer.forget(variant)
 
@@ -519,13 +519,18 @@ class Session:
         """The guard has read the program of a build."""
         self._builds.judged(request, judgement)
 
-    def analysed(self, number: int, found: Footprint | str) -> None:
-        """What a launch touches is known, or why it isn't."""
-        self.graph.ready.extend(self._questions.analysed(number, found))
+    def analysed(self, number: int, found: Footprint | str, passing: bool = False) -> None:
+        """What a launch touches is known, or why it isn't, which may be passing."""
+        self.graph.ready.extend(self._questions.analysed(number, found, passing))
 
-    def rewritten(self, number: int, found: Variant | str) -> None:
-        """A program is rewritten, or why it isn't."""
-        self.graph.ready.extend(self._questions.rewritten(number, found))
+    def rewritten(self, number: int, found: Variant | str, passing: bool = False) -> None:
+        """A program is rewritten, or why it isn't, which may be passing."""
+        self.graph.ready.extend(self._questions.rewritten(number, found, passing))
+
+    def tick(self) -> None:
+        """Time has passed: what wasn't known for a passing reason may be asked again."""
+        if self._questions.tick():
+            self._planner.forget_plans()
 
     # ---- from executors
 

@@ -40,6 +40,10 @@ class Planner:
         self._view.places_changed()
         self.templates.clear()
 
+    def forget_plans(self) -> None:
+        """Plans may be others now, though nothing is different of all that they depend on."""
+        self.templates.clear()
+
     def plan(self, command: Command) -> Plan:
         """The plan of a command, perhaps one that was made before.
 

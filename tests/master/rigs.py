@@ -70,6 +70,8 @@ class SessionRig:
         """Answers what launches touch."""
         self.rewrite: Callable[[RewriteQuestion], Variant | str] = lambda question: ""
         """Answers how their parts see them."""
+        self.passing = False
+        """Whether the reasons for not knowing that are passing."""
         self.session = Session(1, self._find)
         self.client: list[Any] = []
         """Messages to the client since `clear`."""
@@ -105,9 +107,9 @@ class SessionRig:
         ledger.for_guard = []
         for question in ledger.for_analysis:
             if isinstance(question, Question):
-                self.session.analysed(question.number, self.analyse(question))
+                self.session.analysed(question.number, self.analyse(question), self.passing)
             else:
-                self.session.rewritten(question.number, self.rewrite(question))
+                self.session.rewritten(question.number, self.rewrite(question), self.passing)
         if ledger.for_analysis:
             ledger.for_analysis = []
             self._take()

@@ -55,6 +55,56 @@ def test_what_several_wait_for_is_asked_once() -> None:
     assert not any(a.questions.tables)
 
 
+def test_a_passing_reason_counts_for_some_ticks_twice_as_many_each_time() -> None:
+    a = Asking([])
+    for number, ticks in enumerate((1, 2, 4), 1):
+        a.launch(number, ("k", None, (), (number,)))
+        a.questions.analysed(number, "many wait", passing=True)
+        for left in range(ticks):
+            assert a.program.not_analysed == {"k": "many wait"}, left
+            assert a.questions.tick() is (left == ticks - 1)
+        assert not a.program.not_analysed and not a.questions.tick()
+    a.launch(4, ("k", None, (), (4,)))
+    a.questions.analysed(4, Footprint((), (), 0))
+    assert not any(a.questions.tables)
+
+
+def test_of_a_burst_one_passing_reason_counts_and_an_answer_ends_it() -> None:
+    a = Asking([])
+    for number in range(1, 6):
+        a.launch(number, ("k", None, (), (number,)))
+    for number in (1, 2, 3):
+        a.questions.analysed(number, "many wait", passing=True)
+    assert a.program.not_analysed
+    a.questions.analysed(4, Footprint((), (), 0))
+    assert not a.program.not_analysed and not a.questions.tick()
+    a.questions.analysed(5, "many wait", passing=True)
+    assert a.questions.tick(), "after one tick, as the first time"
+    a.questions.forget(a.program)
+    assert not any(a.questions.tables)
+
+
+def test_a_lasting_reason_is_not_forgotten() -> None:
+    a = Asking([])
+    for number in (1, 2):
+        a.launch(number, ("k", None, (), (number,)))
+    a.questions.analysed(1, "many wait", passing=True)
+    a.questions.analysed(2, "it has a goto")
+    assert not a.questions.tick() and a.program.not_analysed == {"k": "it has a goto"}
+
+
+def test_a_program_not_rewritten_for_a_passing_reason_is_asked_about_again() -> None:
+    a = Asking([place(1)])
+    a.launch(1, ())
+    a.questions.rewritten(1, "many wait", passing=True)
+    assert a.program.variant == "many wait"
+    assert a.questions.tick() and a.program.variant is a.program.rewritten_for is None
+    a.launch(2, ())
+    a.questions.rewritten(2, "it pastes tokens")
+    assert not a.questions.tick() and a.program.variant == "it pastes tokens"
+    assert not any(a.questions.tables)
+
+
 def test_what_cannot_be_rewritten_keeps_the_reason() -> None:
     a = Asking([])
     command = a.launch(1, ())

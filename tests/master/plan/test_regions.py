@@ -319,3 +319,18 @@ def test_looking_for_a_division_has_an_end() -> None:
     assert r.report(20)[1].endswith(
         "(its parts touch memory in too many ways); trusted to be free of races"
     )
+
+
+def test_a_launch_that_was_not_analysed_for_a_passing_reason_is_when_it_comes_again() -> None:
+    r = Rig("a[i] += b[i];")
+    r.analyse = lambda question: "many wait"
+    r.passing = True
+    r.launch(20)
+    r.analyse, r.passing = r._really, False
+    r.launch(21)
+    assert len(r.said(part.Merge)) == 2 and not r.questions
+    r.run()
+    r.clear()
+    r.session.tick()
+    r.launch(22)
+    assert not r.said(part.Merge) and len(r.questions) == 1
