@@ -143,7 +143,22 @@ class Builds:
         if building is not None:
             program = building.program
             program.verdict, program.keeps_const, program.kernel_reasons = judgement
+            self._expect_launches(building)
             self._finish_if_complete(building)
+
+    def _expect_launches(self, building: Building) -> None:
+        """Have a program read ahead whose launches may run in parts.
+
+        Whatever the guard says: a launch of what may not run in parts asks for a variant of it.
+        """
+        program = building.program
+        if not program.context.split or building.status < 0:
+            return
+        places = self._places(program.context.devices)
+        alike = [p for p in places if p.kind == places[0].kind]
+        device = alike[0].device_answers if len(alike) > 1 else None
+        if device is not None and len(program.units) == 1 and program.units[0][0]:
+            self._ledger.for_reading.append((program.units, device))
 
     def _join(self, building: Building, message: part.BuildDone) -> None:
         """Kernels must be the same on all nodes; their per-device facts are gathered."""

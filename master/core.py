@@ -25,6 +25,7 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    ReadAhead,
     Rewrite,
     Send,
     Wake,
@@ -390,6 +391,9 @@ class MasterCore:
             ask = Analyse if isinstance(question, Question) else Rewrite
             self._effects.append(ask(live.session.number, *question))
         ledger.for_analysis = []
+        for units, device in ledger.for_reading:
+            self._effects.append(ReadAhead(live.session.number, units, device))
+        ledger.for_reading = []
         if ledger.for_client:
             self._effects.append(Send(live.control, ledger.for_client))
             ledger.for_client = []

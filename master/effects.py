@@ -109,6 +109,18 @@ class Rewrite(_Effect):
 
 
 @dataclass(slots=True)
+class ReadAhead(_Effect):
+    """Have a program parsed, if nothing else is to do, as a launch will ask for it. Not answered.
+
+    The fields: as in Analyse.
+    """
+
+    session: int
+    units: list[list[Any]]
+    device: dict[str, str]
+
+
+@dataclass(slots=True)
 class Log(_Effect):
     """Something that the operator should read."""
 
@@ -134,5 +146,6 @@ class Wake(_Effect):
 
 
 Effect = (
-    Answer | Send | Bind | Expect | Forget | Close | Judge | Analyse | Rewrite | Log | Wake | GoOn
-)
+    Answer | Send | Bind | Expect | Forget | Close | Judge | Analyse | Rewrite | ReadAhead | Log
+    | Wake | GoOn
+)  # fmt: skip

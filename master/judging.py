@@ -8,6 +8,12 @@ order, and sessions take turns. Past a limit the program runs whole, with the re
 is ended, and the next program gets a new one. Of the sessions whose last program was past a limit
 one is read at a time. So builders of slow programs keep one process at most, however many they
 are, once each has shown it; the other is left for those whose programs are read quickly.
+
+A program is read ahead while nobody waits for any other, and has no turn: who asks meanwhile is
+read beside it, in a process more, or waits if it is for the very program. A process keeps what it
+has parsed, so what is asked of a program goes to one that has it.
+
+Long because turns, reading ahead and processes decide together who waits for whom.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,7 +35,7 @@ from master.access.encoded import decode
 from master.access.guard import Verdict
 from master.access.programs import Judgement, Variant, Word
 from master.access.reader import LENGTH, MEMORY_STATUS
-from master.effects import Analyse, Judge, Rewrite
+from master.effects import Analyse, Judge, ReadAhead, Rewrite
 from master.inputs import Analysed, Judged, Rewritten
 from vcl.local import process_environment
 from vcl.wire.frame import pack_value, unpack_value
@@ -52,10 +59,16 @@ guard_memory_bytes_max = 2**30
 """Address space of a reading process."""
 
 guard_processes_max = 2
-"""Programs that are read at the same time."""
+"""Programs that are read at the same time, besides one that is read ahead."""
 
 guard_waiting_max = 256
 """Programs of one session that wait to be read."""
+
+ahead_waiting_max = 16
+"""Programs of one session that wait to be read ahead; of more that isn't tried."""
+
+parsed_max = 32
+"""Programs that a process is taken to have parsed; it may have dropped some."""
 
 guard_cached_max = 256
 """Verdicts that are kept for the next who builds the same."""
@@ -72,6 +85,21 @@ class _PastLimit(Exception):
         self.passing = passing
 
 
+@dataclass(slots=True)
+class _Reader:
+    """A reading process. parsed: digests of the programs that it parsed, the last one last."""
+
+    process: Process
+    parsed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+
+    def note(self, program: bytes) -> None:
+        """It has parsed that one."""
+        self.parsed[program] = None
+        self.parsed.move_to_end(program)
+        if len(self.parsed) > parsed_max:
+            self.parsed.popitem(last=False)
+
+
 class Judging:
     """Answers each Judge with a Judged, each Analyse with an Analysed and each Rewrite with a
     Rewritten, through `answered` and never within `ask`."""
@@ -85,15 +113,20 @@ class Judging:
         self._reading: dict[int, asyncio.Task[Any]] = {}
         self._slow: set[int] = set()
         """Sessions whose last program was past a limit."""
-        self._idle: list[Process] = []
+        self._idle: list[_Reader] = []
+        self._starting: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[int]] = set()
+        self._ahead: deque[ReadAhead] = deque()
+        self._reading_ahead: asyncio.Task[None] | None = None
+        self._read_now: bytes | None = None
+        """Digest of the program that is read ahead."""
         self._cache: OrderedDict[bytes, Any] = OrderedDict()
         self._closed = False
 
     async def start(self) -> None:
         """Start a process ahead of need: the first build shall not wait for it."""
         try:
-            self._idle.append(await _start_process())
+            await self._start_reader()
         except OSError as error:
             log.error("the guard's process didn't start: %s", error)
 
@@ -121,12 +154,21 @@ class Judging:
             self._turns.append(asked.session)
             self._next()
 
+    def read_ahead(self, ahead: ReadAhead) -> None:
+        """Have a program parsed before a launch needs it, if there is time; nobody is told."""
+        size = sum(map(unit_bytes, ahead.units))
+        of_session = sum(a.session == ahead.session for a in self._ahead)
+        if size <= guard_source_bytes_max and of_session < ahead_waiting_max:
+            self._ahead.append(ahead)
+            self._next_ahead()
+
     def _answer_soon(self, asked: Asked, value: Any) -> None:
         asyncio.get_running_loop().call_soon(self._answered, _answer(asked, value))
 
     def forget(self, session: int) -> None:
         """A session is over: nobody waits for its verdicts."""
         self._waiting.pop(session, None)
+        self._ahead = deque(a for a in self._ahead if a.session != session)
         self._slow.discard(session)
         if session in self._turns:
             self._turns.remove(session)
@@ -139,9 +181,13 @@ class Judging:
         self._turns.clear()
         for reading in self._reading.values():
             reading.cancel()
-        await asyncio.gather(*self._reading.values(), return_exceptions=True)
-        for process in self._idle:
-            self._end(process)
+        under_way: list[asyncio.Task[Any]] = [*self._reading.values(), *self._starting]
+        if self._reading_ahead is not None:
+            self._reading_ahead.cancel()
+            under_way.append(self._reading_ahead)
+        await asyncio.gather(*under_way, return_exceptions=True)
+        for reader in self._idle:
+            self._end(reader)
         await asyncio.gather(*self._ending)
 
     # ---- turns
@@ -165,6 +211,7 @@ class Judging:
         else:
             self._waiting.pop(asked.session, None)
         self._next()
+        self._next_ahead()
         if reading.cancelled():
             return
         if reading.exception() is not None:  # a mistake of ours, and the build waits
@@ -174,40 +221,131 @@ class Judging:
             value = reading.result()
         self._answered(_answer(asked, value))
 
+    # ---- ahead
+
+    def _next_ahead(self) -> None:
+        # None is started for it: a launch does, if it is needed.
+        if self._reading or self._turns or self._closed or not self._idle:
+            return
+        while self._ahead and self._reading_ahead is None:
+            ahead = self._ahead.popleft()
+            program = _program(ahead)
+            known = any(program in reader.parsed for reader in self._idle)
+            if not known and ahead.session not in self._slow:
+                reading = asyncio.get_running_loop().create_task(self._read_ahead(ahead, program))
+                self._reading_ahead, self._read_now = reading, program
+                reading.add_done_callback(self._ahead_done)
+
+    async def _read_ahead(self, ahead: ReadAhead, program: bytes) -> None:
+        reader = self._take(program)
+        if reader is None:
+            return  # somebody who waits was faster
+        data = pack_value(["read ahead", ahead.units, ahead.device])
+        try:
+            await self._ask(reader, program, data, analysis_time_s_max)
+        except _PastLimit as limit:  # which is no reason for anything: a launch finds its own
+            log.info("session %d: a program isn't read ahead: %s", ahead.session, limit)
+            self._slow.add(ahead.session)
+
+    def _ahead_done(self, reading: asyncio.Task[None]) -> None:
+        self._reading_ahead = self._read_now = None
+        if not reading.cancelled() and reading.exception() is not None:  # a mistake of ours
+            log.error("reading ahead: unexpected error", exc_info=reading.exception())
+        self._next_ahead()
+
     # ---- processes
 
     async def _read(self, asked: Asked, data: bytes) -> Any:
-        while self._idle and self._idle[-1].returncode is not None:
-            log.error("an idle process of the guard ended with %s", self._idle.pop().returncode)
+        program = None if isinstance(asked, Judge) else _program(asked)
         try:
-            process = self._idle.pop() if self._idle else await _start_process()
+            reader = await self._reader_for(program)
         except OSError as error:
             return _PastLimit(f"the guard's process didn't start: {error}", passing=True)
-        good = False
         try:
-            value = await _exchange(process, data, _time_s_max(asked))
-            good = True
+            value = await self._ask(reader, program, data, _time_s_max(asked))
         except _PastLimit as limit:
             log.warning("session %d: a program isn't split: %s", asked.session, limit)
             self._slow.add(asked.session)
             return limit
-        finally:
-            if good:
-                self._idle.append(process)
-            else:
-                self._end(process)
         self._slow.discard(asked.session)
         self._cache[hashlib.sha256(data).digest()] = value
         if len(self._cache) > guard_cached_max:
             self._cache.popitem(last=False)
         return value
 
-    def _end(self, process: Process) -> None:
+    async def _ask(
+        self, reader: _Reader, program: bytes | None, data: bytes, time_s: float
+    ) -> Any:
+        """What a process answers, which is idle again then; raises _PastLimit, and it has ended.
+
+        program: that it parses for it.
+        """
+        good = False
+        try:
+            value = await _exchange(reader.process, data, time_s)
+            good = True
+        finally:
+            if good:
+                self._idle.append(reader)
+            else:
+                self._end(reader)
+        if program is not None:
+            reader.note(program)
+        return value
+
+    async def _reader_for(self, program: bytes | None) -> _Reader:
+        """A process for one who waits; raises OSError. program: None if none has to be parsed."""
+        if program is not None and program == self._read_now:
+            assert self._reading_ahead is not None
+            await asyncio.wait([self._reading_ahead])
+        while (reader := self._take(program)) is None:
+            starting = asyncio.get_running_loop().create_task(self._start_reader())
+            self._starting.add(starting)
+            starting.add_done_callback(self._started)
+            ahead = [] if self._reading_ahead is None else [self._reading_ahead]
+            # That what is read ahead may end sooner than a process starts.
+            await asyncio.wait([starting, *ahead], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+        return reader
+
+    def _started(self, starting: asyncio.Task[None]) -> None:
+        self._starting.discard(starting)
+        if not starting.cancelled() and starting.exception() is not None:
+            log.error("the guard's process didn't start: %s", starting.exception())
+
+    async def _start_reader(self) -> None:
+        self._idle.append(_Reader(await _start_process()))
+
+    def _take(self, program: bytes | None) -> _Reader | None:
+        """An idle process, best one that has parsed the program, if there is one.
+
+        Else one that has parsed many, as it has the parser; one that has few, if none is needed.
+        """
+        for reader in [r for r in self._idle if r.process.returncode is not None]:
+            log.error("an idle process of the guard ended with %s", reader.process.returncode)
+            self._idle.remove(reader)
+        if not self._idle:
+            return None
+        if program is None:
+            reader = min(self._idle, key=lambda r: len(r.parsed))
+        else:
+            reader = max(self._idle, key=lambda r: (program in r.parsed, len(r.parsed)))
+        self._idle.remove(reader)
+        return reader
+
+    def _end(self, reader: _Reader) -> None:
+        process = reader.process
         if process.returncode is None:
             process.kill()
         ending = asyncio.get_running_loop().create_task(process.wait())
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
+
+
+def _program(asked: Analyse | Rewrite | ReadAhead) -> bytes:
+    """A digest of what has to be parsed."""
+    return hashlib.sha256(pack_value([asked.units, asked.device])).digest()
 
 
 def _request(asked: Asked) -> list[Any]:

@@ -107,6 +107,9 @@ class Ledger:
         """(request, units) of builds since the owner last took them."""
         self.for_analysis: list[Question | RewriteQuestion] = []
         """Launches to be analysed, programs to be rewritten, since the owner last took them."""
+        self.for_reading: list[tuple[list[list[Any]], dict[str, str]]] = []
+        """(units, device) of programs that launches are expected of, since the owner last took
+        them."""
         self.staged_bytes = 0
         """Bytes of the client's copies that it hasn't been told to drop."""
         self._staged: dict[int, int] = {}

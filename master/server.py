@@ -28,6 +28,7 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    ReadAhead,
     Rewrite,
     Send,
     Wake,
@@ -357,6 +358,8 @@ class MasterServer:
             self._judging.forget(effect.session)
         elif isinstance(effect, Judge | Analyse | Rewrite):
             self._judging.ask(effect)
+        elif isinstance(effect, ReadAhead):
+            self._judging.read_ahead(effect)
         elif isinstance(effect, Close):
             self._close(effect.connection, effect.reason)
         elif isinstance(effect, GoOn):

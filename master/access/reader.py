@@ -5,11 +5,11 @@ asks. A source may be written to take any time or memory that the guard gives it
 nobody else anything.
 
 A frame is its length in four bytes, little-endian, and a msgpack value. One way: ["judge", units],
-or "analyse" or "rewrite" and the arguments of `Analyser`'s method. The other: [[may split, reason],
-keeps const, reasons by kernel]; a footprint, encoded, or why there is none; a `programs.Variant` as
-lists, or why there is none. Past its time for one of them the process ends by SIGPROF, past its
-memory with MEMORY_STATUS. What counts is its own time on a processor, so a verdict doesn't depend
-on how busy the host is.
+or "analyse", "rewrite" or "read ahead" and the arguments of `Analyser`'s method. The other: [[may
+split, reason], keeps const, reasons by kernel]; a footprint, encoded, or why there is none; a
+`programs.Variant` as lists, or why there is none; nothing. Past its time for one of them the
+process ends by SIGPROF, past its memory with MEMORY_STATUS. What counts is its own time on a
+processor, so a verdict doesn't depend on how busy the host is.
 """
 
 from __future__ import annotations
@@ -72,8 +72,12 @@ def collect_rarely() -> None:
     gc.set_threshold(100_000, 10, 10)
 
 
+def _read_ahead(*what: Any) -> None:
+    _analyser().read_ahead(*what)
+
+
 _JOBS: dict[str, Callable[..., Any]] = {
-    "judge": _judge, "analyse": _analyse, "rewrite": _rewrite
+    "judge": _judge, "analyse": _analyse, "rewrite": _rewrite, "read ahead": _read_ahead
 }  # fmt: skip
 
 
@@ -82,7 +86,7 @@ def main() -> None:
     bytes of address space."""
     parent, memory_bytes = int(sys.argv[1]), int(sys.argv[4])
     judging_s, analysing_s = float(sys.argv[2]), float(sys.argv[3])
-    time_s = {"judge": judging_s, "analyse": analysing_s, "rewrite": analysing_s}
+    time_s = {**dict.fromkeys(_JOBS, analysing_s), "judge": judging_s}
     die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     asked, answers = sys.stdin.buffer, sys.stdout.buffer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from master.access.guard import Verdict
@@ -158,3 +160,39 @@ def test_answers_that_no_honest_executor_gives(twice: bool) -> None:
         rig.answer(1)
     with pytest.raises(RemoteProtocolError, match="isn't under way"):
         rig.builds.answered(1 if twice else 7, part.BuildDone(9 if twice else 8, 0, "", [], []))
+
+
+KIND = ("64", "1", "", "OpenCL C 1.2", "OpenCL 3.0")
+ALIKE = [replace(p, kind=KIND) for p in PLACES]
+
+
+@pytest.mark.parametrize("may_split", [True, False], ids=["split", "by a variant"])
+def test_a_program_is_read_ahead_once_it_is_judged(may_split: bool) -> None:
+    rig = Rig(ALIKE, None)
+    assert not rig.ledger.for_reading
+    rig.builds.judged(9, Judgement(Verdict(may_split, ""), True))
+    ((units, device),) = rig.ledger.for_reading
+    assert units is UNITS and list(device.values()) == list(KIND)
+
+
+@pytest.mark.parametrize(
+    ("places", "context", "units", "status"),
+    [
+        (ALIKE[:1], None, UNITS, 0),
+        ([ALIKE[0], PLACES[1]], None, UNITS, 0),
+        (PLACES, None, UNITS, 0),
+        ([], None, UNITS, 0),
+        (ALIKE, Context(1, [1, 2, 3], False), UNITS, 0),
+        (ALIKE, None, UNITS * 2, 0),
+        (ALIKE, None, [[None, ""]], 0),
+        (ALIKE, None, UNITS, BUILD_PROGRAM_FAILURE),
+    ],
+    ids=["one", "unlike", "unsaid", "none", "not the cluster's", "linked", "binary", "failed"],
+)
+def test_what_no_launch_has_analysed_is_not_read_ahead(places, context, units, status) -> None:
+    rig = Rig(places, None)
+    rig.program.context, rig.program.units = context or rig.program.context, units
+    if status:
+        rig.answer(1, status=status, message="no")
+    rig.builds.judged(9, Judgement(Verdict(True, ""), True))
+    assert not rig.ledger.for_reading

@@ -134,7 +134,7 @@ async def test_an_analysis_past_its_time(rig: Rig, monkeypatch: pytest.MonkeyPat
 
 async def test_a_program_is_read_by_the_process_that_is_ready(rig: Rig) -> None:
     await rig.judging.start()
-    (process,) = rig.judging._idle
+    process = rig.judging._idle[0].process
     judgement = await rig.judge(ADD)
     assert judgement.verdict.may_split and judgement.keeps_const
     assert (await rig.judge(ADD + "int x = get_group_id(0);")).verdict.reason == (
@@ -143,7 +143,7 @@ async def test_a_program_is_read_by_the_process_that_is_ready(rig: Rig) -> None:
     mixed = await rig.judge(ADD + "kernel void f() { x: goto x; }")
     reason = "line 1: goto is not followed"
     assert mixed == Judgement(Verdict(False, reason), True, {"add": "", "f": reason})
-    assert rig.judging._idle == [process]
+    assert [r.process for r in rig.judging._idle] == [process]
     await rig.judging.close()
     assert process.returncode is not None
 
@@ -177,7 +177,7 @@ async def test_past_its_time_a_program_runs_whole_and_the_next_is_read(
 
 async def test_past_its_time_on_the_clock(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     await rig.judging.start()
-    os.kill(rig.judging._idle[0].pid, signal.SIGSTOP)
+    os.kill(rig.judging._idle[0].process.pid, signal.SIGSTOP)
     monkeypatch.setattr(subject, "guard_wait_s_max", 0.05)
     judgement = await rig.judge(ADD)
     assert judgement.verdict.reason == "reading the program took longer than 0.05 s"
@@ -194,7 +194,7 @@ async def test_past_its_memory(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("idle", [True, False], ids=["idle", "reading"])
 async def test_a_process_that_dies_is_replaced(rig: Rig, idle: bool) -> None:
     await rig.judging.start()
-    (process,) = rig.judging._idle
+    process = rig.judging._idle[0].process
     process.kill()
     if idle:
         await process.wait()

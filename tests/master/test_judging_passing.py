@@ -30,7 +30,7 @@ async def test_only_what_says_nothing_of_the_program_is_passing(
     await rig.analyse(COPY % ("b[i] += a[i];" * 60_000))
     assert not rig.answers[-1].passing, "its own time on a processor is as much the next time"
     await rig.judge(ADD)
-    os.kill(rig.judging._idle[0].pid, signal.SIGSTOP)
+    os.kill(rig.judging._idle[0].process.pid, signal.SIGSTOP)
     monkeypatch.setattr(subject, "guard_wait_s_max", 0.05)
     assert await rig.analyse(source) == "reading the program took longer than 0.05 s"
     assert rig.answers[-1].passing
@@ -39,7 +39,7 @@ async def test_only_what_says_nothing_of_the_program_is_passing(
     assert rig.answers[-1].passing
     monkeypatch.undo()
     await rig.judge(ADD + " ")
-    os.kill(rig.judging._idle[0].pid, signal.SIGKILL)
+    os.kill(rig.judging._idle[0].process.pid, signal.SIGKILL)
     assert "status -9" in await rig.analyse(source) and rig.answers[-1].passing
     with monkeypatch.context() as broken:
         broken.setattr(subject.sys, "executable", "/nonexistent")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from master.access.programs import judge_program
-from master.effects import Judge
+from master.effects import Judge, ReadAhead
 from master.inputs import Judged
+from tests.described import device
 from tests.master.rigs import ADD, GLOBAL, PRIVATE, MasterRig, kernel
 from vcl.wire.messages import part, session
 
@@ -76,3 +77,25 @@ def test_a_build_that_has_failed_before_its_verdict() -> None:
     m.say(executor, part.BuildDone(7, -11, "syntax", [], []))
     assert [b.status for b in m.sent(client)] == [-11]
     assert m.feed(judged(judge)) == []
+
+
+def test_a_program_of_the_cluster_is_read_ahead_and_nothing_waits_for_it() -> None:
+    m = MasterRig()
+    kind = {"ADDRESS_BITS": 64, "ENDIAN_LITTLE": True, "OPENCL_C_VERSION": "OpenCL C 1.2",
+            "VERSION": "OpenCL 3.0"}  # fmt: skip
+    agents = [
+        m.open("agent", name=name, incarnation=name, devices=[device(NAME=name, **kind)])
+        for name in "ab"
+    ]
+    client = m.open("client")
+    units = [[ADD, "", [], []]]
+    m.say(client, session.CreateContext(1, [1, 2], True),
+          session.BuildProgram(5, 1, 7, session.BUILD, units, ""))  # fmt: skip
+    (ahead,) = [e for e in m.effects if isinstance(e, ReadAhead)]
+    assert (ahead.session, ahead.units) == (1, units)
+    assert ahead.device == {"EXTENSIONS": "cl_khr_fp64", **{k: str(v) for k, v in kind.items()}}
+    for start in [m.asked(agent) for agent in agents]:
+        executor, _ = m.join(start)
+        m.say(executor, part.BuildDone(7, 0, "", [], [KERNEL]))
+    assert [b.request for b in m.sent(client)] == [7]
+    assert not m.core.sessions[1].session.ledger.for_reading

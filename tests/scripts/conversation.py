@@ -46,6 +46,7 @@ from master.effects import (
     Expect,
     Forget,
     Judge,
+    ReadAhead,
     Rewrite,
     Send,
     Wake,
@@ -124,6 +125,8 @@ class Player:
                 judged.append(Analysed(effect.session, effect.number, ""))
             elif isinstance(effect, Rewrite):
                 judged.append(Rewritten(effect.session, effect.number, ""))
+            elif isinstance(effect, ReadAhead):
+                pass  # nobody is told
             else:
                 lines += self._effect(effect)
         return lines + [line for answer in judged for line in self._feed(answer)]

@@ -28,6 +28,7 @@ from master.effects import (
     GoOn,
     Judge,
     Log,
+    ReadAhead,
     Rewrite,
     Send,
     Wake,
@@ -308,6 +309,8 @@ class MasterShell:
                     effect.session, effect.number, _variant(effect), cause=effect.cause
                 )
                 self._world.heap.after(0.01 * self._judging_rng.random(), self._feed, rewritten)
+            elif isinstance(effect, ReadAhead):
+                self._world.marks["read ahead"] += 1  # nobody is told
             elif isinstance(effect, GoOn):
                 if effect.session not in self._unfinished:
                     self._unfinished.add(effect.session)

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ parsed_max = 32
 
 parsed_chars_max = 2**20
 """Of their expanded texts together, but for the newest: the parser takes 130 bytes for each."""
+
+kernels_ahead_max = 4
+"""Kernels of a program, up to which all are read ahead: of more most are never launched."""
 
 launches_max = 32
 """Launches of which it is kept what they were found to touch."""
@@ -124,6 +128,16 @@ class Analyser:
         lines = Lines(parsed.text.encode())
         words = [_as_written(word, lines) for word in judge_variant(parsed.text, left)]
         return Variant(rewritten.text, left, rewritten.hidden, *words)
+
+    def read_ahead(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> None:
+        """Keep a program parsed for those who ask after it next; whether it can be is theirs to
+        find out."""
+        parsed = self.parsed(units, device)
+        if isinstance(parsed, str) or len(parsed.kernels) > kernels_ahead_max:
+            return
+        for kernel in parsed.kernels:
+            with suppress(Unreadable):
+                parsed.program(kernel)
 
     def parsed(self, units: Sequence[list[Any]], device: Mapping[str, str]) -> Parsed | str:
         """A program, or why none of it is read, in a sentence without an end."""
