@@ -6,8 +6,9 @@ Must not know: devices, kernels' contents, or whether a launch may be split at a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,51 @@ def split(ndrange: NDRange, count: int, dimension: int | None = None) -> list[ND
         size[dimension] = end - start
         parts.append(NDRange(tuple(offset), tuple(size), ndrange.local_size))
     return parts
+
+
+def boxes(ndrange: NDRange, counts: Sequence[int]) -> list[NDRange]:
+    """Cut an NDRange along one dimension or several at once.
+
+    counts: of parts along each dimension, at most its work-groups. Every cut is one of `split`:
+    parts are disjoint, cover the range and are whole work-groups. They come in order of the last
+    dimension first, as rows do in memory.
+    """
+    assert len(counts) == len(ndrange.global_size)
+    parts = [ndrange]
+    for dimension in reversed(range(len(counts))):
+        parts = [one for part in parts for one in split(part, counts[dimension], dimension)]
+    return parts
+
+
+def counts_of_slabs(ndrange: NDRange, count: int) -> Iterator[tuple[int, ...]]:
+    """Every way of making at most `count` parts by cutting one dimension: what `boxes` takes.
+
+    The last dimension, which varies slowest in memory, comes first. None where there is one
+    work-group.
+    """
+    groups = ndrange.group_counts
+    for dimension in reversed(range(len(groups))):
+        if groups[dimension] > 1:
+            counts = [1] * len(groups)
+            counts[dimension] = min(count, groups[dimension])
+            yield tuple(counts)
+
+
+def counts_of_boxes(ndrange: NDRange, count: int) -> Iterator[tuple[int, ...]]:
+    """Every way of making exactly `count` boxes by cutting two dimensions: what `boxes` takes.
+
+    None where `count` is a prime, or the dimensions have too few work-groups.
+    """
+    groups = ndrange.group_counts
+    for first, second in combinations(range(len(groups)), 2):
+        for many in range(2, min(count // 2, groups[first]) + 1):
+            if count % many == 0 and count // many <= groups[second]:
+                counts = [1] * len(groups)
+                counts[first], counts[second] = many, count // many
+                yield tuple(counts)
+
+
+def told(counts: Sequence[int]) -> str:
+    """In words, along what a launch is cut into so many parts along each dimension."""
+    cut = [name for name, count in zip("xyz", counts, strict=False) if count > 1]
+    return cut[0] if len(cut) == 1 else f"{' and '.join(cut)} ({' x '.join(map(str, counts))})"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import product
+from math import prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcl.ndrange import NDRange, choose_local_size, largest_divisor, split
+from vcl.ndrange import (
+    NDRange,
+    boxes,
+    choose_local_size,
+    counts_of_boxes,
+    counts_of_slabs,
+    largest_divisor,
+    split,
+    told,
+)
 
 SIZES = st.integers(1, 12)
 
@@ -60,6 +71,73 @@ def test_parts_differ_by_one_slice_of_work_groups(ndrange: NDRange, count: int) 
     ]
     assert sum(len(counts) > 1 for counts in differing) <= 1
     assert all(max(counts) - min(counts) <= 1 for counts in differing)
+
+
+def work_groups(part: NDRange, whole: NDRange) -> list[tuple[int, ...]]:
+    """The numbers in the whole of the work-groups that a part begins."""
+    assert whole.local_size is not None
+    spans = zip(
+        part.global_offset, part.global_size, whole.global_offset, whole.local_size, strict=True
+    )
+    ranges = []
+    for start, size, first, local in spans:
+        assert (start - first) % local == 0, "it begins within a work-group"
+        ranges.append(range((start - first) // local, -(-(start - first + size) // local)))
+    return list(product(*ranges))
+
+
+@given(ndranges(), st.integers(1, 36))
+def test_boxes_cover_each_work_group_once(ndrange: NDRange, count: int) -> None:
+    every = set(product(*map(range, ndrange.group_counts)))
+    for counts in counts_of_boxes(ndrange, count):
+        assert prod(counts) == count and sum(n > 1 for n in counts) == 2
+        parts = boxes(ndrange, counts)
+        assert len(parts) == count
+        found = Counter(group for part in parts for group in work_groups(part, ndrange))
+        assert found.keys() == every and set(found.values()) == {1}
+        assert sum(part.work_items for part in parts) == ndrange.work_items
+        assert [part.global_offset[::-1] for part in parts] == sorted(
+            part.global_offset[::-1] for part in parts
+        )
+        for dimension, many in enumerate(counts):
+            sizes = {part.group_counts[dimension] for part in parts}
+            assert max(sizes) - min(sizes) <= 1 and (many > 1 or len(sizes) == 1)
+
+
+@given(ndranges(), st.integers(1, 9))
+def test_slabs_are_what_split_makes_of_each_dimension(ndrange: NDRange, count: int) -> None:
+    made = [boxes(ndrange, counts) for counts in counts_of_slabs(ndrange, count)]
+    groups = ndrange.group_counts
+    cut = [d for d in reversed(range(len(groups))) if groups[d] > 1]
+    assert made == [split(ndrange, count, d) for d in cut]
+
+
+@pytest.mark.parametrize(
+    ("groups", "count", "expected"),
+    [
+        ((8, 8), 4, [(2, 2)]),
+        ((8, 8), 12, [(2, 6), (3, 4), (4, 3), (6, 2)]),
+        ((8, 3), 12, [(4, 3), (6, 2)]),
+        ((4, 4, 2), 4, [(2, 2, 1), (2, 1, 2), (1, 2, 2)]),
+        ((8, 8), 3, []),
+        ((8, 8), 2, []),
+        ((8, 8), 1, []),
+        ((64,), 4, []),
+        ((64, 1), 4, []),
+        ((0, 8), 4, []),
+    ],
+)
+def test_the_ways_of_making_boxes(
+    groups: tuple[int, ...], count: int, expected: list[tuple[int, ...]]
+) -> None:
+    ones = (1,) * len(groups)
+    assert [*counts_of_boxes(NDRange(ones, groups, ones), count)] == expected
+
+
+def test_cuts_in_words() -> None:
+    assert [told(c) for c in [(4,), (1, 3), (2, 2), (2, 1, 3)]] == [
+        "x", "y", "x and y (2 x 2)", "x and z (2 x 1 x 3)"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,18 @@ def packed(arguments: list[Any]) -> list[Any]:
 
 
 def parts(ndrange: NDRange, rng: Random) -> list[NDRange]:
-    """Of one dimension, cut on work-group boundaries."""
+    """Cut on work-group boundaries: along one dimension, or into boxes of two."""
+    dimensions = list(range(len(ndrange.global_size)))
+    rng.shuffle(dimensions)
+    made = [ndrange]
+    for d in dimensions[: rng.choice([1, 2])]:
+        made = [part for one in made for part in slabs(one, d, rng)]
+    return made
+
+
+def slabs(ndrange: NDRange, d: int, rng: Random) -> list[NDRange]:
+    """Up to three along a dimension."""
     assert ndrange.local_size is not None
-    d = rng.randrange(len(ndrange.global_size))
     groups = ndrange.group_counts[d]
     cuts = sorted({0, groups, *(rng.randint(0, groups) for _ in range(2))})
     made = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from itertools import combinations
 
 import pytest
 
@@ -10,7 +12,7 @@ from master.access.extents import Extent, Runs, extents
 from master.access.kernels import Footprint
 from tests.master.access import kernel_cases as cases
 from tests.master.access.kernel_cases import OPTIONS, TABLES
-from tests.master.access.validator import Launch, Unsound, Validator, cuts
+from tests.master.access.validator import Launch, Unsound, Validator, box_cuts, cuts
 from vcl.ndrange import NDRange
 
 
@@ -22,6 +24,9 @@ def test_predictions_hold(name: str) -> None:
     try:
         for mark, (kernel, case) in enumerate(table.cases.items()):
             found = validator.validate(case.launch(str(mark)))
+            in_boxes = tuple(map("".join, combinations(case.along, 2)))
+            if found.in_boxes != in_boxes:
+                wrong.append(f"{kernel}: in boxes along {found.in_boxes}, not {in_boxes}")
             if found.along != case.along or not _told(case.why, found.why):
                 wrong.append(f"{kernel}: {found}, not {(case.along, case.why)}")
     finally:
@@ -37,16 +42,21 @@ def _told(expected: str, why: str) -> bool:
 
 
 class Spoiler:
-    """Predicts one element less, as long as there is something to `spoil`."""
+    """Predicts one element less, as long as there is something to `spoil`.
+
+    boxes_only: of parts that are smaller than the launch in two dimensions.
+    """
 
     def __init__(self) -> None:
         self.spoil = ""
+        self.boxes_only = False
 
     def __call__(
         self, footprint: Footprint, whole: NDRange, part: NDRange, sizes: dict[int, int]
     ) -> dict[int, Extent]:
         found = extents(footprint, whole, part, sizes)
-        for extent in found.values():
+        smaller = sum(map(int.__lt__, part.global_size, whole.global_size))
+        for extent in found.values() if smaller > 1 or not self.boxes_only else ():
             if self.spoil == "reads" and extent.reads:
                 extent.reads = shorter(extent.reads)
             if self.spoil == "writes" and extent.writes:
@@ -85,13 +95,42 @@ def test_one_element_too_few_is_seen(
     spoiled: tuple[Validator, Spoiler], name: str, spoil: str, said: str
 ) -> None:
     validator, spoiler = spoiled
-    spoiler.spoil = spoil
+    spoiler.spoil, spoiler.boxes_only = spoil, False
     launch = SPOILED[name].launch(str(list(SPOILED).index(name)))
     if spoil:
         with pytest.raises(Unsound, match=said):
             validator.validate(launch)
     else:
         assert validator.validate(launch).along == SPOILED[name].along
+
+
+@pytest.mark.parametrize(("spoil", "said"), [("reads", "misses"), ("writes", "writes")])
+def test_one_element_too_few_of_boxes_is_seen(
+    spoiled: tuple[Validator, Spoiler], spoil: str, said: str
+) -> None:
+    validator, spoiler = spoiled
+    spoiler.spoil, spoiler.boxes_only = spoil, True
+    for number, case in enumerate(SPOILED.values()):
+        launch = case.launch(str(number))
+        if len(case.along) < 2:
+            validator.validate(launch)
+        else:
+            with pytest.raises(Unsound, match=said):
+                validator.validate(launch)
+
+
+def test_cuts_into_boxes_cover_a_launch() -> None:
+    made = box_cuts(NDRange((3, 0), (40, 8), (4, 2)), 0, 1)
+    assert [len(pieces) for pieces in made] == [4, 6, 6, 10, 4]
+    for pieces in made:
+        items = [
+            (x, y)
+            for (left, top), (width, height), _ in map(astuple, pieces)
+            for x in range(left, left + width)
+            for y in range(top, top + height)
+        ]
+        assert sorted(items) == [(x, y) for x in range(3, 43) for y in range(8)]
+    assert not box_cuts(NDRange((0, 0), (40, 2), (4, 2)), 0, 1), "one row of work-groups"
 
 
 def test_a_crash_is_seen() -> None:

@@ -3,9 +3,10 @@
 Owns: `Validator`, and as a program (`python -m tests.master.access.validator`) the process in which
 kernels run, since tests swap pyopencl in theirs. Must not know: which kernels there are.
 
-A launch runs whole, as the user wrote it. Then it runs in parts along each dimension, rewritten if
-it has to see the whole launch. Before a part runs, every byte outside of what it is predicted to
-read or write is made another; after it, no byte outside of the predicted writes may have changed.
+A launch runs whole, as the user wrote it. Then it runs in parts along each dimension, and in boxes
+of two, rewritten if it has to see the whole launch. Before a part runs, every byte outside of what
+it is predicted to read or write is made another; after it, no byte outside of the predicted writes
+may have changed.
 If no part writes what another reads or writes, what all parts wrote must make the memory that the
 whole launch left, bit by bit; else each part must write what it writes among the bytes as they are.
 """
@@ -20,7 +21,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ from master.access.kernels import BUFFER, OTHER, Footprint, footprint
 from master.access.memory import Lost
 from node_agent.driver.library import load_pyopencl
 from tests import processes
-from vcl.ndrange import NDRange, split
+from vcl.ndrange import NDRange, boxes, counts_of_boxes, split
 
 timeout_s = 100.0
 ADDRESS_BITS = 64
@@ -74,6 +75,8 @@ class Outcome(NamedTuple):
     """The dimensions along which it divides, however it is cut: of "xyz"."""
     why: str
     """Why not along the others, in the words of `master.plan.regions`, or what Lost says."""
+    in_boxes: tuple[str, ...] = ()
+    """The pairs of dimensions that it can be cut along at once."""
 
 
 class Unsound(Exception):
@@ -127,7 +130,13 @@ class Validator:
             if groups > 1 and not any(reasons[1:]):
                 along += "xyz"[dimension]
             why = next(filter(None, reasons[1:]), why)
-        return Outcome(along, why)
+        in_boxes = []
+        for first, second in combinations(range(len(launch.ndrange.global_size)), 2):
+            made = box_cuts(launch.ndrange, first, second)
+            reasons = [self._cut(launch, found, pieces, whole) for pieces in made]
+            if made and not any(reasons):
+                in_boxes.append("xyz"[first] + "xyz"[second])
+        return Outcome(along, why, tuple(in_boxes))
 
     def _cut(
         self, launch: Launch, found: Footprint, pieces: list[NDRange], whole: list[Bytes]
@@ -206,6 +215,23 @@ def cuts(ndrange: NDRange, dimension: int) -> list[list[NDRange]]:
         if all(min(piece.global_size) > 0 for piece in pieces) and pieces not in made:
             made.append(pieces)
     return made
+
+
+def box_cuts(ndrange: NDRange, first: int, second: int) -> list[list[NDRange]]:
+    """Ways to cut a launch along two dimensions at once: into equal boxes, and uneven ones."""
+    columns, rows = ([c for c in cuts(ndrange, d) if len(c) > 1] for d in (first, second))
+    # Each way of one dimension once, beside another way of the other.
+    pairs = zip(columns, [*rows[1:], *rows[:1]], strict=False)
+    equal = [c for c in counts_of_boxes(ndrange, 4) if c[first] == c[second] == 2]
+    made = [boxes(ndrange, counts) for counts in equal]
+    return made + [[_both(column, row, second) for row in b for column in a] for a, b in pairs]
+
+
+def _both(column: NDRange, row: NDRange, dimension: int) -> NDRange:
+    """What is in both; row: cut along this dimension only."""
+    offset, size = list(column.global_offset), list(column.global_size)
+    offset[dimension], size[dimension] = row.global_offset[dimension], row.global_size[dimension]
+    return NDRange(tuple(offset), tuple(size), column.local_size)
 
 
 def _why_not(touched: Sequence[_Touched]) -> str:
