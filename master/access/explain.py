@@ -25,8 +25,10 @@ from master.access.loops import inside
 from master.access.sharing import Sharing, sharing
 from master.access.standing import Standing
 from master.access.words import access
+from master.plan.regions import runs_together_max
 from master.plan.runs import parts_meet
-from vcl.ndrange import NDRange, choose_local_size, split
+from master.plan.worth import run_bytes
+from vcl.ndrange import NDRange, boxes, choose_local_size, counts_of_boxes, counts_of_slabs, told
 
 DEVICE = {
     "ADDRESS_BITS": "64",
@@ -41,6 +43,9 @@ DEVICE = {
 
 size_assumed, integer_assumed, bytes_assumed = 64, 64, 2**30
 """Of each dimension; of integers by value; of buffers: where nothing else was given."""
+
+Rows = dict[int, list[tuple[Runs, Runs]]]
+"""By argument, what each part reads and writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +157,23 @@ def _of_kernel(
     found = analyser.analyse([unit], DEVICE, function.name, values, [[0] * len(size), size, local])
     if isinstance(found, str):
         return answer("merge", found) if why_apart is None else answer("whole", found)
-    cuts = [d for d in reversed(range(len(size))) if ndrange.group_counts[d] > 1]
-    if not cuts:
+    ways = [*counts_of_slabs(ndrange, parts)]
+    if not ways:
         return answer("whole", "one work-group is all there is")
-    made = {d: _touched(found, ndrange, split(ndrange, parts, d), sizes) for d in cuts}
-    apart = [d for d in cuts if all(not parts_meet(rows) for rows in made[d].values())]
-    best = min(apart, key=lambda d: _bytes(made[d]), default=cuts[0])
+    in_boxes = [*counts_of_boxes(ndrange, parts)]
+    made = {w: _touched(found, ndrange, boxes(ndrange, w), sizes) for w in (*ways, *in_boxes)}
+    apart = [way for way in made if not any(map(parts_meet, made[way].values()))]
+    best = min((w for w in apart if w in ways), key=lambda w: _bytes(made[w]), default=ways[0])
+    if best in apart:
+        few = [w for w in apart if w in in_boxes and _runs(made[w]) <= runs_together_max]
+        weight = {w: _bytes(made[w]) + run_bytes * _runs(made[w]) for w in (best, *few)}
+        best = min(weight, key=weight.__getitem__)
     shared = {} if why_apart is None else _shared(found, sizes)
     buffers = [
         _of_buffer(declared[i].name, found, i, made[best][i], shared) for i in sorted(sizes)
     ]
-    if apart:
-        why = f"each part writes bytes of its own, cut along {'xyz'[best]}"
+    if best in apart:
+        why = f"each part writes bytes of its own, cut along {told(best)}"
         return answer("regions", why, buffers)
     why = "its parts touch the same bytes"
     meeting = [i for i in sizes if parts_meet(made[best][i])]
@@ -185,9 +195,8 @@ def _shared(found: Footprint, sizes: dict[int, int]) -> dict[int, Sharing]:
 
 def _touched(
     found: Footprint, ndrange: NDRange, pieces: list[NDRange], sizes: dict[int, int]
-) -> dict[int, list[tuple[Runs, Runs]]]:
-    """By argument, what each part reads and writes."""
-    rows: dict[int, list[tuple[Runs, Runs]]] = {index: [] for index in sizes}
+) -> Rows:
+    rows: Rows = {index: [] for index in sizes}
     for piece in pieces:
         for index, extent in extents(found, ndrange, piece, sizes).items():
             anywhere = [(0, sizes[index])]
@@ -197,8 +206,12 @@ def _touched(
     return rows
 
 
-def _bytes(made: dict[int, list[tuple[Runs, Runs]]]) -> int:
+def _bytes(made: Rows) -> int:
     return sum(_length(in_order(r + w)) for rows in made.values() for r, w in rows)
+
+
+def _runs(made: Rows) -> int:
+    return sum(len(r) + len(w) for rows in made.values() for r, w in rows)
 
 
 def _length(runs: Runs) -> int:

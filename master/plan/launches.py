@@ -24,7 +24,7 @@ from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
 from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
-from vcl.ndrange import NDRange, choose_local_size, split
+from vcl.ndrange import NDRange, choose_local_size, split, told
 from vcl.wire.messages import session
 
 
@@ -110,7 +110,7 @@ def _plan_split(
         if not pays(regions_worth(size, moving, count)):
             return TOO_SMALL
         assert isinstance(found, Footprint)
-        cuts = f"each part writes bytes of its own, cut along {'xyz'[division.dimension]}"
+        cuts = f"each part writes bytes of its own, cut along {told(division.counts)}"
         answer = Answer("regions", cuts, division.answers(found, message))
         return _plan_regions(draft, view, division, uses, places, answer, sees)
     if why_apart is not None:

@@ -1,11 +1,13 @@
 """Parts of a launch, and the bytes of each, by what its analysis found or the program declares.
 
-Owns: whether and along which dimension a launch divides, and what its parts touch. Must not know:
+Owns: whether and along which dimensions a launch divides, and what its parts touch. Must not know:
 how it is analysed (`asked`), ids, or messages.
 
 A launch divides if no part writes what another reads or writes. Then each part is brought what it
 may read, and what it may write as it was before, since it needn't write all of it; what it wrote
-stays where it is.
+stays where it is. Of cuts along one dimension the one is taken that brings the fewest bytes. Boxes,
+cut along two, bring fewer still, but have a run of bytes for each row of an array: they are taken
+where they save more than their runs cost.
 
 If parts may write the same bytes, or one may read what another may write, their changes have to be
 merged; but where each may write is known nevertheless (its *hull*), so that nothing else has to be
@@ -26,7 +28,8 @@ from master.plan.plan import BufferAnswer, Region
 from master.plan.residency import Buffer
 from master.plan.runs import hull, parts_meet, reads_meet, without
 from master.plan.uses import Use
-from vcl.ndrange import NDRange, split
+from master.plan.worth import run_bytes
+from vcl.ndrange import NDRange, boxes, counts_of_boxes, counts_of_slabs
 from vcl.wire.messages import session
 
 runs_together_max = 256
@@ -76,11 +79,22 @@ def kept_beside(part: Part, uses: Sequence[Use]) -> list[Region]:
 
 
 class Division(NamedTuple):
-    """missing_bytes: that have to be brought to the parts' places. dimension: of the cuts."""
+    """counts: of parts along each dimension. missing_bytes: that have to be brought to the parts'
+    places."""
 
     parts: list[Part]
-    dimension: int
+    counts: tuple[int, ...]
     missing_bytes: int
+
+    @property
+    def runs(self) -> int:
+        """Runs of bytes of all parts."""
+        return sum(len(part.reads) + len(part.writes) for part in self.parts)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that have to be brought, and as many as would cost what its runs do."""
+        return self.missing_bytes + run_bytes * self.runs
 
     def answers(self, footprint: Footprint, m: session.Launch) -> tuple[BufferAnswer, ...]:
         """How each buffer is treated, and where in the source that comes from."""
@@ -173,14 +187,12 @@ def divide(
     best: Division | None = None
     hulls: Hulls | None = None
     least = cost = 0
-    for dimension in reversed(range(len(ndrange.global_size))):
-        if ndrange.group_counts[dimension] < 2:
-            continue
-        pieces = split(ndrange, len(places), dimension)
+    for counts in counts_of_slabs(ndrange, len(places)):
+        pieces = boxes(ndrange, counts)
         cost += footprint.cost * len(pieces)
         if cost > looked_at_max:
             return best or hulls or "its parts touch memory in too many ways"
-        made = _along(footprint, m, ndrange, pieces, uses, dimension, places)
+        made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
         if isinstance(made, Division):
             if best is None or made.missing_bytes < best.missing_bytes:
                 best = made
@@ -188,16 +200,49 @@ def divide(
             size = made.changed_bytes + _missing_of(made.parts, places)
             if hulls is None or size < least:
                 hulls, least = made, size
-    return best or hulls or "one work-group is all there is"
+    if best is None:
+        return hulls or "one work-group is all there is"
+    if _saved_at_most(best, places) <= run_bytes * len(places):
+        return best
+    for counts in counts_of_boxes(ndrange, len(places)):
+        pieces = boxes(ndrange, counts)
+        cost += footprint.cost * (1 + len(pieces))
+        if cost > looked_at_max:
+            break
+        # Parts are much alike: the first tells of most that the others are looked at in vain.
+        first = _cut(footprint, m, ndrange, pieces[:1], uses, counts, places)
+        few = min(runs_together_max, best.weight // run_bytes)
+        if isinstance(first, Hulls) or first.runs * len(pieces) > few:
+            continue
+        made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
+        if isinstance(made, Division) and made.weight < best.weight:
+            best = made
+    return best
 
 
-def _along(
+def _saved_at_most(division: Division, places: Sequence[Place]) -> int:
+    """How many bytes fewer another division might bring: all but what no place holds, once."""
+    devices = {place.device for place in places}
+    regions: dict[Buffer, Runs] = {}
+    for part in division.parts:
+        for buffer, start, end in [*part.reads, *part.writes]:
+            regions.setdefault(buffer, []).append((start, end))
+    return division.missing_bytes - sum(
+        high - low
+        for buffer, runs in regions.items()
+        for start, end in in_order(runs)
+        for low, high, contents in buffer.contents.segments(start, end)
+        if devices.isdisjoint(contents.holders)
+    )
+
+
+def _cut(
     footprint: Footprint,
     m: session.Launch,
     ndrange: NDRange,
     pieces: Sequence[NDRange],
     uses: Sequence[Use],
-    dimension: int,
+    counts: tuple[int, ...],
     places: Sequence[Place],
 ) -> Division | Hulls:
     given = {i: r for i, a in enumerate(m.arguments) if (r := session.argument_region(a))}
@@ -229,7 +274,7 @@ def _along(
                 one[use.buffer.id] = read, _in_elements(written, use)
         return Hulls(_parts(pieces, touched, uses), why, meeting, any(map(reads_meet, rows)))
     parts = _parts(pieces, touched, uses)
-    return Division(parts, dimension, _missing_of(parts, places))
+    return Division(parts, counts, _missing_of(parts, places))
 
 
 def _parts(

@@ -24,6 +24,10 @@ merge_byte_ns = 2.0
 regions_ns = 300_000
 """What parts cost that merge nothing: another operation, and its way."""
 
+run_bytes = 150_000
+"""What a run of bytes more costs, in bytes that could be brought instead: a transfer to its part,
+and one back. Measured 0.3 and 0.35 ms (benchmarks/NOTES.md, boxes), each byte 4 ns (`links`)."""
+
 item_ns_guess = 100.0
 """Time of a work-item of a kernel that never ran."""
 

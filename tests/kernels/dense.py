@@ -246,6 +246,28 @@ def transposition(run: Run) -> None:
         np.testing.assert_array_equal(found, a.T)
 
 
+PAIRS = """
+kernel void pairs(global const int *rows, global int *sums, int length, int stride) {
+    int x = get_global_id(0), y = get_global_id(1), width = get_global_size(0), sum = 0;
+    for (int k = 0; k < length; k += stride)
+        sum += rows[y * length + k] * rows[(width + x) * length + k];
+    sums[y * width + x] = sum;
+}
+"""
+
+
+def pairs_of_rows(run: Run) -> None:
+    """A sum for each pair of few long rows: what is read is very much more than what is written."""
+    side, length, stride = 8, 2**17, 512
+    rows = np.arange(2 * side * length, dtype=np.int32).reshape(2 * side, length) % 1009
+    sums = np.empty((side, side), np.int32)
+    given, made = run.buffer(rows), run.buffer(sums.nbytes)
+    run.build(PAIRS)
+    run.launch("pairs", (side, side), (2, 2), given, made, length, stride)
+    some = rows[:, ::stride]
+    np.testing.assert_array_equal(run.read(made, sums), some[:side] @ some[side:].T)
+
+
 FOURIER = """
 kernel void pass(global const float2 *x, global float2 *y, int half_length, int p) {
     int i = get_global_id(0), signal = get_global_id(1) * 2 * half_length;

@@ -1,8 +1,8 @@
-"""Well-known kernels, and pyopencl's own, compute on clusters of 1, 2, 3 and 5 nodes what one
+"""Well-known kernels, and pyopencl's own, compute on clusters of 1 to 5 nodes what one
 device computes.
 
 Each program runs on the cluster device and on one remote device; all bytes of all its buffers are
-compared, and how its launches were divided. With three nodes here; with 1, 2 and 5, and with more
+compared, and how its launches were divided. With three nodes here; with others, and with more
 data, with `-m long`.
 """
 
@@ -17,7 +17,7 @@ from tests.kernels import dense, irregular, ours, pyopencl_programs
 from tests.kernels.runs import Run, devices_of
 
 QUICK = 3
-LONG = (1, 2, 5)
+LONG = (1, 2, 4, 5)
 LARGE = 5
 
 REGIONS = {"regions"}
@@ -39,6 +39,7 @@ PROGRAMS: dict[Callable[[Run], None], dict[str, set[str]]] = {
     dense.jacobi: {"jacobi": REGIONS},
     dense.bodies: {"attract": REGIONS},
     dense.transposition: {"transpose": REGIONS, "transpose_tiled": REGIONS},
+    dense.pairs_of_rows: {"pairs": REGIONS},
     dense.fourier: {"pass": DIVIDED},
     dense.fourier_of_many: {"pass": REGIONS},
     irregular.histogram: {
@@ -112,6 +113,16 @@ def check(program: Callable[[Run], None], devices: list[Any], scale: int) -> Non
 )
 def test_equals_one_device(devices: list[Any], program: Callable[[Run], None]) -> None:
     check(program, devices, 1)
+
+
+def test_boxes_equal_one_device() -> None:
+    with devices_of(4) as devices:
+        check(dense.pairs_of_rows, devices, 1)
+        run = Run(devices[0], 1)
+        with run.recorded():
+            dense.pairs_of_rows(run)
+        ((report,),) = run.reports().values()
+    assert report.reason.endswith("cut along x and y (2 x 2)")
 
 
 @pytest.mark.long

@@ -82,6 +82,19 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_a_cut_into_boxes() -> None:
+    source = (
+        "kernel void k(global int *a, global const int *b, int n) {"
+        "int x = get_global_id(0), y = get_global_id(1);"
+        "for (int j = 0; j < n; j++) a[y * 8 + x] += b[y * n + j] + b[(8 + x) * n + j]; }"
+    )
+    for n, expected in ((2**18, "x and y (2 x 2)"), (2**12, "y")):
+        given = {"n": str(n), "b": f"buffer:{64 * n}"}
+        (k,) = explain([source, "", [], []], "k", (8, 8), (2, 2), given, 4)
+        assert k.reason == f"each part writes bytes of its own, cut along {expected}"
+    assert [size for size, _ in k.buffers[1].parts] == [10 * 4 * n] * 4, "two rows and eight"
+
+
 def test_the_command(tmp_path: Path) -> None:
     file = tmp_path / "k.cl"
     file.write_text(SOURCE.replace("w - 1", "w - ONE"))
