@@ -164,11 +164,6 @@ class Ledger:
         for staging in stagings:
             self.staged_bytes -= self._staged.pop(staging, 0)
 
-    def gives(self, operation: Operation, gives: Gives) -> None:
-        """Note what an operation under way will have proved."""
-        operation.gives += (gives,)
-        gives.buffer.giving(gives.version)
-
     def begin(
         self,
         node: int,

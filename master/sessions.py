@@ -223,7 +223,7 @@ class Session:
 
     def _enqueue_launch(self, m: session.Launch, told: Told | None) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
-        key = key_of(queue, m)
+        key = key_of(queue, m, told)
         known = self._planner.templates.named(key, queue, self.programs, self.buffers)
         if known is not None:  # and found right when it was planned
             command = self._new_command(m.event, m, queue, known.buffers)

@@ -75,6 +75,15 @@ class RegionMap(Generic[V]):
             self._starts[low:high] = [start]
             self._values[low:high] = [value]
 
+    def swap(self, start: int, end: int, value: V) -> Sequence[V]:
+        """As `assign`; answers the values that there were, in order, to be looked at at once."""
+        if end - start == self.size and len(self._starts) == 1:
+            before, self._values = self._values, [value]
+            return before
+        before = list(self.values(start, end))
+        self.assign(start, end, value)
+        return before
+
     def update(self, start: int, end: int, change: Callable[[V], V]) -> None:
         """Replace the value v of every segment in [start, end) by change(v)."""
         assert 0 <= start <= end <= self.size, (start, end, self.size)

@@ -8,7 +8,7 @@ Nothing here can fail half-way: a plan names only what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Any
 
 from master.builds import build_message
@@ -24,17 +24,6 @@ from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
 from vcl.wire.shapes import ShapeNumbers
-
-
-def hazards(buffers: dict[int, Buffer], step: Step, live: Set[int]) -> set[int]:
-    """The operations under way that a step has to wait for, by what it reads and writes."""
-    device = step.place.device
-    waits: set[int] = set()
-    for number, start, end in step.reads:
-        waits |= buffers[number].reading(device, start, end, live)
-    for number, start, end in step.writes:
-        waits |= buffers[number].writing(device, start, end, live)
-    return waits
 
 
 class _Doing:
@@ -101,39 +90,48 @@ class Committer:
             program = self._program(step, doing)
             if place.node not in program.nodes:
                 self._build(program, place, doing.cause)
-        live = ledger.live.keys()
-        waits = sorted(hazards(self._buffers, step, live))
         command = None if step.shared else doing.command
         operation = ledger.begin(place.node, command, step.main, step.part, step.piece)
+        waits = sorted(self._order(step, operation.id))
         if step.sends is not None:
             self._begin_sending(step, operation, doing)
         for transfer in step.receives:
             self._begin_receiving(transfer, operation, doing)
         ledger.for_nodes[place.node].append(_SAY[step.kind](self, operation, waits, step, doing))
         if program is not None:
-            program.note_operation(operation.id, live)
-        for region in step.reads:
-            buffer = self._buffers[region.buffer]
-            buffer.note_reader(place.device, region.start, region.end, operation.id, live)
-        for region in step.writes:
-            self._write(step, region, operation)
+            program.note_operation(operation.id, ledger.live.keys())
+        if step.makes is not Makes.NOTHING:
+            for region in step.writes:
+                self._write(step, region, operation)
+
+    def _order(self, step: Step, operation: int) -> set[int]:
+        """The operations under way that a step has to wait for, by what it reads and writes."""
+        live, device, buffers = self._ledger.live.keys(), step.place.device, self._buffers
+        waits: set[int] = set()
+        for number, start, end in step.reads:
+            buffers[number].read_by(operation, device, start, end, live, waits)
+        for number, start, end in step.writes:
+            buffers[number].written_by(operation, device, start, end, live, waits)
+        waits.discard(operation)  # which may name a region twice
+        return waits
 
     def _write(self, step: Step, region: Region, operation: Operation) -> None:
         number, start, end = region
         ledger, buffer, device = self._ledger, self._buffers[number], step.place.device
-        buffer.note_writer(device, start, end, operation.id, ledger.live.keys())
-        if step.makes is Makes.COPY:
+        if step.makes is Makes.VERSION:
+            version = ledger.new_version()
+            operation.gives += (Gives(buffer, device, start, end, version, True),)
+            buffer.giving(version)
+            buffer.supersede(start, end, Contents(version, frozenset((device,))))
+        else:
             (piece,) = buffer.contents.segments(start, end)
             version = piece[2].version
             if version == SETTLED:
                 version = ledger.new_version()
                 buffer.unsettle(start, end, version)
-            ledger.gives(operation, Gives(buffer, device, start, end, version))
+            operation.gives += (Gives(buffer, device, start, end, version),)
+            buffer.giving(version)
             buffer.add_holder(device, start, end)
-        elif step.makes is Makes.VERSION:
-            version = ledger.new_version()
-            ledger.gives(operation, Gives(buffer, device, start, end, version, True))
-            buffer.supersede(start, end, Contents(version, frozenset((device,))))
 
     def _make_memory(self, buffer: Buffer, place: Place, cause: int) -> None:
         """The device has memory for the buffer once its messages so far are handled."""

@@ -11,7 +11,7 @@ memory is current or stale. Both describe the state after everything planned so 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
@@ -92,7 +92,7 @@ class Buffer:
         self._staged: dict[int, int] = {}  # by staging copy: bytes of contents that are in it
         self._emptied: set[int] = set()  # of these, the ones that may have none left
         self._unneeded: list[int] = []
-        self._given: Counter[int] = Counter()  # by version: operations under way that give it
+        self._given: dict[int, int] = {}  # by version: operations under way that give it
         self._settle_at = pieces_max
         self.layout = 0
         """Another number whenever its pieces, or where they are, may have changed."""
@@ -102,57 +102,48 @@ class Buffer:
         self.released = False
         """The client has let go of it."""
 
-    def reading(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
-        """Unfinished operations that a reader of the device's range has to wait for.
-
-        The writer; and once there are very many readers, those: the new one then stands for all.
-        """
-        memory = self.touched.get(device)
-        waits: set[int] = set()
-        for touched in () if memory is None else memory.values(start, end):
-            if touched.writer in live:
-                waits.add(touched.writer)
-            if len(touched.readers) >= readers_max:
-                waits |= touched.readers & live
-        return waits
-
-    def writing(self, device: int, start: int, end: int, live: Set[int]) -> set[int]:
-        """Unfinished operations that a writer of the device's range has to wait for."""
-        memory = self.touched.get(device)
-        waits: set[int] = set()
-        for touched in () if memory is None else memory.values(start, end):
-            if touched.writer in live:
-                waits.add(touched.writer)
-            if touched.readers:
-                waits |= touched.readers & live
-        return waits
-
-    def note_reader(
-        self, device: int, start: int, end: int, operation: int, live: Set[int]
+    def read_by(
+        self, operation: int, device: int, start: int, end: int, live: Set[int], waits: set[int]
     ) -> None:
-        """An operation was planned that reads the device's range, after what `reading` told."""
+        """An operation was planned that reads the device's range.
 
+        Adds the unfinished operations that it has to wait for: the writer; and once there are very
+        many readers, those: the new one then stands for all.
+        """
         alone = frozenset((operation,))
         after_all = Touched(0, alone)  # the same for many pieces
 
         def change(old: Touched) -> Touched:
             # What is done is forgotten, so that pieces that differed in that alone are one again.
-            writer = old.writer if old.writer in live else 0
-            if not old.readers or len(old.readers) >= readers_max:
-                return Touched(writer, alone) if writer else after_all
-            return Touched(writer, (old.readers & live) | alone)
+            writer, readers = old
+            if writer in live:
+                waits.add(writer)
+            else:
+                writer = 0
+            if len(readers) >= readers_max:
+                waits.update(readers & live)
+            elif readers:
+                return Touched(writer, (readers & live) | alone)
+            return Touched(writer, alone) if writer else after_all
 
         self._forget_done(device, live)
         self.touched[device].update(start, end, change)
 
-    def note_writer(
-        self, device: int, start: int, end: int, operation: int, live: Set[int]
+    def written_by(
+        self, operation: int, device: int, start: int, end: int, live: Set[int], waits: set[int]
     ) -> None:
-        """An operation was planned that writes the device's range, after all that touch it."""
+        """An operation was planned that writes the device's range.
+
+        Adds the unfinished operations that it has to wait for: all that touch it.
+        """
         memory = self.touched[device]
         if len(memory) > pieces_max:
             self._forget_done(device, live)
-        memory.assign(start, end, Touched(operation))
+        for writer, readers in memory.swap(start, end, Touched(operation)):
+            if writer in live:
+                waits.add(writer)
+            if readers:
+                waits.update(readers & live)
 
     def _forget_done(self, device: int, live: Set[int]) -> None:
         """Once there are twice as many pieces as were left the last time, look at each.
@@ -174,13 +165,13 @@ class Buffer:
 
     def giving(self, version: int) -> None:
         """An operation was planned that makes this version, or brings it somewhere."""
-        self._given[version] += 1
+        self._given[version] = self._given.get(version, 0) + 1
 
     def gave(self, version: int) -> None:
         """That operation ended, and what follows from that was noted."""
-        self._given[version] -= 1
-        if not self._given[version]:
-            del self._given[version]
+        count = self._given.pop(version) - 1
+        if count:
+            self._given[version] = count
 
     @property
     def is_cut_up(self) -> bool:
@@ -213,7 +204,7 @@ class Buffer:
         if end - start == self.size:
             self.contents.assign(start, end, new)
             if as_before and count == 1:
-                return
+                return  # the usual case
             self.layout += 1
             self.held = dict.fromkeys(new.holders, self.size)
             self._unneeded.extend(self._staged)

@@ -24,6 +24,7 @@ from master.plan.plan import Plan
 from master.plan.residency import Buffer
 from master.plan.uses import Use
 from vcl.wire.messages import session
+from vcl.wire.shapes import Told
 
 templates_max = 256
 """Launches whose last plan is kept, of a session."""
@@ -39,13 +40,15 @@ ZEROS, AT_CLIENT, HELD = range(3)
 Shape = list[tuple[int, int, frozenset[int], int]]
 
 
-def key_of(queue: Queue, m: session.Launch) -> tuple[Any, ...]:
-    """What is the same for all repetitions of a launch.
+def key_of(queue: Queue, m: session.Launch, told: Told | None) -> tuple[Any, ...]:
+    """What is the same for all repetitions of a launch; told: by which it may be repeated.
 
     The values of other arguments are, too, where a launch may be split: what it touches depends on
     them.
     """
     splits = queue.context.split and not queue.device
+    if told is not None:  # which stands for all but the values
+        return (told, *told.values_in(m.arguments)) if splits else (told,)
     return (
         queue.id, m.program, m.kernel, m.declared, *m.global_offset, None, *m.global_size, None,
         *(m.local_size or ()), None,

@@ -19,7 +19,8 @@ def regions(draw: st.DrawFn) -> tuple[int, int]:
     return start, draw(st.integers(start, SIZE))
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["assign", "update"]), regions(), st.integers(0, 3)))
+KINDS = st.sampled_from(["assign", "swap", "update"])
+STEPS = st.lists(st.tuples(KINDS, regions(), st.integers(0, 3)))
 
 
 def joined(values: list[int]) -> list[tuple[int, int, int]]:
@@ -41,6 +42,10 @@ def test_against_a_list(
     for step, (start, end), value in steps:
         if step == "assign":
             under_test.assign(start, end, value)
+            model[start:end] = [value] * (end - start)
+        elif step == "swap":
+            before = [v for _, _, v in under_test.segments(start, end)]
+            assert list(under_test.swap(start, end, value)) == before
             model[start:end] = [value] * (end - start)
         else:
             under_test.update(start, end, lambda old, value=value: (old * 2 + value) % 4)

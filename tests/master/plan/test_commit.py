@@ -41,14 +41,15 @@ class Done(NamedTuple):
 def watched(r: SessionRig) -> Iterator[dict[int, Done]]:
     """The steps that are committed, by operation."""
     seen: dict[int, Done] = {}
-    real = commit.hazards
+    real = commit.Committer._order
 
-    def hazards(buffers, step, live):
-        waits = real(buffers, step, live)
-        seen[r.session.ledger._last_operation + 1] = Done(step, frozenset(live), frozenset(waits))
+    def order(self, step, operation):
+        waits = real(self, step, operation)
+        live = frozenset(r.session.ledger.live) - {operation}
+        seen[operation] = Done(step, live, frozenset(waits))
         return waits
 
-    with patch.object(commit, "hazards", hazards):
+    with patch.object(commit.Committer, "_order", order):
         yield seen
 
 

@@ -191,11 +191,9 @@ def check_waits(data: st.DataObject) -> None:
         device = data.draw(st.sampled_from(DEVICES))
         writes = data.draw(st.booleans())
         if writes:
-            waits = buffer.writing(device, start, end, live)
-            buffer.note_writer(device, start, end, number, live)
+            buffer.written_by(number, device, start, end, live, waits := set())
         else:
-            waits = buffer.reading(device, start, end, live)
-            buffer.note_reader(device, start, end, number, live)
+            buffer.read_by(number, device, start, end, live, waits := set())
         assert waits <= live
         reached = behind(operations, waits, live)
         for other in operations.values():
@@ -270,7 +268,7 @@ class Versions:
         if not self.settles:
             # What settling does to zeros: who loses them has lost something from then on.
             for low, high, contents in list(self.buffer.contents.segments(0, SIZE)):
-                if contents.version == 0 and contents.holders and not self.buffer._given[0]:
+                if contents.version == 0 and contents.holders and not self.buffer._given.get(0):
                     self.buffer.unsettle(low, high, self.new())
         else:
             self.buffer._settle()
@@ -353,24 +351,17 @@ def test_a_writer_waits_for_every_reader_even_of_the_drivers_queue(count: int) -
     live: set[int] = set()
     operations: dict[int, Operation] = {}
     for number in range(1, count + 1):
-        waits = buffer.reading(1, 0, SIZE, live)
-        buffer.note_reader(1, 0, SIZE, number, live)
+        buffer.read_by(number, 1, 0, SIZE, live, waits := set())
         operations[number] = Operation(number, 1, 0, SIZE, False, waits)
         live.add(number)
-    waits = buffer.writing(1, 0, SIZE, live)
+    buffer.written_by(count + 1, 1, 0, SIZE, live, waits := set())
     assert behind(operations, waits, live) == live
     assert len(waits) <= readers_max
-
-
-def test_a_device_without_memory_has_nothing_to_wait_for() -> None:
-    buffer = Buffer(1, 1, SIZE)
-    assert buffer.reading(1, 0, SIZE, {1, 2}) == set()
-    assert buffer.writing(1, 0, SIZE, {1, 2}) == set()
 
 
 def test_readers_that_ended_are_forgotten() -> None:
     buffer = make_buffer()
     for number in range(1, 100):
-        buffer.note_reader(1, 0, SIZE, number, {number})
+        buffer.read_by(number, 1, 0, SIZE, {number - 1}, set())
     ((_, _, touched),) = buffer.touched[1].segments(0, SIZE)
     assert len(touched.readers) <= 2
