@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 def run(
-    url: Annotated[str, typer.Argument(metavar="URL", help="The master: ws://HOST:PORT.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="The master: ws://HOST:PORT; - is for the first line of standard input.",
+        ),
+    ],
     name: Annotated[
         str | None, typer.Option(help="This node's name.", show_default="the host's name")
     ] = None,
@@ -74,7 +81,7 @@ def run(
     logging.getLogger("picows").setLevel(logging.WARNING)
     pinned = _cores(cores)
     try:
-        address = master_url(url)
+        address = master_url(sys.stdin.readline().strip() if url == "-" else url)
         given = read_token_file(token_file) if token_file else None
         runs_as = executor_user(user)
     except (ValueError, OSError) as error:

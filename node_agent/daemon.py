@@ -7,6 +7,7 @@ executor. Must not know: what sessions do, or how processes are kept (`processes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -19,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from node_agent import processes
+from node_agent.assignment import Assignment
 from node_agent.environment import ExecutorUser, child_environment
-from node_agent.executor import Assignment
 from node_agent.host import host_id
 from node_agent.processes import Executors
 from node_agent.redial import delay_s
@@ -66,6 +67,7 @@ class Agent:
         self._link: ControlLink
         self._background: set[asyncio.Task[Any]] = set()
         self._preparing: asyncio.Task[Any] | None = None
+        self._closing = asyncio.Event()
         self.device_count = 0
         """Devices that are offered, once connected."""
 
@@ -228,10 +230,15 @@ class Agent:
             self._send(node.ExecutorEnded(message.session, message.start, why))
             return
         self._spawn(self._watch(message.session, message.start, process))
-        self._preparing = self._spawn(self._prepare())
+        if self._preparing is None or self._preparing.done():
+            self._preparing = self._spawn(self._prepare())
 
     async def _prepare(self) -> None:
         try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(processes.spare_delay_s):
+                    await self._closing.wait()
+                    return
             await self._executors.prepare()
         except OSError as error:
             # The next start tries again, and can tell the session.
@@ -266,6 +273,7 @@ class Agent:
 
     async def close(self) -> None:
         """End the executors and the connection."""
+        self._closing.set()
         if self._preparing is not None:
             await asyncio.wait([self._preparing])  # so that no process is forgotten
         await self._executors.close()

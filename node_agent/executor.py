@@ -18,9 +18,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from node_agent.assignment import Assignment
 from node_agent.core import ExecutorCore
 from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
@@ -37,22 +37,6 @@ from vcl.wire.messages import part
 from vcl.wire.messages.handshake import Hello
 
 log = logging.getLogger("vcl-executor")
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Which session an executor is for. devices: [device id, index in the inventory] each."""
-
-    url: str
-    session: int
-    node: int
-    ticket: str
-    devices: list[list[int]]
-    substring: str | None
-
-    def to_line(self) -> bytes:
-        """As the agent writes it to the executor's standard input."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 class Executor:

@@ -14,13 +14,17 @@ import socket
 import sys
 from collections import deque
 
+from node_agent.assignment import Assignment
 from node_agent.environment import ExecutorUser
-from node_agent.executor import Assignment
 
 log = logging.getLogger("vcl-agent")
 
 executors_ready_count = 1
 """Executor processes that wait for a session, so that none waits for Python to start."""
+
+spare_delay_s = 3.0
+"""After an executor was given away: the next one is started when its session has had the processor
+for its first build."""
 
 executor_dial_timeout_s = 20.0
 """Time from the assignment of an executor to its connections. Less than `executor_start_timeout_s`,

@@ -9,6 +9,7 @@ one that started them and end with it, whatever ends it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -93,11 +94,16 @@ class LocalCluster:
         try:
             arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
             arguments += ["--split", self._split, "--trust" if self._trust else "--no-trust"]
-            ready = self._await_ready(self._popen("master", arguments), "vcl-master")
-            self.url = ready["url"]
-            self.token = read_token_file(folder / "state" / USERS)
+            master = self._popen("master", arguments)
+            # They load what they need meanwhile.
             cores = self._share_cores()
             waiting = [self._launch_agent(i, cores[i], folder) for i in range(self._count)]
+            self.url = self._await_ready(master, "vcl-master")["url"]
+            self.token = read_token_file(folder / "state" / USERS)
+            for process in waiting:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError), process.stdin:  # see _await_ready
+                    process.stdin.write(f"{self.url}\n")
             for index, process in enumerate(waiting):
                 ready = self._await_ready(process, "vcl-agent")
                 self.nodes.append(LocalNode(ready["name"], process.pid, cores[index]))
@@ -118,7 +124,7 @@ class LocalCluster:
         self, index: int, cores: tuple[int, ...], folder: Path
     ) -> subprocess.Popen[str]:
         arguments = [
-            self.url,
+            "-",
             "--name",
             f"local{index}",
             "--cores",
@@ -141,7 +147,7 @@ class LocalCluster:
         with log:
             process = subprocess.Popen(
                 [*command, "--ready-json", "--parent-pid", str(os.getpid())],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -201,8 +207,9 @@ class LocalCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
         self._processes.clear()
         if self._state is not None:
             self._state.cleanup()

@@ -200,6 +200,7 @@ async def test_an_agent_that_can_start_no_process(
     async with FakeMaster() as master, serving(master) as (agent, link, serve):
         with monkeypatch.context() as broken:
             broken.setattr(processes.sys, "executable", "/no such python")
+            broken.setattr(processes, "spare_delay_s", 0.0)
             link.send([start(4)])
             await master.arrival("executor")
             assert agent._preparing is not None
@@ -269,3 +270,16 @@ def test_a_lack_of_descriptors_is_not_blamed_on_the_user() -> None:
     user = ExecutorUser("them", 65534, 65534, (), "/")
     error = OSError(errno.EMFILE, "Too many open files")
     assert str(daemon._no_process(error, user)).endswith("Too many open files")
+
+
+async def test_the_next_executor_waits_until_the_last_one_has_had_its_build() -> None:
+    async with FakeMaster() as master, serving(master) as (agent, link, _):
+        link.send([start(4)])
+        await master.arrival("executor")
+        assert agent._preparing is not None and not agent._executors._ready
+        link.send([start(5)])
+        hello, _ = await master.arrival("executor")
+        assert hello.session == 5, "who needs one meanwhile has it started at once"
+        preparing = agent._preparing
+        assert not preparing.done() and not agent._executors._ready
+    assert preparing.done() and not agent._executors._ready, "and who closes doesn't wait for it"

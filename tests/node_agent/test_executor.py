@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from node_agent.assignment import Assignment
 from node_agent.environment import child_environment
-from node_agent.executor import Assignment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.links import ControlLink
@@ -60,13 +58,6 @@ async def ends(control: ControlLink, *operations: int) -> dict[int, list[Any]]:
             if isinstance(message, part.Done):
                 found |= {o[0]: [o[1], o[4]] for o in message.operations}
     return found
-
-
-def test_an_assignment_is_one_line_that_makes_it_again() -> None:
-    given = assignment("ws://h:1", substring='a "quoted"\nname')
-    line = given.to_line()
-    assert line.endswith(b"\n") and line.count(b"\n") == 1
-    assert Assignment(**json.loads(line)) == given and json.loads(line) == asdict(given)
 
 
 async def test_a_session_from_its_assignment_to_its_end() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from node_agent import processes
+from node_agent.assignment import Assignment
 from node_agent.environment import ExecutorUser, child_environment
-from node_agent.executor import Assignment
 from node_agent.processes import Executors
 
 TIMEOUT_S = 60

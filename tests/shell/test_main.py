@@ -329,6 +329,14 @@ def test_agent_is_given_a_bad_url(url: str) -> None:
     assert url in line and "ws://HOST:" in line
 
 
+@pytest.mark.parametrize("given", ["http://127.0.0.1:1\n", ""])
+def test_agent_is_told_a_bad_url_on_standard_input(given: str) -> None:
+    shown = CliRunner().invoke(agent_app, ["-"], input=given)
+    assert shown.exit_code == 1
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith("vcl-agent: ") and given.strip() in line and "ws://HOST:" in line
+
+
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:port", "ws://no host:1"])
 def test_agent_is_given_a_url_that_nobody_can_have(url: str) -> None:
     fails_in_one_line([*AGENT, url, *AS_OWN], url)
