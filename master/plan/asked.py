@@ -11,7 +11,7 @@ from typing import Any
 from master.access.declared import declared_footprint
 from master.access.kernels import BUFFER, OTHER, Footprint
 from master.ledger import Question, RewriteQuestion
-from master.objects import KernelFacts, Program
+from master.objects import ArgumentFacts, KernelFacts, Program
 from master.places import Place
 from master.plan.uses import may_be_written
 from vcl.ndrange import NDRange
@@ -58,7 +58,7 @@ def footprint_of(
     assert ndrange.local_size is not None
     arguments: list[bytes | str] = []
     for argument, facts in zip(m.arguments, kernel.arguments, strict=True):
-        if isinstance(argument, bytes) and not facts.type_name.startswith(FLOATING):
+        if _is_looked_at(argument, facts):
             arguments.append(argument)
         else:
             arguments.append(OTHER if session.argument_region(argument) is None else BUFFER)
@@ -69,6 +69,22 @@ def footprint_of(
     shape = [list(ndrange.global_offset), list(ndrange.global_size), list(ndrange.local_size)]
     question = Question(0, program.units, device, m.kernel, arguments, shape)
     raise NotAnalysed(program, key, question)
+
+
+def looked_at(found: Footprint, kernel: KernelFacts, m: session.Launch) -> tuple[int, ...]:
+    """The arguments by value, by index, with which a footprint may be another."""
+    if m.declared:
+        return ()
+    return tuple(
+        index
+        for index, (argument, facts) in enumerate(zip(m.arguments, kernel.arguments, strict=True))
+        if _is_looked_at(argument, facts) and index not in found.ignored
+    )
+
+
+def _is_looked_at(argument: Any, facts: ArgumentFacts) -> bool:
+    """Whether an analysis is told an argument's value."""
+    return isinstance(argument, bytes) and not facts.type_name.startswith(FLOATING)
 
 
 def variant_of(program: Program, place: Place) -> Program | str:

@@ -15,7 +15,7 @@ from master.objects import KernelFacts, Program, Queue
 from master.places import Place, PlanFailed, PlanPaused
 from master.plan import movement
 from master.plan.apart import Shared, shared_of
-from master.plan.asked import footprint_of, variant_of
+from master.plan.asked import footprint_of, looked_at, variant_of
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
@@ -100,6 +100,8 @@ def _plan_split(
         # What the program declares is no proof.
         message = message._replace(declared=b"")
     found = footprint_of(program, kernel, message, ndrange, places[0])
+    if isinstance(found, Footprint):
+        draft.depends = looked_at(found, kernel, message)
     shared = Shared()
     if why_apart is not None and isinstance(found, Footprint):
         shared = shared_of(found, message)

@@ -133,7 +133,8 @@ class Plan(NamedTuple):
 
     staged: before all steps, the client's staging copy becomes the contents of this region.
     regions: of a merge: what any part may write. compared: what was weighed, and whether it
-    paid; the plan is another when one of these does no longer. complete: false if the command has
+    paid; the plan is another when one of these does no longer. depends: indices of the arguments
+    by value that it would be another for. complete: false if the command has
     to be planned again once this is committed, because there is more to bring than fits into one
     turn.
     """
@@ -145,13 +146,14 @@ class Plan(NamedTuple):
     regions: tuple[MergedRegion, ...] = ()
     staged: Region | None = None
     compared: tuple[tuple[Worth, bool], ...] = ()
+    depends: tuple[int, ...] = ()
     complete: bool = True
 
 
 class Draft:
     """A plan that is being put together, and what will be where once its steps so far have run.
 
-    room: pieces of buffers that it may still bring.
+    room: pieces of buffers that it may still bring. depends: as in Plan.
     """
 
     def __init__(self, room: int) -> None:
@@ -159,6 +161,7 @@ class Draft:
         self.transfers: list[Transfer] = []
         self.deliveries: list[Delivery] = []
         self.compared: list[tuple[Worth, bool]] = []
+        self.depends: tuple[int, ...] = ()
         self._room = room
         self._coming: dict[int, RegionMap[frozenset[int]]] = {}
 
@@ -170,7 +173,7 @@ class Draft:
     def plan(self, **more: Any) -> Plan:
         """What it has become; more: the fields that a Plan has besides."""
         parts = tuple(self.steps), tuple(self.transfers), tuple(self.deliveries)
-        return Plan(*parts, compared=tuple(self.compared), **more)
+        return Plan(*parts, compared=tuple(self.compared), depends=self.depends, **more)
 
     def pays(self, worth: Worth, item_ns: float | None) -> bool:
         """Whether something pays, which the plan depends on."""

@@ -44,11 +44,12 @@ def key_of(queue: Queue, m: session.Launch, told: Told | None) -> tuple[Any, ...
     """What is the same for all repetitions of a launch; told: by which it may be repeated.
 
     The values of other arguments are, too, where a launch may be split: what it touches depends on
-    them.
+    them. Of one that was told it is known which of them its last plan depends on.
     """
-    splits = queue.context.split and not queue.device
     if told is not None:  # which stands for all but the values
-        return (told, *told.values_in(m.arguments)) if splits else (told,)
+        arguments = m.arguments
+        return told, told.depends, *[arguments[i] for i in told.depends]
+    splits = queue.context.split and not queue.device
     return (
         queue.id, m.program, m.kernel, m.declared, *m.global_offset, None, *m.global_size, None,
         *(m.local_size or ()), None,
@@ -172,6 +173,9 @@ class Templates:
             return
         m, program = command.message, command.program
         kernel = program.kernels[m.kernel]
+        if command.told is not None:
+            command.told.depends = plan.depends
+            command.key = key_of(command.queue, m, command.told)
         if (before := self._kept.pop(command.key, None)) is not None:
             self._pieces -= len(before.shape)
         self._pieces += len(shape)

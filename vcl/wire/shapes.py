@@ -24,14 +24,18 @@ def values_of(arguments: Sequence[Any]) -> list[bytes]:
 
 
 class Told:
-    """A launch that was told. values: of its arguments by value; where: their indices."""
+    """A launch that was told. values: of its arguments by value; where: their indices.
 
-    __slots__ = ("message", "values", "where")
+    depends: indices of those that matter to its owner; all, until it says otherwise.
+    """
+
+    __slots__ = ("depends", "message", "values", "where")
 
     def __init__(self, message: Any) -> None:
         self.message = message
         self.where = [i for i, a in enumerate(message.arguments) if type(a) is bytes]
         self.values = values_of(message.arguments)
+        self.depends = tuple(self.where)
 
     def arguments(self, values: Sequence[bytes]) -> list[Any]:
         """Those of a repetition. values: of the first arguments by value; others are as told.

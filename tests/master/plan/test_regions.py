@@ -25,6 +25,7 @@ from vcl.wire.messages.session import (
     Pull,
     Read,
     Release,
+    Repeat,
     Report,
     Write,
 )
@@ -60,11 +61,19 @@ class Rig(SessionRig):
         return self._analyser.analyse(*what)
 
     def launch(
-        self, event: int, n: int = 0, first: int = 10, second: int = 11, declared: bytes = b""
-    ) -> None:
+        self, event: int, n: int = 0, first: int = 10, second: int = 11, declared: bytes = b"",
+        shape: int = 0,
+    ) -> None:  # fmt: skip
         arguments: list[Any] = [[1, first, 0, SIZE], [1, second, 0, SIZE]]
         arguments.append(n.to_bytes(4, "little"))
-        self.say(Launch(event, 2, [], 5, "k", [0], [64], [4], arguments, declared))
+        self.say(Launch(event, 2, [], 5, "k", [0], [64], [4], arguments, declared, shape))
+
+    def again(self, event: int, n: int, shape: int = 3) -> bool:
+        """Repeat a launch; answers whether a plan was used again."""
+        used = self.session._planner.templates.used
+        self.say(Repeat(event, shape, [], [n.to_bytes(4, "little")]))
+        self.run()
+        return self.session._planner.templates.used > used
 
     def report(self, event: int) -> list[Any]:
         self.client.clear()
@@ -334,3 +343,39 @@ def test_a_launch_that_was_not_analysed_for_a_passing_reason_is_when_it_comes_ag
     r.session.tick()
     r.launch(22)
     assert not r.said(part.Merge) and len(r.questions) == 1
+
+
+def test_a_plan_is_used_again_with_values_that_it_does_not_depend_on() -> None:
+    r = Rig("a[i] += b[i] * n;")
+    r.launch(20, n=1, shape=3)
+    assert not r.again(21, 2), "whether the value matters has to be found out"
+    r.again(22, 3)
+    assert all(r.again(event, event) for event in range(23, 40))
+    assert len(r.questions) <= 3
+
+
+def test_a_plan_is_not_used_again_with_a_value_that_it_depends_on() -> None:
+    r = Rig("a[i] = b[max(i - n, 0)];")
+    r.launch(20, n=1, shape=3)
+    r.again(21, 1)
+    assert r.again(22, 1)
+    assert not r.again(23, 40), "parts read what others have"
+    (first, second) = [row for *_, row in (r.report(23)[4][1], r.report(22)[4][1])]
+    assert first != second
+
+
+def test_values_matter_once_it_pays_to_look_at_them() -> None:
+    r = Rig("a[i] = b[max(i - n, 0)];")
+    r.session._view.policy = Policy(split_always=False)
+    facts = r.session.programs[5].kernels["k"]
+    facts.item_ns = 1.0
+    r.launch(20, n=1, shape=3)
+    r.again(21, 1)
+    assert all(r.again(event, event) for event in range(22, 30)), "too small, whatever n is"
+    assert not r.questions
+    facts.item_ns = 1e6
+    assert not r.again(30, 1) and r.questions
+    facts.item_ns = 1e6
+    assert not r.again(31, 40)
+    facts.item_ns = 1.0
+    assert r.report(31)[0] == "regions"
