@@ -6,7 +6,9 @@ processes that must not load it.
 Each measure is a module with `program(cl, device, settings)`, which sets an OpenCL program up and
 answers a function that takes one sample, and `measure(cluster, settings)`, which answers rows.
 The same `program` runs on vcl here and on native pyopencl in a process of its own. `merge` has no
-program: it measures what a node does to bytes in memory.
+program: it measures what a node does to bytes in memory. Nor has `start`, which times processes.
 """
 
-MEASURES = ("roundtrip", "launches", "write", "read", "stencil", "sizes", "merge", "mandelbrot")
+MEASURES = (
+    "start", "roundtrip", "launches", "write", "read", "stencil", "sizes", "merge", "mandelbrot",
+)  # fmt: skip

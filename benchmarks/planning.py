@@ -96,7 +96,7 @@ class DryRun:
         buffers, program = (self.session.buffers[10],), self.session.programs[5]
         command = Command(
             message.event, message, queue=queue, buffers=buffers, program=program,
-            key=key_of(queue, message),
+            key=key_of(queue, message, None),
         )  # fmt: skip
         (planner.anew if anew else planner.plan)(command)
 
