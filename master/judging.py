@@ -120,6 +120,8 @@ class Judging:
         self._reading_ahead: asyncio.Task[None] | None = None
         self._read_now: bytes | None = None
         """Digest of the program that is read ahead."""
+        self._ahead_for: int | None = None
+        """The session that it is read ahead for, unless that is over."""
         self._cache: OrderedDict[bytes, Any] = OrderedDict()
         self._closed = False
 
@@ -170,6 +172,8 @@ class Judging:
         self._waiting.pop(session, None)
         self._ahead = deque(a for a in self._ahead if a.session != session)
         self._slow.discard(session)
+        if self._ahead_for == session:
+            self._ahead_for = None
         if session in self._turns:
             self._turns.remove(session)
         if session in self._reading:
@@ -234,6 +238,7 @@ class Judging:
             if not known and ahead.session not in self._slow:
                 reading = asyncio.get_running_loop().create_task(self._read_ahead(ahead, program))
                 self._reading_ahead, self._read_now = reading, program
+                self._ahead_for = ahead.session
                 reading.add_done_callback(self._ahead_done)
 
     async def _read_ahead(self, ahead: ReadAhead, program: bytes) -> None:
@@ -245,7 +250,8 @@ class Judging:
             await self._ask(reader, program, data, analysis_time_s_max)
         except _PastLimit as limit:  # which is no reason for anything: a launch finds its own
             log.info("session %d: a program isn't read ahead: %s", ahead.session, limit)
-            self._slow.add(ahead.session)
+            if self._ahead_for is not None:
+                self._slow.add(self._ahead_for)
 
     def _ahead_done(self, reading: asyncio.Task[None]) -> None:
         self._reading_ahead = self._read_now = None
@@ -299,9 +305,12 @@ class Judging:
             assert self._reading_ahead is not None
             await asyncio.wait([self._reading_ahead])
         while (reader := self._take(program)) is None:
-            starting = asyncio.get_running_loop().create_task(self._start_reader())
-            self._starting.add(starting)
-            starting.add_done_callback(self._started)
+            # Who asked for one that is being started may have gone.
+            starting = next(iter(self._starting), None)
+            if starting is None:
+                starting = asyncio.get_running_loop().create_task(self._start_reader())
+                self._starting.add(starting)
+                starting.add_done_callback(self._started)
             ahead = [] if self._reading_ahead is None else [self._reading_ahead]
             # That what is read ahead may end sooner than a process starts.
             await asyncio.wait([starting, *ahead], return_when=asyncio.FIRST_COMPLETED)

@@ -49,13 +49,14 @@ from vcl.wire.limits import (
     printed_bytes_max,
     printed_message_bytes_max,
     rows_max,
+    shape_bytes_max,
     sources_bytes_max,
     waits_added_max,
     waits_max,
     waits_together_max,
 )
 from vcl.wire.messages import part, session
-from vcl.wire.shapes import ShapesTold, Told
+from vcl.wire.shapes import ShapesTold, Told, size_of
 
 reports_kept_max = 1024
 failures_held_max = 2**18
@@ -207,12 +208,14 @@ class Session:
     def _enqueue_told(self, m: session.Launch) -> None:
         told = None
         if m.shape:
+            if size_of(m) > shape_bytes_max:
+                raise RemoteProtocolError(f"a shape of more than {shape_bytes_max} bytes")
             told = Told(m)
             self._shapes.tell(m.shape, told)
         self._enqueue_launch(m, told)
 
     def _enqueue_repeat(self, m: session.Repeat) -> None:
-        told: Told = self._shapes.find(m.shape)
+        told = self._shapes.find(m.shape)
         event, _, waits, values = m
         _, queue, _, program, kernel, offset, size, local, _, declared, shape = told.message
         arguments = told.arguments(values)
@@ -454,6 +457,7 @@ class Session:
                 if not plan.complete:
                     return  # it is the first that is ready, still
         self.graph.ready.popleft()
+        command.key = command.told = None  # a failed one may be held for long
         if type(m) is session.Write:
             self.ledger.refuse_staging(m.staging)
         if command.status < 0 and not command.by_program:
@@ -612,7 +616,7 @@ class Session:
             return  # its sender is gone
         size = gives.end - gives.start
         if self._view.links.learn(source, operation.node, size, ns):
-            self._planner.templates.clear()
+            self._planner.forget_plans()
 
     def _part_skipped(self, operation: Operation, status: int, text: str) -> None:
         assert operation.command is not None
@@ -693,6 +697,7 @@ class Session:
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self._committer.endpoint_lost(self.ledger.endpoint(node))
+        self._view.links.forget(node)
         self.ledger.renew_endpoint(node)
         for program in [*self.programs.values(), *self._questions.variants.values()]:
             program.nodes.discard(node)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import platform
+import select
 import signal
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def run(
     logging.getLogger("picows").setLevel(logging.WARNING)
     pinned = _cores(cores)
     try:
-        address = master_url(sys.stdin.readline().strip() if url == "-" else url)
+        address = master_url(_told_url(parent_pid) if url == "-" else url)
         given = read_token_file(token_file) if token_file else None
         runs_as = executor_user(user)
     except (ValueError, OSError) as error:
@@ -91,6 +92,24 @@ def run(
     own_name = name or platform.node()
     options = AgentOptions(address, given, own_name, devices, pinned, passed, runs_as)
     raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
+
+
+def _told_url(parent_pid: int | None) -> str:
+    """The first line of standard input; "" if there is none, or nobody is left to say it.
+
+    That the parent is gone isn't told by the pipe, which children that it forked may keep open.
+    """
+    parent = None
+    try:
+        parent = None if parent_pid is None else os.pidfd_open(parent_pid)
+        waited = [sys.stdin] if parent is None else [sys.stdin, parent]
+        ready, _, _ = select.select(waited, [], [])
+        return sys.stdin.readline().strip() if sys.stdin in ready else ""
+    except ProcessLookupError:
+        return ""
+    finally:
+        if parent is not None:
+            os.close(parent)
 
 
 def _cores(text: str | None) -> tuple[int, ...]:

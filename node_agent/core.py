@@ -138,7 +138,7 @@ class ExecutorCore:
         self._add_queued(message)
 
     def _add_again(self, message: part.Again) -> None:
-        told: Told = self._shapes.find(message.shape)
+        told = self._shapes.find(message.shape)
         operation, waits, _, values, cause = message
         _, _, device, program, kernel, offset, size, local, _, _, _ = told.message
         arguments = told.arguments(values)

@@ -26,12 +26,13 @@ from vcl.wire.limits import (
     commands_max,
     objects_max,
     released_max,
+    shape_bytes_max,
     sources_bytes_max,
     unsent_bytes_max,
     waits_together_max,
 )
 from vcl.wire.messages import session
-from vcl.wire.shapes import ShapeNumbers, values_of
+from vcl.wire.shapes import ShapeNumbers, changed, size_of, values_of
 
 COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
 
@@ -210,6 +211,8 @@ class ClientCore:
 
     def shaped(self, launch: session.Launch) -> tuple[session.Launch | session.Repeat, Any]:
         """A launch as it is to be said, and what `told` wants to know of it once it is."""
+        if size_of(launch) > shape_bytes_max:
+            return launch, None
         values = values_of(launch.arguments)
         key = (
             launch.queue, launch.program, launch.kernel, *launch.global_offset, None,
@@ -220,11 +223,9 @@ class ClientCore:
         if found is None or found[1] is None:
             # Not told before it's known that it can be said.
             number = self._shapes.tell(key, None)
-            return launch._replace(shape=number), (key, values)
+            return launch._replace(shape=number), (key, values) if number else None
         number, told = found
-        if values == told:
-            values = []
-        return session.Repeat(launch.event, number, launch.waits, values), None
+        return session.Repeat(launch.event, number, launch.waits, changed(values, told)), None
 
     def told(self, shape: Any) -> None:
         """A launch was said; shape: as `shaped` answered."""
@@ -240,7 +241,9 @@ class ClientCore:
         return event
 
     def withdraw(self, event: int) -> None:
-        """The command that was begun last won't be said after all."""
+        """The command that was begun last won't be said after all; nothing if it has been."""
+        if self._outbox and getattr(self._outbox[-1], "event", 0) == event:
+            return
         state = self.events.pop(event)
         self.in_flight -= 1
         del self.last[state.queue]

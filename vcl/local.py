@@ -137,9 +137,11 @@ class LocalCluster:
             arguments += ["--executor-user", "root"]
         if self._devices:
             arguments += ["--devices", self._devices]
-        return self._popen("node_agent", arguments)
+        return self._popen("node_agent", arguments, subprocess.PIPE)
 
-    def _popen(self, module: str, arguments: list[str]) -> subprocess.Popen[str]:
+    def _popen(
+        self, module: str, arguments: list[str], stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         assert self._state is not None
         # -P: what lies in the program's folder must not stand in for our modules.
         command = [sys.executable, "-P", "-m", module, *arguments]
@@ -147,7 +149,7 @@ class LocalCluster:
         with log:
             process = subprocess.Popen(
                 [*command, "--ready-json", "--parent-pid", str(os.getpid())],
-                stdin=subprocess.PIPE,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -136,7 +136,7 @@ def counts_of_boxes(ndrange: NDRange, count: int) -> Iterator[tuple[int, ...]]:
                 yield tuple(counts)
 
 
-def told(counts: Sequence[int]) -> str:
+def axes_told(counts: Sequence[int]) -> str:
     """In words, along what a launch is cut into so many parts along each dimension."""
     cut = [name for name, count in zip("xyz", counts, strict=False) if count > 1]
     return cut[0] if len(cut) == 1 else f"{' and '.join(cut)} ({' x '.join(map(str, counts))})"

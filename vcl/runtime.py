@@ -366,10 +366,12 @@ class Runtime:
             raise OperatingError(INVALID_VALUE, text) from error
         if len(data) > control_bytes_max:
             _check_long(message, len(data))
-        self.core.told(shape)
         if event:
             self.core.waits_for(event, message.waits)
-        if self.core.say(_Encoded(event, data), len(data)):
+        full = self.core.say(_Encoded(event, data), len(data))
+        # Not before: a signal's handler may raise anywhere, and what isn't said isn't told.
+        self.core.told(shape)
+        if full:
             self.flush()
 
     def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:

@@ -2,6 +2,8 @@
 
 Owns: its flags, and the words for what the analysis found. Must not know: clusters; what is said
 here is what a master would do with equal devices.
+
+Long because flags, what follows from them, and how it is told are of no use apart.
 """
 
 from __future__ import annotations
@@ -28,7 +30,14 @@ from master.access.words import access
 from master.plan.regions import runs_together_max
 from master.plan.runs import parts_meet
 from master.plan.worth import run_bytes
-from vcl.ndrange import NDRange, boxes, choose_local_size, counts_of_boxes, counts_of_slabs, told
+from vcl.ndrange import (
+    NDRange,
+    axes_told,
+    boxes,
+    choose_local_size,
+    counts_of_boxes,
+    counts_of_slabs,
+)
 
 DEVICE = {
     "ADDRESS_BITS": "64",
@@ -173,7 +182,7 @@ def _of_kernel(
         _of_buffer(declared[i].name, found, i, made[best][i], shared) for i in sorted(sizes)
     ]
     if best in apart:
-        why = f"each part writes bytes of its own, cut along {told(best)}"
+        why = f"each part writes bytes of its own, cut along {axes_told(best)}"
         return answer("regions", why, buffers)
     why = "its parts touch the same bytes"
     meeting = [i for i in sizes if parts_meet(made[best][i])]

@@ -23,7 +23,7 @@ from master.reports import LaunchRecord
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
-from vcl.wire.shapes import ShapeNumbers
+from vcl.wire.shapes import ShapeNumbers, changed
 
 
 class _Doing:
@@ -278,8 +278,7 @@ class Committer:
             found = shapes.find(key)
             if found is not None and found[1][0] is step:
                 number, (_, known) = found
-                values = [] if values == known else values
-                return part.Again(o.id, waits, number, values, doing.cause)
+                return part.Again(o.id, waits, number, changed(values, known), doing.cause)
             number = shapes.tell(key, (step, values))
         program = self._program(step, doing).id if step.rewritten else m.program
         arguments = m.arguments if step.hidden is None else [*m.arguments, step.hidden]

@@ -7,6 +7,7 @@ know: how changes are merged, ids, versions, waits, messages to executors, or th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from master.access.hidden import hidden
@@ -24,7 +25,7 @@ from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
 from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
-from vcl.ndrange import NDRange, choose_local_size, split, told
+from vcl.ndrange import NDRange, axes_told, choose_local_size, split
 from vcl.wire.messages import session
 
 
@@ -112,7 +113,7 @@ def _plan_split(
         if not pays(regions_worth(size, moving, count)):
             return TOO_SMALL
         assert isinstance(found, Footprint)
-        cuts = f"each part writes bytes of its own, cut along {told(division.counts)}"
+        cuts = f"each part writes bytes of its own, cut along {axes_told(division.counts)}"
         answer = Answer("regions", cuts, division.answers(found, message))
         return _plan_regions(draft, view, division, uses, places, answer, sees)
     if why_apart is not None:
@@ -143,20 +144,24 @@ def _moving_ns(
     """How much longer it takes to bring what parts need than what the whole launch does."""
     regions = [(u.buffer, u.start, u.end) for u in uses]
     apart = [([*part.reads, *part.writes], p) for part, p in zip(parts, places, strict=False)]
-    whole = _bringing_ns(view, [(regions, view.nearest(queue, regions))])
-    return max(0.0, _bringing_ns(view, apart) - whole)
+    bringing = _bringing_ns(view, apart)
+    if bringing == inf:
+        return inf
+    return max(0.0, bringing - _bringing_ns(view, [(regions, view.nearest(queue, regions))]))
 
 
 def _bringing_ns(
     view: View, wanted: Sequence[tuple[Sequence[tuple[Buffer, int, int]], Place]]
 ) -> float:
     """How long it takes to bring regions to places, one after the other."""
-    draft = Draft(movement.brought_max)
+    draft = Draft(movement.brought_max * len(wanted))
     try:
         for regions, place in wanted:
             for buffer, start, end in regions:
                 bring(draft, view, buffer, start, end, place)
-    except (PlanPaused, PlanFailed):
+    except PlanPaused:
+        return inf  # very many pieces
+    except PlanFailed:
         pass  # so much at least; who really needs them meets that again
     return view.links.carrying_ns(draft)
 

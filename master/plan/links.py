@@ -54,6 +54,12 @@ class Links:
         self._counts[link] = now
         return True
 
+    def forget(self, node: int) -> None:
+        """It is gone; if it comes back, then as another."""
+        for rates in (self._learned, self._counts):
+            for link in [link for link in rates if node in link]:
+                del rates[link]
+
     def byte_ns(self, source: int, to: int) -> float:
         """Nanoseconds that a byte takes."""
         return self._counts.get((source, to), byte_ns_guess)

@@ -41,7 +41,8 @@ class Planner:
         self.templates.clear()
 
     def forget_plans(self) -> None:
-        """Plans may be others now, though nothing is different of all that they depend on."""
+        """What plans depend on besides what `Template.holds` looks at is different: the rates of
+        links, or why something isn't known."""
         self.templates.clear()
 
     def plan(self, command: Command) -> Plan:

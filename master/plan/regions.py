@@ -37,7 +37,7 @@ runs_together_max = 256
 
 gap_bytes_max = 2**16
 """What is between two runs is merged with them up to here. A region more costs a copy and four
-mappings, measured 0.9 ms; so many bytes 0.4 ms, as `worth` counts them."""
+mappings, measured 0.9 ms; so many bytes 0.4 ms, as `links` counts them."""
 
 looked_at_max = 3000
 """What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds."""

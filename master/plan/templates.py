@@ -3,11 +3,12 @@
 Owns: which launches are repetitions, and what must be as it was for their plan to be right again.
 Must not know: what is in a plan.
 
-A plan depends on the launch (kernel, what is declared of it, geometry, regions, other arguments
-where it may be split), on the verdict of its program, on whether parts pay by what is known of the
-kernel, on which places there are, and on where the bytes of its regions are: in which pieces, on
-which devices, at the client, or nowhere yet. Versions don't matter: commit reads them. What depends
-on more than that isn't kept.
+A plan depends on the rates of links and on why something isn't known, and is forgotten when these
+change. Besides, it depends on the launch (kernel, what is declared of it, geometry, regions, other
+arguments where it may be split), on the verdict of its program, on whether parts pay by what is
+known of the kernel, on which places there are, and on where the bytes of its regions are: in which
+pieces, on which devices, at the client, or nowhere yet. Versions don't matter: commit reads them.
+What depends on more than that isn't kept.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Templates:
         """Launches that weren't planned anew."""
 
     def clear(self) -> None:
-        """There are other places than before."""
+        """What was kept may be wrong."""
         self._kept.clear()
         self._pieces = 0
 

@@ -65,9 +65,11 @@ class Outcome:
 class MeasuredCluster(LocalCluster):
     """A local cluster whose master measures its loop."""
 
-    def _popen(self, module: str, arguments: list[str]) -> subprocess.Popen[str]:
+    def _popen(
+        self, module: str, arguments: list[str], *others: int
+    ) -> subprocess.Popen[str]:
         more = ["--measure-loop"] if module == "master" else []
-        return super()._popen(module, [*arguments, *more])
+        return super()._popen(module, [*arguments, *more], *others)
 
     @property
     def master(self) -> subprocess.Popen[str]:

@@ -24,7 +24,7 @@ from tests.hostile.masters import (
 )
 from tests.hostile.mutations import is_well_formed, mutated, picture
 from vcl.wire.declared import Declaration, pack
-from vcl.wire.limits import log_bytes_max, rows_max
+from vcl.wire.limits import log_bytes_max, rows_max, shape_bytes_max
 from vcl.wire.messages import node, part, session
 
 IDS = [10, 11, 20, 30, 31, 40, 41, 45, 60, 100, 101]
@@ -144,6 +144,10 @@ def declared(data: bytes) -> session.Launch:
         (session.CopyRect(60, 2, [], 10, 11, 0, 0, 8, 2, 1, 8, 16, 8, 8), "rows or slices"),
         (session.Repeat(60, 4, [], []), "there is no shape 4"),
         (session.Repeat(60, 3, [], [b"1234", b"5"]), "2 values for a launch that has 1"),
+        (
+            declared(b"")._replace(shape=3, arguments=[REGION, bytes(shape_bytes_max)]),
+            "a shape of more than 8192 bytes",
+        ),
         (declared(b"\xc1")._replace(shape=257), "257 can't be the number of a shape"),
         (declared(b"\xc1"), "not a msgpack value"),
         (declared(pack([Declaration(2, 4, (8,), (0,), None, None)])), "an argument is declared"),

@@ -11,6 +11,8 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -331,10 +333,22 @@ def test_agent_is_given_a_bad_url(url: str) -> None:
 
 @pytest.mark.parametrize("given", ["http://127.0.0.1:1\n", ""])
 def test_agent_is_told_a_bad_url_on_standard_input(given: str) -> None:
-    shown = CliRunner().invoke(agent_app, ["-"], input=given)
-    assert shown.exit_code == 1
-    (line,) = shown.stderr.splitlines()
+    with started([*AGENT, "-", *AS_OWN]) as program:
+        assert program.process.stdin is not None
+        program.process.stdin.write(given)
+        status, errors = program.end()
+    assert status == 1
+    (line,) = errors.splitlines()
     assert line.startswith("vcl-agent: ") and given.strip() in line and "ws://HOST:" in line
+
+
+def test_agent_that_is_told_no_url_ends_with_its_parent() -> None:
+    """Though somebody keeps the pipe open, as a child that the parent forked may."""
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with parent, started([*AGENT, "-", *AS_OWN, "--parent-pid", str(parent.pid)]) as program:
+        parent.kill()
+        status, errors = program.end()
+    assert status == 1 and "ws://HOST:" in errors
 
 
 @pytest.mark.parametrize("url", ["ws://127.0.0.1:port", "ws://no host:1"])

@@ -20,7 +20,7 @@ from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
-from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max
+from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max, shape_bytes_max
 from vcl.wire.messages import session
 
 QUEUE, BUFFER, NODE = 100, 101, 3
@@ -89,6 +89,21 @@ def test_what_else_differs_is_another_shape(core: ClientCore, other: dict[str, A
     core.told(core.shaped(first)[1])
     said, _ = core.shaped(first._replace(**other))
     assert said == first._replace(**other, shape=2)
+
+
+def test_a_large_launch_tells_no_shape(core: ClientCore) -> None:
+    large = launch(1, bytes(shape_bytes_max))
+    assert core.shaped(large) == (large, None)
+
+
+def test_a_command_that_was_said_is_not_withdrawn(core: ClientCore) -> None:
+    event = core.begin(QUEUE, 0)
+    core.say(launch(event))
+    core.withdraw(event)  # as a signal's handler raised just now
+    assert event in core.events and core.in_flight == 1
+    other = core.begin(QUEUE, 0)
+    core.withdraw(other)
+    assert other not in core.events and core.in_flight == 1
 
 
 # Batches

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from vcl.ndrange import (
     NDRange,
+    axes_told,
     boxes,
     choose_local_size,
     counts_of_boxes,
     counts_of_slabs,
     largest_divisor,
     split,
-    told,
 )
 
 SIZES = st.integers(1, 12)
@@ -135,7 +135,7 @@ def test_the_ways_of_making_boxes(
 
 
 def test_cuts_in_words() -> None:
-    assert [told(c) for c in [(4,), (1, 3), (2, 2), (2, 1, 3)]] == [
+    assert [axes_told(c) for c in [(4,), (1, 3), (2, 2), (2, 1, 3)]] == [
         "x", "y", "x and y (2 x 2)", "x and z (2 x 1 x 3)"
     ]  # fmt: skip
 

@@ -129,6 +129,9 @@ path_bytes_max = 4000
 shapes_max = 256
 """Launches that one end of a connection may say again by number at one time."""
 
+shape_bytes_max = 8 * 2**10
+"""Such a launch, about: a short message has it said anew to executors."""
+
 declared_bytes_max = 4 * 2**10
 """What a launch may declare of the access to its arguments, packed."""
 

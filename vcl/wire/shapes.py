@@ -23,6 +23,20 @@ def values_of(arguments: Sequence[Any]) -> list[bytes]:
     return [a for a in arguments if type(a) is bytes]
 
 
+def changed(values: Sequence[bytes], known: Sequence[bytes]) -> list[bytes]:
+    """The first of some values, up to the last that isn't known already."""
+    count = len(values)
+    while count and values[count - 1] == known[count - 1]:
+        count -= 1
+    return list(values[:count])
+
+
+def size_of(launch: Any) -> int:
+    """About as many bytes as a launch takes to be kept, and said anew: a Launch or a Run."""
+    size = 64 * len(launch.arguments) + len(launch.kernel) + len(getattr(launch, "declared", b""))
+    return size + sum([len(a) for a in launch.arguments if type(a) is bytes])
+
+
 class Told:
     """A launch that was told. values: of its arguments by value; where: their indices.
 
@@ -32,7 +46,7 @@ class Told:
     __slots__ = ("depends", "message", "values", "where")
 
     def __init__(self, message: Any) -> None:
-        self.message = message
+        self.message = message._replace(waits=[])
         self.where = [i for i, a in enumerate(message.arguments) if type(a) is bytes]
         self.values = values_of(message.arguments)
         self.depends = tuple(self.where)
@@ -65,15 +79,15 @@ class ShapesTold:
     """Of the end that is told: the launches by their numbers."""
 
     def __init__(self) -> None:
-        self._told: dict[int, Any] = {}
+        self._told: dict[int, Told] = {}
 
-    def tell(self, number: int, told: Any) -> None:
+    def tell(self, number: int, told: Told) -> None:
         """A number means this from now on. Raises RemoteProtocolError for one that can't be."""
         if not 0 < number <= shapes_max:
             raise RemoteProtocolError(f"{number} can't be the number of a shape")
         self._told[number] = told
 
-    def find(self, number: int) -> Any:
+    def find(self, number: int) -> Told:
         """What a number means. Raises RemoteProtocolError for one that was never told."""
         found = self._told.get(number)
         if found is None:
@@ -86,6 +100,7 @@ class ShapeNumbers:
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._given = 0  # numbers so far; one may be lost where a signal's handler raises
 
     def find(self, key: Hashable) -> tuple[int, Any] | None:
         """The number that was told for a key, and what was kept with it."""
@@ -97,14 +112,18 @@ class ShapeNumbers:
     def tell(self, key: Hashable, kept: Any) -> int:
         """The number that a key is about to be told with, and what to keep with it.
 
-        It is the key's own, or a new one; of what wasn't asked for longest, if all are used.
+        It is the key's own, or a new one; of what wasn't asked for longest, if all are used; 0 if
+        none is left, and nothing is kept.
         """
         found = self._numbers.get(key)
         if found is not None:
             number = found[0]
-        elif len(self._numbers) < shapes_max:
-            number = len(self._numbers) + 1
-        else:
+        elif self._given < shapes_max:
+            self._given += 1
+            number = self._given
+        elif self._numbers:
             _, (number, _) = self._numbers.popitem(last=False)
+        else:
+            return 0
         self._numbers[key] = number, kept
         return number

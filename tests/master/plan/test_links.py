@@ -52,6 +52,14 @@ def test_rates_that_differ_little_leave_plans_as_they_are() -> None:
     assert 20 / changed_ratio <= links.byte_ns(1, 2) <= 20
 
 
+def test_what_is_known_of_a_node_is_forgotten_with_it() -> None:
+    links = Links()
+    for source, to in ((1, 2), (2, 1), (CLIENT, 1), (CLIENT, 2)):
+        links.learn(source, to, BIG, 10 * BIG)
+    links.forget(1)
+    assert links._learned.keys() == links._counts.keys() == {(CLIENT, 2)}
+
+
 def test_bytes_come_from_where_they_come_soonest() -> None:
     links = Links()
     near, far, here = place(1), place(2), place(3)

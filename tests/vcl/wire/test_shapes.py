@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from vcl.errors import RemoteProtocolError
 from vcl.wire import shapes
 from vcl.wire.limits import shapes_max
 from vcl.wire.messages import part, session
-from vcl.wire.shapes import ShapeNumbers, ShapesTold, Told, values_of
+from vcl.wire.shapes import ShapeNumbers, ShapesTold, Told, changed, values_of
 
 ARGUMENTS: list[Any] = [b"one", [1, 7, 0, 64], b"two", None, [2, 64], b"three"]
 
@@ -43,7 +44,7 @@ def test_more_values_than_arguments(message: Any) -> None:
 def test_numbers_that_can_t_be(number: int) -> None:
     table = ShapesTold()
     with pytest.raises(RemoteProtocolError, match=f"{number} can't be the number of a shape"):
-        table.tell(number, "one")
+        table.tell(number, Told(launch([])))
     with pytest.raises(RemoteProtocolError, match=f"there is no shape {number}"):
         table.find(number)
 
@@ -56,10 +57,11 @@ def test_both_ends_mean_the_same(steps: list[tuple[int, int]]) -> None:
         numbers, table = ShapeNumbers(), ShapesTold()
         for key, kept in steps:
             found = numbers.find(key)
+            meant = [[2, key + 1], [2, kept + 1]]
             if found is not None and found[1] == kept:
-                assert table.find(found[0]) == (key, kept)
+                assert table.find(found[0]).message.arguments == meant
             else:
-                table.tell(numbers.tell(key, kept), (key, kept))
+                table.tell(numbers.tell(key, kept), Told(launch(meant)))
 
 
 def test_what_was_asked_for_longest_ago_gives_way() -> None:
@@ -69,3 +71,41 @@ def test_what_was_asked_for_longest_ago_gives_way() -> None:
     assert numbers.find(0) == (told[0], None)
     assert numbers.tell("new", None) == told[1]
     assert numbers.find(1) is None and numbers.find(0) is not None
+
+
+def test_a_number_that_an_interrupt_lost_is_given_to_nobody() -> None:
+    class Interrupted(OrderedDict[Any, Any]):
+        def __setitem__(self, key: Any, value: Any) -> None:
+            if key == "interrupted":
+                raise KeyboardInterrupt
+            super().__setitem__(key, value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "shapes_max", 2)
+        numbers = ShapeNumbers()
+        numbers._numbers = Interrupted()
+        assert [numbers.tell(key, None) for key in "ab"] == [1, 2]
+        with pytest.raises(KeyboardInterrupt):
+            numbers.tell("interrupted", None)
+        assert numbers.tell("c", None) == 2, "the one of b"
+        with pytest.raises(KeyboardInterrupt):
+            numbers.tell("interrupted", None)
+        assert numbers.tell("d", None) == 0 and numbers.find("d") is None, "none is left"
+
+
+@pytest.mark.parametrize(
+    ("values", "known", "said"),
+    [
+        ([], [], []), ([b"1"], [b"1"], []), ([b"1", b"2"], [b"1", b"3"], [b"1", b"2"]),
+        ([b"0", b"2"], [b"1", b"2"], [b"0"]),
+    ],
+)  # fmt: skip
+def test_what_is_known_at_the_end_is_left_out(
+    values: list[bytes], known: list[bytes], said: list[bytes]
+) -> None:
+    assert changed(values, known) == said
+
+
+def test_the_wait_list_is_kept_of_no_launch() -> None:
+    told = Told(launch(ARGUMENTS)._replace(waits=[1, 2, 3]))
+    assert told.message == launch(ARGUMENTS)

@@ -275,9 +275,8 @@ class Done(NamedTuple):
     """Operations that ended: [operation, status, start, end, message, extra] each.
 
     status: 0 or a negative OpenCL status. start, end: ns of the executor's wall clock; a Receive
-    starts when its first chunk comes. message:
-    None or why it failed. extra: None, or for SendChanges the bytes sent, for Merge ["conflict",
-    buffer, offset], for Run UNTOUCHED.
+    starts when its first chunk comes. message: None or why it failed. extra: None, or for
+    SendChanges the bytes sent, for Merge ["conflict", buffer, offset], for Run UNTOUCHED.
     """
 
     operations: list[Ended]
