@@ -204,6 +204,30 @@ async def test_it_is_over_while_a_program_is_read_ahead(rig: Ahead) -> None:
     assert not rig.processes.reading() and not rig.judging._idle
 
 
+async def test_a_session_that_is_over_is_not_kept_among_the_slow(rig: Ahead) -> None:
+    await rig.ask_for("read ahead a")
+    rig.judging.forget(1)
+    await rig.processes.fail("read ahead a", "slow")
+    assert not rig.judging._slow
+
+
+async def test_sessions_that_ask_and_leave_start_one_process(rig: Ahead) -> None:
+    """While the only one that is there is busy, and others start slowly."""
+    p = rig.processes
+    await rig.ask_for("judge x", session=99)
+    p.starts.clear()
+    for session in range(30):
+        await rig.ask_for("judge y", session=session)
+        rig.judging.forget(session)
+        await settle()
+    p.starts.set()
+    await settle()
+    assert p.started == 2 and len(rig.judging._idle) == 1
+    await p.answer("judge x", JUDGED)
+    await rig.ask_for("judge z")
+    assert p.started == 2 and list(p.reading()) == ["judge z"]
+
+
 async def test_a_real_process_reads_ahead() -> None:
     rig = Rig()
     async with asyncio.timeout(TIMEOUT_S):
