@@ -37,12 +37,21 @@ def test_each_agent_is_pinned_to_its_cores(cluster: LocalCluster) -> None:
             assert set(child.cpu_affinity()) == expected
 
 
+def own_children() -> set[int]:
+    """Of this process; those of other clusters' agents come and go."""
+    return {process.pid for process in psutil.Process().children()}
+
+
 def test_close_ends_everything_and_is_idempotent(tmp_path: Path) -> None:
-    before = {process.pid for process in descendants(os.getpid())}
+    before = own_children()
     cluster = LocalCluster(nodes=1)
     cluster.close()  # before its start: nothing to do
     cluster.start()
-    processes = [p for p in descendants(os.getpid()) if p.pid not in before]
+    processes = [
+        process
+        for pid in own_children() - before
+        for process in (psutil.Process(pid), *descendants(pid))
+    ]
     assert len(processes) >= 3  # master, agent, an executor that is ready
     assert cluster.nodes[0].cores == tuple(sorted(os.sched_getaffinity(0)))
     cluster.close()
@@ -61,10 +70,10 @@ def test_wrong_numbers(nodes: int, cores: int | None) -> None:
 
 
 def test_no_device_fits() -> None:
-    before = {process.pid for process in descendants(os.getpid())}
+    before = own_children()
     with pytest.raises(ConnectionProblem, match="no OpenCL device"):
         LocalCluster(nodes=1, devices="no such device").start()
-    assert not [p for p in descendants(os.getpid()) if p.pid not in before]
+    assert not own_children() - before
 
 
 def test_an_exception_ends_it_and_its_folder(tmp_path: Path) -> None:
