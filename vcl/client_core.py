@@ -32,9 +32,15 @@ from vcl.wire.limits import (
     waits_together_max,
 )
 from vcl.wire.messages import session
-from vcl.wire.shapes import ShapeNumbers, changed, size_of, values_of
+from vcl.wire.shapes import Numbered, ShapeNumbers, changed, size_of, values_of
 
 COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
+
+recent_max = 4
+"""Launches of one kernel that a next one is compared with: two buffers may swap."""
+
+recent_kernels_max = 256
+"""Kernels of which they are kept."""
 
 
 @dataclass(slots=True)
@@ -147,6 +153,8 @@ class ClientCore:
         self._sources_bytes = 0
         self._waits = 0
         self._shapes = ShapeNumbers()
+        self._recent: dict[str, deque[tuple[list[Any], Numbered]]] = {}
+        """By kernel: launches that were told, without their values."""
         self._outbox: list[Any] = []
         self._outbox_bytes = 0
         self._last_id = 0
@@ -211,26 +219,38 @@ class ClientCore:
 
     def shaped(self, launch: session.Launch) -> tuple[session.Launch | session.Repeat, Any]:
         """A launch as it is to be said, and what `told` wants to know of it once it is."""
+        event, queue, waits, program, kernel, offset, size, local, arguments, declared, _ = launch
+        values = values_of(arguments)
+        others = [queue, program, offset, size, local, declared]
+        others += [b"" if type(a) is bytes else a for a in arguments]
+        for before, numbered in self._recent.get(kernel, ()):
+            # The usual case, told without a key.
+            if before == others and numbered.number:
+                numbered.used = True
+                return session.Repeat(
+                    event, numbered.number, waits, changed(values, numbered.kept)
+                ), None
         if size_of(launch) > shape_bytes_max:
             return launch, None
-        values = values_of(launch.arguments)
-        key = (
-            launch.queue, launch.program, launch.kernel, *launch.global_offset, None,
-            *launch.global_size, None, *(launch.local_size or ()), None, launch.declared,
-            *[tuple(a) if type(a) is list else type(a) for a in launch.arguments],
-        )  # fmt: skip
+        key = (kernel, *[tuple(a) if type(a) is list else a for a in others])
         found = self._shapes.find(key)
-        if found is None or found[1] is None:
+        if found is None or found.kept is None:
             # Not told before it's known that it can be said.
-            number = self._shapes.tell(key, None)
-            return launch._replace(shape=number), (key, values) if number else None
-        number, told = found
-        return session.Repeat(launch.event, number, launch.waits, changed(values, told)), None
+            found = self._shapes.tell(key, None)
+            if found is None:
+                return launch, None
+            return launch._replace(shape=found.number), (kernel, others, found, values)
+        return session.Repeat(event, found.number, waits, changed(values, found.kept)), None
 
     def told(self, shape: Any) -> None:
         """A launch was said; shape: as `shaped` answered."""
-        if shape is not None:
-            self._shapes.tell(*shape)
+        if shape is None:
+            return
+        kernel, others, numbered, numbered.kept = shape
+        recent = self._recent.setdefault(kernel, deque(maxlen=recent_max))
+        recent.append((others, numbered))
+        if len(self._recent) > recent_kernels_max:
+            self._recent.clear()
 
     def begin(self, queue: int, now: int) -> int:
         """An event for a command that is about to be said; `now` in ns."""

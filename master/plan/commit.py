@@ -276,10 +276,11 @@ class Committer:
             values = doing.told.values_in(m.arguments)
             shapes, key = self._shapes_of(step.place.node), (doing.told, step.part)
             found = shapes.find(key)
-            if found is not None and found[1][0] is step:
-                number, (_, known) = found
-                return part.Again(o.id, waits, number, changed(values, known), doing.cause)
-            number = shapes.tell(key, (step, values))
+            if found is not None and found.kept[0] is step:
+                say = changed(values, found.kept[1])
+                return part.Again(o.id, waits, found.number, say, doing.cause)
+            told = shapes.tell(key, (step, values))
+            number = told.number if told is not None else 0
         program = self._program(step, doing).id if step.rewritten else m.program
         arguments = m.arguments if step.hidden is None else [*m.arguments, step.hidden]
         return part.Run(

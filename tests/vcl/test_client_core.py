@@ -19,6 +19,7 @@ from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, E
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
+from vcl.wire import shapes
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
 from vcl.wire.limits import batch_bytes_max, batch_count_max, eager_bytes_max, shape_bytes_max
 from vcl.wire.messages import session
@@ -89,6 +90,28 @@ def test_what_else_differs_is_another_shape(core: ClientCore, other: dict[str, A
     core.told(core.shaped(first)[1])
     said, _ = core.shaped(first._replace(**other))
     assert said == first._replace(**other, shape=2)
+
+
+def test_what_gave_its_number_away_is_told_anew(core: ClientCore) -> None:
+    first, second = launch(1, b"one"), launch(2, [2, 64])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "shapes_max", 1)
+        for one in (first, second, first, second):
+            said, shape = core.shaped(one)
+            assert said == one._replace(shape=1)
+            core.told(shape)
+            assert core.shaped(one) == (session.Repeat(one.event, 1, [], []), None)
+
+
+@pytest.mark.parametrize("values", [[b"one"], [b"two"]])
+def test_what_swaps_is_repeated(core: ClientCore, values: list[bytes]) -> None:
+    for one in (launch(1, None, [2, 64], b"one"), launch(2, [2, 64], None, b"one")):
+        core.told(core.shaped(one)[1])
+    for event in range(3, 9):
+        swapped = [None, [2, 64]] if event % 2 else [[2, 64], None]
+        said, _ = core.shaped(launch(event, *swapped, *values))
+        new = [] if values == [b"one"] else values
+        assert said == session.Repeat(event, 2 - event % 2, [], new)
 
 
 def test_a_large_launch_tells_no_shape(core: ClientCore) -> None:

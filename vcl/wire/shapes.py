@@ -95,35 +95,58 @@ class ShapesTold:
         return found
 
 
+class Numbered:
+    """A number that was told. number: 0 once it means something else. kept: its owner's.
+    used: since it was last looked for one to give up."""
+
+    __slots__ = ("kept", "number", "used")
+
+    def __init__(self, number: int, kept: Any) -> None:
+        self.number = number
+        self.kept = kept
+        self.used = True
+
+
 class ShapeNumbers:
     """Of the end that tells: which number means what there."""
 
     def __init__(self) -> None:
-        self._numbers: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._numbers: OrderedDict[Hashable, Numbered] = OrderedDict()
         self._given = 0  # numbers so far; one may be lost where a signal's handler raises
 
-    def find(self, key: Hashable) -> tuple[int, Any] | None:
-        """The number that was told for a key, and what was kept with it."""
+    def find(self, key: Hashable) -> Numbered | None:
+        """The number that was told for a key."""
         found = self._numbers.get(key)
         if found is not None:
-            self._numbers.move_to_end(key)
+            found.used = True
         return found
 
-    def tell(self, key: Hashable, kept: Any) -> int:
+    def tell(self, key: Hashable, kept: Any) -> Numbered | None:
         """The number that a key is about to be told with, and what to keep with it.
 
-        It is the key's own, or a new one; of what wasn't asked for longest, if all are used; 0 if
-        none is left, and nothing is kept.
+        It is the key's own, or a new one; of what wasn't used for longest, if all are given; None
+        if all are lost.
         """
         found = self._numbers.get(key)
-        if found is not None:
-            number = found[0]
-        elif self._given < shapes_max:
+        if found is None:
+            number = self._new()
+            if not number:
+                return None
+            self._numbers[key] = found = Numbered(number, kept)
+        found.kept = kept
+        return found
+
+    def _new(self) -> int:
+        if self._given < shapes_max:
             self._given += 1
-            number = self._given
-        elif self._numbers:
-            _, (number, _) = self._numbers.popitem(last=False)
-        else:
-            return 0
-        self._numbers[key] = number, kept
-        return number
+            return self._given
+        while self._numbers:
+            oldest, found = next(iter(self._numbers.items()))
+            if not found.used:
+                del self._numbers[oldest]
+                number, found.number = found.number, 0
+                return number
+            # A second chance; looking for one costs as much as was used meanwhile.
+            found.used = False
+            self._numbers.move_to_end(oldest)
+        return 0

@@ -18,6 +18,12 @@ from vcl.wire.shapes import ShapeNumbers, ShapesTold, Told, changed, values_of
 ARGUMENTS: list[Any] = [b"one", [1, 7, 0, 64], b"two", None, [2, 64], b"three"]
 
 
+def tell(numbers: ShapeNumbers, key: Any) -> int:
+    told = numbers.tell(key, None)
+    assert told is not None
+    return told.number
+
+
 def launch(arguments: list[Any]) -> session.Launch:
     return session.Launch(11, 2, [], 8, "f", [0], [64], None, arguments)
 
@@ -58,19 +64,25 @@ def test_both_ends_mean_the_same(steps: list[tuple[int, int]]) -> None:
         for key, kept in steps:
             found = numbers.find(key)
             meant = [[2, key + 1], [2, kept + 1]]
-            if found is not None and found[1] == kept:
-                assert table.find(found[0]).message.arguments == meant
+            if found is not None and found.kept == kept:
+                assert table.find(found.number).message.arguments == meant
             else:
-                table.tell(numbers.tell(key, kept), Told(launch(meant)))
+                told = numbers.tell(key, kept)
+                assert told is not None
+                table.tell(told.number, Told(launch(meant)))
 
 
 def test_what_was_asked_for_longest_ago_gives_way() -> None:
     numbers = ShapeNumbers()
-    told = [numbers.tell(key, None) for key in range(shapes_max)]
+    told = [tell(numbers, key) for key in range(shapes_max)]
     assert sorted(told) == list(range(1, shapes_max + 1))
-    assert numbers.find(0) == (told[0], None)
-    assert numbers.tell("new", None) == told[1]
-    assert numbers.find(1) is None and numbers.find(0) is not None
+    assert tell(numbers, "new") == told[0], "all were used since"
+    first = numbers.find(1)
+    assert first is not None and numbers.find(0) is None
+    assert tell(numbers, "another") == told[2]
+    assert first.number == told[1] and numbers.find(1) is first
+    second = numbers._numbers[3]
+    assert tell(numbers, "yet another") == told[3] and not second.number, "whoever holds it sees"
 
 
 def test_a_number_that_an_interrupt_lost_is_given_to_nobody() -> None:
@@ -84,13 +96,13 @@ def test_a_number_that_an_interrupt_lost_is_given_to_nobody() -> None:
         patch.setattr(shapes, "shapes_max", 2)
         numbers = ShapeNumbers()
         numbers._numbers = Interrupted()
-        assert [numbers.tell(key, None) for key in "ab"] == [1, 2]
+        assert [tell(numbers, key) for key in "ab"] == [1, 2]
         with pytest.raises(KeyboardInterrupt):
             numbers.tell("interrupted", None)
-        assert numbers.tell("c", None) == 2, "the one of b"
+        assert tell(numbers, "c") == 2, "the one of b"
         with pytest.raises(KeyboardInterrupt):
             numbers.tell("interrupted", None)
-        assert numbers.tell("d", None) == 0 and numbers.find("d") is None, "none is left"
+        assert numbers.tell("d", None) is None and numbers.find("d") is None, "none is left"
 
 
 @pytest.mark.parametrize(
