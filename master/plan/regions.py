@@ -317,7 +317,7 @@ def _in_elements(runs: Runs, use: Use) -> Runs:
 def _missing_of(parts: Sequence[Part], places: Sequence[Place]) -> int:
     """Bytes that have to be brought to the parts' places."""
     pairs = zip(parts, places, strict=False)
-    return sum(missing(place, [*part.reads, *part.writes]) for part, place in pairs)
+    return sum(_missing(place, [*part.reads, *part.writes]) for part, place in pairs)
 
 
 def _by_buffer(
@@ -343,7 +343,7 @@ def _pieces(touched: Sequence[Touched]) -> int:
     return sum(len(r) + len(w) for one in touched for r, w in one.values())
 
 
-def missing(place: Place, regions: Sequence[tuple[Buffer, int, int]]) -> int:
+def _missing(place: Place, regions: Sequence[tuple[Buffer, int, int]]) -> int:
     """Bytes of regions that a place doesn't hold."""
     return sum(
         high - low

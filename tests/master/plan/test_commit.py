@@ -162,13 +162,14 @@ def test_a_repeated_launch_is_said_by_its_number() -> None:
     assert [m.waits for m in again[1:]] == [[m.operation] for m in again[:2]]
 
 
-def test_what_another_launch_takes_the_number_of_is_told_anew() -> None:
+def test_a_number_means_the_launch_that_was_told_last() -> None:
     r = shaped_rig()
     r.say(Repeat(21, 3, [], []), Launch(22, 3, [], 5, "k", [0], [32], [32], ARGUMENTS, b"", 3))
+    *_, other = r.said(part.Run)
+    assert other.global_size == [32]
     r.clear()
     r.say(Repeat(23, 3, [], []), Repeat(24, 3, [], []))
-    sizes = [m.global_size for m in r.said(part.Run)]
-    assert sizes in ([], [[32]]) and len(r.said(part.Again)) == 2 - len(sizes)
+    assert [m.shape for m in r.said(part.Again)] == [other.shape] * 2 and not r.said(part.Run)
 
 
 def test_a_new_executor_is_told_anew() -> None:
