@@ -40,6 +40,8 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.wire.*", WIRE),
     ("vcl.transport", SHELL),
     ("vcl.transport.*", SHELL),
+    ("vcl.direct", SHELL),
+    ("vcl.direct.*", SHELL),
     ("vcl.runtime", SHELL),
     ("vcl.embedded", SHELL),
     ("vcl.ending", SHELL),

@@ -143,24 +143,11 @@ class BulkLink:
 
     async def _stream(self, effect: Stream) -> None:
         try:
-            offset = 0
-            for index, whole in enumerate(effect.data):
-                view = memoryview(whole)
-                final = index == len(effect.data) - 1
-                for start in range(0, max(1, len(view)), chunk_bytes_max):
-                    chunk = view[start : start + chunk_bytes_max]
-                    last = final and start + chunk_bytes_max >= len(view)
-                    header = frame.BulkFrame(
-                        frame.CHUNK,
-                        last,
-                        effect.endpoint,
-                        self._endpoint,
-                        effect.transfer,
-                        offset,
-                        b"",
-                    )
-                    await self.connection.send(frame.pack_bulk_header(header), chunk)
-                    offset += len(chunk)
+            for offset, chunk, last in effect.chunks(chunk_bytes_max):
+                header = frame.BulkFrame(
+                    frame.CHUNK, last, effect.endpoint, self._endpoint, effect.transfer, offset, b""
+                )
+                await self.connection.send(frame.pack_bulk_header(header), chunk)
         except ConnectionClosed:
             return  # whoever reads from the connection learns of it too, and ends the session
         self._streamed(effect.transfer)

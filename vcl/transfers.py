@@ -20,6 +20,7 @@ something may be on its way, the last `transfers_cancelled_max` are remembered.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,18 @@ class Stream:
     transfer: int
     endpoint: int
     data: tuple[Bytes, ...]
+
+    def chunks(self, most: int) -> Iterator[tuple[int, memoryview, bool]]:
+        """(offset in the transfer, bytes, whether it is the last) of each chunk; one is of at most
+        `most` bytes, and within one piece of the data."""
+        offset = 0
+        for index, whole in enumerate(self.data):
+            view = memoryview(whole)
+            final = index == len(self.data) - 1
+            for start in range(0, max(1, len(view)), most):
+                chunk = view[start : start + most]
+                yield offset, chunk, final and start + most >= len(view)
+                offset += len(chunk)
 
 
 @dataclass(frozen=True, slots=True)

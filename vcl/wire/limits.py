@@ -46,6 +46,21 @@ eager_total_bytes_max = 4 * 2**20
 eager_frame_bytes = 256
 """What a chunk without credit counts besides its payload, as keeping it isn't free."""
 
+ring_slots_max = 8
+"""Chunks that may be on their way in the memory that two ends of one host share."""
+
+packet_bytes_max = 64 * 2**10
+"""Longest payload that travels between two ends of one host beside that memory."""
+
+links_max = 64
+"""Direct links of one end: bulk to yet other ends goes through the master."""
+
+link_address_length_max = 256
+"""Characters of an address at which an executor takes direct links."""
+
+link_addresses_max = 8
+"""Such addresses of one executor."""
+
 transfers_unannounced_max = 2**16
 """Transfers for which an end keeps credit before the master has told it of them."""
 
