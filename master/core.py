@@ -194,6 +194,7 @@ class MasterCore:
             lambda d: self.nodes.places(d, executors),
             self.nodes.why_none,
             self._policy,
+            opened.secret,
         )
         live = Live(new, opened.secret, opened.connection, None, executors)
         self.sessions[number] = live
@@ -367,6 +368,10 @@ class MasterCore:
         except Exception as error:  # see _unexpected
             self._unexpected(live.session.number, error)
             return
+        suspects, live.session.suspects = live.session.suspects, []
+        for node, text in suspects:
+            if node in live.executors and live.executors[node].ready:
+                self._broke(live, live.executors[node], text)
         live.going_on = more or bool(live.backlog)
         if live.going_on:
             self._effects.append(GoOn(live.session.number))
@@ -452,9 +457,12 @@ class MasterCore:
             self._lost(connected, closed.reason)
             return
         # That the link broke is what the master sees of a crash; its agent knows the signal.
-        live, executor = found
+        self._broke(*found, closed.reason)
+
+    def _broke(self, live: Live, executor: Executor, reason: str) -> None:
+        """A connection of an executor is gone; it is lost, if its agent doesn't say so before."""
         if executor.broke is None:
-            executor.broke = closed.reason
+            executor.broke = reason
             executor.take(Step.DISCONNECTED)
             number = live.session.number
             due = Due(number, executor.node, executor.start, cause=self.inputs_count)

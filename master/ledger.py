@@ -128,6 +128,10 @@ class Ledger:
         self._last_endpoint += 1
         self._endpoints[node] = self._last_endpoint
 
+    def say(self, node: int, message: Any) -> None:
+        """To the executor on a node; to the client if that is 0."""
+        (self.for_nodes[node] if node else self.for_client).append(message)
+
     def new_version(self) -> int:
         """A version that no byte had before."""
         self._last_version += 1

@@ -27,6 +27,7 @@ from master.checks import (
     regions,
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
+from master.direct import DirectLinks
 from master.inbox import CLIENT, Inbox
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
@@ -41,7 +42,7 @@ from master.plan.view import DEFAULT_POLICY, Policy, View
 from master.questions import Questions
 from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
-from vcl.text import clipped, plain
+from vcl.text import clipped, failure_length_max, plain
 from vcl.wire.limits import (
     commands_max,
     objects_max,
@@ -56,6 +57,7 @@ from vcl.wire.limits import (
     waits_together_max,
 )
 from vcl.wire.messages import part, session
+from vcl.wire.messages.direct import Linked, Listening
 from vcl.wire.shapes import ShapesTold, Told, size_of
 
 reports_kept_max = 1024
@@ -81,7 +83,9 @@ class Session:
         places: Callable[[Sequence[int]], list[Place]],
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
         policy: Policy = DEFAULT_POLICY,
+        secret: str = "",
     ) -> None:
+        """secret: for the tickets of direct links."""
         self.number = number
         """The session's id."""
         self.ledger = Ledger()
@@ -101,6 +105,8 @@ class Session:
         self._inbox = Inbox()
         self._shapes = ShapesTold()
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
+        self.suspects: list[tuple[int, str]] = []
+        """Nodes whose executors lost a direct link, and how: they are gone, or bytes are."""
         self.culprit: tuple[int, str] | None = None
         """Who said what no honest peer says (CLIENT, or a node for its executor), and what."""
         self._places = places
@@ -108,7 +114,8 @@ class Session:
             self.ledger, self.buffers, self.programs, places, why_none, policy
         )
         self._planner = Planner(self._view)
-        self._committer = Committer(self.ledger, self._view)
+        self._direct = DirectLinks(secret, self.ledger.endpoint, self.ledger.say)
+        self._committer = Committer(self.ledger, self._view, self._direct)
         self._builds = Builds(self.ledger, places, why_none)
         self._questions = Questions(self.ledger, self._builds, self.programs)
 
@@ -547,10 +554,20 @@ class Session:
             self._operation_done(node, *item)
         elif isinstance(item, part.Printed):
             self._printed(node, item)
+        elif isinstance(item, Listening):
+            self._direct.listens(node, item)
+        elif isinstance(item, Linked):
+            self._linked(item, node)
         else:
             assert isinstance(item, part.BuildDone)
             self._builds.answered(node, item)
             self.graph.ready.extend(self._questions.built())
+
+    def _linked(self, m: Linked, node: int = CLIENT) -> None:
+        """An end of a direct link tells what has become of it."""
+        suspect = self._direct.linked(node, m)
+        if suspect is not None:
+            self.suspects.append((suspect, plain(m.message, failure_length_max)))
 
     def _printed(self, node: int, m: part.Printed) -> None:
         """Pass on what a launch printed."""
@@ -697,6 +714,7 @@ class Session:
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self._committer.endpoint_lost(self.ledger.endpoint(node))
+        self._direct.forget(node)
         self._view.links.forget(node)
         self.ledger.renew_endpoint(node)
         for program in [*self.programs.values(), *self._questions.variants.values()]:
@@ -717,6 +735,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.SetUserEvent: Session._set_user_event,
     int: Session._release,
     session.AskReport: Session._ask_report,
+    Linked: Session._linked,
     session.Launch: Session._enqueue_told,
     session.Repeat: Session._enqueue_repeat,
     session.Write: Session._enqueue_write,

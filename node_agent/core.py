@@ -46,6 +46,7 @@ from vcl.transfers import Deliver, Incoming, Outgoing
 from vcl.wire.frame import CREDIT
 from vcl.wire.limits import printed_message_bytes_max, rows_max
 from vcl.wire.messages import part
+from vcl.wire.messages.direct import ExpectLink, OpenLink
 from vcl.wire.shapes import ShapesTold, Told
 
 
@@ -87,6 +88,8 @@ class ExecutorCore:
             part.Receive: self._add_receive,
             part.Merge: self._add_merge,
             part.CancelTransfer: self._cancel,
+            OpenLink: self._open_link,
+            ExpectLink: self._open_link,
         }
 
     @property
@@ -116,6 +119,9 @@ class ExecutorCore:
         take = self._messages
         for message in one.messages:
             take[type(message)](message)
+
+    def _open_link(self, message: OpenLink | ExpectLink) -> None:
+        self._effects.append(message)
 
     def _start_at_once(self, message: Any) -> None:
         self._effects.append(Start(message))

@@ -1,7 +1,8 @@
 """What the executor core asks of its shell and its driver.
 
 Owns: the effect records that `node_agent.core.ExecutorCore.handle` answers with, besides those of
-`vcl.transfers` (Stream, GrantCredit). Must not know: how they are carried out.
+`vcl.transfers` (Stream, GrantCredit) and the messages of direct links. Must not know: how they are
+carried out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import Bytes
+from vcl.wire.messages.direct import ExpectLink, OpenLink
 
 
 class Start(NamedTuple):
@@ -66,4 +68,7 @@ class Report:
     messages: list[Any]
 
 
-Effect = Start | Store | StartMerge | Unmap | DropSnapshot | Report | Stream | GrantCredit
+Effect = (
+    Start | Store | StartMerge | Unmap | DropSnapshot | Report | Stream | GrantCredit
+    | OpenLink | ExpectLink
+)  # fmt: skip

@@ -26,6 +26,7 @@ from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
 from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
+from vcl.direct.ways import Ways
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
 from vcl.links import BulkLink, ControlLink, dial
@@ -34,6 +35,7 @@ from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire.messages import part
+from vcl.wire.messages.direct import ExpectLink, Listening, OpenLink
 from vcl.wire.messages.handshake import Hello
 
 log = logging.getLogger("vcl-executor")
@@ -56,8 +58,10 @@ class Executor:
             Start: lambda effect: driver.start(effect.message),
             Report: lambda effect: self._control.send(effect.messages),
             Store: driver.store,
-            Stream: lambda effect: self._bulk.stream(effect),
-            GrantCredit: lambda effect: self._bulk.grant(effect),
+            Stream: lambda effect: self._ways.stream(effect),
+            GrantCredit: lambda effect: self._ways.grant(effect),
+            OpenLink: lambda effect: self._ways.open(effect),
+            ExpectLink: lambda effect: self._ways.expect(effect),
             Unmap: lambda effect: driver.unmap(effect.operation),
             DropSnapshot: lambda effect: driver.drop_snapshot(effect.device, effect.merge),
             StartMerge: driver.start_merge,
@@ -74,9 +78,18 @@ class Executor:
             endpoint=a.node,
         )
         bulk, _ = await dial(a.url, hello)
-        self._bulk = BulkLink(bulk, a.node, lambda t: self._feed([Streamed(t)]))
+        self._bulk = BulkLink(bulk, a.node, self._streamed)
+        self._ways = Ways(
+            self._bulk,
+            a.node,
+            lambda frames: self._feed([FromEndpoint(f) for f in frames]),
+            self._streamed,
+            lambda linked: self._control.send([linked]),
+        )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
+        if addresses := self._ways.listen():
+            self._control.send([Listening(addresses)])
         tell_agent()
         readers = [
             self._loop.create_task(self._read_control()),
@@ -87,6 +100,9 @@ class Executor:
             reader.cancel()
         for reader in done:
             reader.result()
+
+    def _streamed(self, transfer: int) -> None:
+        self._feed([Streamed(transfer)])
 
     async def _read_control(self) -> None:
         while True:

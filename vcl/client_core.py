@@ -32,6 +32,7 @@ from vcl.wire.limits import (
     waits_together_max,
 )
 from vcl.wire.messages import session
+from vcl.wire.messages.direct import OpenLink
 from vcl.wire.shapes import Numbered, ShapeNumbers, changed, size_of, values_of
 
 COMPLETE, RUNNING, SUBMITTED, QUEUED = range(4)
@@ -112,7 +113,7 @@ class Answered:
     messages: list[Any]
 
 
-Effect = Ended | Answered | Stream | GrantCredit
+Effect = Ended | Answered | Stream | GrantCredit | OpenLink
 
 
 @dataclass(slots=True)
@@ -404,6 +405,8 @@ class ClientCore:
                 self._outgoing.cancel(m.transfer)
             elif isinstance(m, session.EndpointLost):
                 self._endpoint_lost(m, ended)
+            elif isinstance(m, OpenLink):
+                effects.append(m)
             elif isinstance(m, session.Printed):
                 pass  # `printed` has taken it
             else:

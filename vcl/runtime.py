@@ -35,6 +35,7 @@ from vcl.client_core import (
     Ended,
     EventState,
 )
+from vcl.direct.ways import Ways
 from vcl.errors import (
     DEVICE_NOT_AVAILABLE,
     INVALID_OPERATION,
@@ -50,7 +51,7 @@ from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import codec
-from vcl.wire.frame import Bytes, Encoder, too_many_values, values_in
+from vcl.wire.frame import BulkFrame, Bytes, Encoder, too_many_values, values_in
 from vcl.wire.limits import (
     close_timeout_s,
     control_bytes_max,
@@ -60,6 +61,7 @@ from vcl.wire.limits import (
     staging_bytes_max,
 )
 from vcl.wire.messages import session
+from vcl.wire.messages.direct import Linked, OpenLink
 from vcl.wire.messages.handshake import Hello, RemoteDevice
 from vcl.wire.units import unit_bytes
 
@@ -142,6 +144,7 @@ class Runtime:
             ),
         )
         self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
+        self._ways = Ways(self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell)
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)
 
@@ -178,6 +181,21 @@ class Runtime:
         while True:
             self._take_in(self.core.from_endpoint, await self._bulk.receive())
 
+    def _take_direct(self, frames: Sequence[BulkFrame]) -> None:
+        """What came by a direct link; an error ends the session, as one in the relay's reader."""
+        try:
+            for each in frames:
+                self._take_in(self.core.from_endpoint, each)
+        except Exception as error:
+            if not self._broken.done():
+                self._broken.set_exception(error)
+
+    def _tell(self, message: Linked) -> None:
+        """Say something to the master that no program asked for."""
+        with self.lock:
+            self.core.say(message)
+            self.flush()
+
     def _take_in(self, take: Callable[..., list[Effect]], *arguments: Any) -> None:
         """On the loop's thread, which alone ends reads: so it copies without the lock."""
         with self.lock:
@@ -203,6 +221,7 @@ class Runtime:
             error = readers.exception()
             reason = error.reason if isinstance(error, ConnectionClosed) else ""
             reason = reason or str(error)
+        self._ways.close()
         with self.lock:
             if self.dead is None:
                 self.dead = f"the session with {self.url} is over: {reason}"
@@ -218,9 +237,11 @@ class Runtime:
             if isinstance(effect, Ended):
                 self._run_callbacks(effect.events)
             elif isinstance(effect, Stream):
-                self._bulk.stream(effect)
+                self._ways.stream(effect)
             elif isinstance(effect, GrantCredit):
-                self._bulk.grant(effect)
+                self._ways.grant(effect)
+            elif isinstance(effect, OpenLink):
+                self._ways.open(effect)
             elif isinstance(effect, Answered):
                 for message in effect.messages:
                     answer = self._answers.pop(message.request, None)
@@ -297,6 +318,7 @@ class Runtime:
         self._readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._readers
+        await self._ways.leave()
         control, bulk = self._control.connection.detach(), self._bulk.connection.detach()
         if control is not None and bulk is not None:
             return control, bulk
@@ -308,10 +330,12 @@ class Runtime:
     async def _adopt(self, control: socket.socket, bulk: socket.socket) -> None:
         self._control.connection = await transport.adopt(self.url, control)
         self._bulk.connection = await transport.adopt(self.url, bulk)
+        self._ways.join()
         self._read()
 
     def _read(self) -> None:
-        self._readers = asyncio.gather(self._read_control(), self._read_bulk())
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers = asyncio.gather(self._read_control(), self._read_bulk(), self._broken)
         self._readers.add_done_callback(self._ended)
 
     # ---- sending
@@ -623,6 +647,7 @@ class Runtime:
             self._stop_loop()
 
     async def _close(self) -> None:
+        self._ways.close()
         await self._control.connection.close(1000, "the program ended its session")
         await self._bulk.connection.close()
         if self._readers is not None:

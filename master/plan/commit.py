@@ -13,6 +13,7 @@ from typing import Any
 
 from master.builds import build_message
 from master.commands import Command
+from master.direct import DirectLinks
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Program
 from master.places import Place
@@ -50,8 +51,9 @@ class _Doing:
 class Committer:
     """Carries out the plans of one session."""
 
-    def __init__(self, ledger: Ledger, view: View) -> None:
+    def __init__(self, ledger: Ledger, view: View, direct: DirectLinks) -> None:
         self._ledger = ledger
+        self._direct = direct
         self._buffers = view.buffers
         self._programs = view.programs
         self._places = view.places
@@ -61,6 +63,8 @@ class Committer:
 
     def commit(self, plan: Plan, command: Command | None) -> None:
         """Carry a plan out. command: whose it is; None if nobody waits for it."""
+        if plan.transfers:
+            self._note_ends(plan)
         if plan.regions:
             self._last_merge += 1
         doing = _Doing(plan, command, self._last_merge)
@@ -156,6 +160,16 @@ class Committer:
         return program
 
     # ---- transfers and the client
+
+    def _note_ends(self, plan: Plan) -> None:
+        """Between which ends bytes are about to go."""
+        steps = plan.steps
+        for transfer in plan.transfers:
+            source, destination = (
+                CLIENT if step == CLIENT_END else steps[step].place.node
+                for step in (transfer.source, transfer.destination)
+            )
+            self._direct.used(source, destination)
 
     def _begin_sending(self, step: Step, operation: Operation, doing: _Doing) -> None:
         assert step.sends is not None

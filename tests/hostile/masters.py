@@ -15,6 +15,7 @@ from tests.hostile.mutations import check_travels
 from tests.master.rigs import ADD, GLOBAL, PRIVATE, MasterRig, kernel
 from vcl.wire.declared import Declaration, pack
 from vcl.wire.messages import node, part, session
+from vcl.wire.messages.direct import Linked, Listening
 
 SPLIT, IN_ORDER, OUT_OF_ORDER, ONE, OTHER, USER, PROGRAM, BUILDING = 1, 2, 3, 10, 11, 20, 30, 31
 UNITS: list[list[Any]] = [[ADD, "", [], []]]
@@ -72,6 +73,7 @@ FROM_CLIENT: list[Any] = [
     session.Marker(60, OUT_OF_ORDER, [41, USER], True),
     session.CopyRect(60, IN_ORDER, [], ONE, OTHER, 21, 0, 8, 3, 2, 64, 256, 8, 24),
     session.AskReport(60, 41),
+    Linked(1, 2, ""),
 ]  # fmt: skip
 
 
@@ -89,6 +91,8 @@ def from_executor(world: World, number: int) -> list[Any]:
         part.BuildDone(BUILDING, 0, "", [[1, 0, "log"]], [built]),
         part.BuildDone(BUILDING, -11, "failed", [[1, -11, "log"]], []),
         part.Printed(run, b"one \xff\n"),
+        Linked(0, 2, ""),
+        Listening(["unix:a"]),
     ]
 
 

@@ -21,6 +21,7 @@ from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame, pack_bulk_header
 from vcl.wire.limits import eager_bytes_max
 from vcl.wire.messages import session
+from vcl.wire.messages.direct import OpenLink
 
 QUEUE, BUFFER, NODE = 100, 101, 3
 BIG = eager_bytes_max + 1
@@ -42,6 +43,7 @@ SAID: list[Any] = [
     session.CancelPush(1),
     session.EndpointLost(NODE, "it crashed"),
     session.Printed(6, "n", b"one \xff\n"),
+    OpenLink(NODE, "ticket", "answer", ["unix:a"]),
 ]
 IDS = [3, 4, 5, 6, 8, 16, 100]
 MUTATED = [

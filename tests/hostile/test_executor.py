@@ -20,6 +20,7 @@ from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame, pack_bulk_header
 from vcl.wire.limits import eager_bytes_max
 from vcl.wire.messages import part
+from vcl.wire.messages.direct import ExpectLink, OpenLink
 
 HERE, OTHER = 1, 2
 BIG = eager_bytes_max + 1
@@ -59,6 +60,8 @@ NEXT: list[Any] = [
         [[120, OTHER, [[0, 0, 64]]], [121, 5, [[0, 8, 4], [0, 16, 48]]]], *RUN,
     ),
     *(part.CancelTransfer(transfer, "gone") for transfer in range(103, 111)),
+    OpenLink(OTHER, "ticket", "answer", ["unix:a"]),
+    ExpectLink(OTHER, "ticket", "answer"),
 ]
 IDS = [1, 4, 5, 9, 10, 20, 103, 104, 105, 106, 108, 109, 110, 120]
 MUTATED = [

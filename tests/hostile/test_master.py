@@ -28,7 +28,7 @@ from vcl.wire.limits import log_bytes_max, rows_max, shape_bytes_max
 from vcl.wire.messages import node, part, session
 
 IDS = [10, 11, 20, 30, 31, 40, 41, 45, 60, 100, 101]
-FROM_EXECUTOR = range(6)
+FROM_EXECUTOR = range(8)
 MUTATED = {
     id(message): [
         array for array in mutated(message, IDS) if is_well_formed(session.TO_MASTER, array)

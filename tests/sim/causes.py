@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vcl.wire.messages import part, session
+from vcl.wire.messages.direct import ExpectLink, OpenLink
 
 _MADE = ("event", "context", "queue", "buffer", "program", "request", "staging")
 """Fields in which a client names what it makes, asks or enqueues."""
@@ -58,6 +59,8 @@ class Causes:
             return set(m.stagings) <= named
         if isinstance(m, session.EndpointLost):
             return True  # from a connection, whose end the client sees no other way
+        if isinstance(m, (OpenLink, ExpectLink)):
+            return True  # of two ends, whatever goes between them
         for field in ("cause", "event", "request", "program", "buffer"):
             if hasattr(m, field):
                 number = getattr(m, field)

@@ -2,6 +2,8 @@
 
 Owns: what `vcl.runtime` and the OpenCL objects do, on virtual time; checks of events and reads.
 Must not know: masters, agents, or what faults strike.
+
+Long because a program's steps, and what is said of them, share one client's state.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.copying import CopyingCore
+from tests.sim.direct import Directs
 from tests.sim.heap import Violation
 from tests.sim.kernels import declared_of, source_of
 from tests.sim.program import Program
@@ -21,6 +24,7 @@ from vcl.transfers import GrantCredit, Stream
 from vcl.wire import frame
 from vcl.wire.declared import pack
 from vcl.wire.messages import session
+from vcl.wire.messages.direct import OpenLink
 from vcl.wire.messages.handshake import Hello, Welcome
 
 if TYPE_CHECKING:
@@ -73,6 +77,10 @@ class ClientShell:
         self.session = welcome.session
         dialled = self._bulk_dialled = Dialled(self._world, hello, self._honest)
         self._bulk = Bulk(self._world, dialled, CLIENT, lambda transfer: None)
+        self._direct = Directs(
+            self._world, (welcome.session or 0, CLIENT), self._bulk.direct, self._from_endpoint,
+            self._tell,
+        )  # fmt: skip
         dialled.receive = self._from_endpoint
         dialled.ended = self._over
         dialled.ready = lambda welcome: self._begin()
@@ -287,6 +295,12 @@ class ClientShell:
             except RemoteProtocolError as error:
                 raise Violation(f"client {self.number} accuses an endpoint: {error}") from error
 
+    def _tell(self, message: Any) -> None:
+        """Say something that no program asked for."""
+        if self.dead is None:
+            self.core.say(message)
+            self._flush()
+
     def _carry_out(self, effects: list[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Ended):
@@ -296,6 +310,8 @@ class ClientShell:
                 self._bulk.stream(effect)
             elif isinstance(effect, GrantCredit):
                 self._bulk.grant(effect)
+            elif isinstance(effect, OpenLink):
+                self._direct.open(effect)
             else:
                 assert isinstance(effect, Answered)
                 for message in effect.messages:
@@ -362,6 +378,7 @@ class ClientShell:
     def leave(self) -> None:
         """Close the session in order."""
         self.dead = "closed"
+        self._direct.crash()
         self._control.connection.close_from_dialler("closed")
         if self._bulk_dialled is not None:
             self._bulk_dialled.connection.close_from_dialler("closed")
@@ -369,6 +386,8 @@ class ClientShell:
     def crash(self, reason: str) -> None:
         """The client's process is gone."""
         self.dead = reason
+        if self._bulk_dialled is not None:
+            self._direct.crash()
         for dialled in (self._control, self._bulk_dialled):
             if dialled is not None:
                 dialled.open = False

@@ -51,7 +51,8 @@ from node_agent.inputs import FromEndpoint, FromMaster, Streamed
 from tests.described import device
 from tests.sim.causes import Causes
 from tests.sim.device import Driver
-from tests.sim.heap import Connection, Violation
+from tests.sim.direct import Directs
+from tests.sim.heap import Connection, Link, Violation
 from tests.sim.kernels import footprint_of, kernels_in
 from vcl.errors import RemoteProtocolError
 from vcl.numbering import Numbering
@@ -61,6 +62,7 @@ from vcl.wire import codec, frame
 from vcl.wire.frame import pack_value
 from vcl.wire.limits import eager_total_bytes_max, heartbeat_interval_s
 from vcl.wire.messages import node, part
+from vcl.wire.messages.direct import ExpectLink, OpenLink
 from vcl.wire.messages.handshake import (
     Hello,
     Refused,
@@ -134,41 +136,41 @@ class Bulk:
         self._dialled = dialled
         self._endpoint = endpoint
         self._streamed = streamed
+        self.direct: dict[int, Link] = {}
+        """The links to other ends, by endpoint."""
+
+    def _link(self, endpoint: int) -> Link:
+        return self.direct.get(endpoint) or self._dialled.connection.up
 
     def grant(self, effect: GrantCredit) -> None:
         """Send credit."""
         credit = frame.BulkFrame(
             frame.CREDIT, False, effect.endpoint, self._endpoint, effect.transfer, 0, b""
         )
-        self._dialled.connection.up.send(frame.pack_bulk_header(credit))
+        self._link(effect.endpoint).send(frame.pack_bulk_header(credit))
 
     def stream(self, effect: Stream) -> None:
         """Send in chunks, taking turns with others whenever the link is busy."""
-        step = self._world.chunk_bytes
-        chunks: list[tuple[int, memoryview]] = []
-        offset = 0
-        for data in effect.data:
-            view = memoryview(data)
-            for start in range(0, max(1, len(view)), step):
-                chunks.append((offset, view[start : start + step]))
-                offset += len(chunks[-1][1])
-        self._next(effect, chunks, 0)
+        chunks = list(effect.chunks(self._world.chunk_bytes))
+        link = self._link(effect.endpoint)
+        self._world.marks["direct"] += link is not self._dialled.connection.up
+        self._next(effect, link, chunks, 0)
 
-    def _next(self, effect: Stream, chunks: list[tuple[int, memoryview]], index: int) -> None:
+    def _next(
+        self, effect: Stream, link: Link, chunks: list[tuple[int, memoryview, bool]], index: int
+    ) -> None:
         if not self._dialled.open:
             return
         if index == len(chunks):
             self._streamed(effect.transfer)
             return
-        offset, payload = chunks[index]
-        last = index == len(chunks) - 1
+        offset, payload, last = chunks[index]
         header = frame.BulkFrame(
             frame.CHUNK, last, effect.endpoint, self._endpoint, effect.transfer, offset, b""
         )
-        up = self._dialled.connection.up
-        up.send(frame.pack_bulk_header(header) + payload)
+        link.send(frame.pack_bulk_header(header) + payload)
         heap = self._world.heap
-        heap.after(max(0.0, up.free_s - heap.now), self._next, effect, chunks, index + 1)
+        heap.after(max(0.0, link.free_s - heap.now), self._next, effect, link, chunks, index + 1)
 
 
 class MasterShell:
@@ -458,6 +460,14 @@ class ExecutorShell:
             return
         control = Dialled(self._world, hello.model_copy(update={"role": "executor"}))
         self._control = control
+        self.direct = Directs(
+            self._world,
+            (self.session, self.start.node),
+            self._bulk.direct,
+            lambda data: self._feed([FromEndpoint(frame.unpack_bulk(data))]),
+            lambda message: control.say([message]),
+        )
+        control.ready = lambda welcome: self.direct.listen()
         control.receive = lambda data: self._feed(
             [FromMaster(control.hear(data, part.TO_EXECUTOR))]
         )
@@ -471,6 +481,8 @@ class ExecutorShell:
     def crash(self, reason: str) -> None:
         """The process is gone."""
         self.dead = True
+        if self._control is not None:
+            self.direct.crash()
         for dialled in (self._control, self._bulk_dialled):
             if dialled is not None and dialled.open:
                 dialled.open = False
@@ -528,6 +540,10 @@ class ExecutorShell:
                 self._world.marks["bytes between nodes"] += 1
         elif isinstance(effect, GrantCredit):
             self._bulk.grant(effect)
+        elif isinstance(effect, OpenLink):
+            self.direct.open(effect)
+        elif isinstance(effect, ExpectLink):
+            self.direct.expect(effect)
         elif isinstance(effect, Unmap):
             self.driver.unmap(effect.operation)
         elif isinstance(effect, DropSnapshot):

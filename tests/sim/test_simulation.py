@@ -23,7 +23,8 @@ RARE = (
     "merge of many pieces", "chunk before its Receive", "bytes between nodes",
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
     "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "mode: reduce",
-    "analysed", "declared", "repeated", "Again",
+    "analysed", "declared", "repeated", "Again", "a direct link", "direct",
+    "a dial before its ticket", "a dial that failed",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 
@@ -31,6 +32,7 @@ RARE_WITH_FAULTS = (
     "CancelTransfer", "CancelPush", "EndpointLost", "snapshot dropped", "device error",
     "bulk before its receiver", "a turn was too short", "executor crash", "agent crash",
     "agent flaps", "agent silent", "client crash", "malformed", "chunk dropped",
+    "a direct link broke",
 )  # fmt: skip
 """Paths that runs with faults must reach."""
 

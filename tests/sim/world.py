@@ -21,6 +21,7 @@ from master.plan import commands, links, movement, regions, residency
 from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
+from tests.sim.direct import Directs
 from tests.sim.heap import Heap, Violation
 from tests.sim.program import Generator
 from tests.sim.shells import AgentShell, ExecutorShell, MasterShell
@@ -73,6 +74,10 @@ class World:
         ]
         self.policy = Policy(split_always=rng.random() < 0.7, trusts=seed % 16 != 0)
         self.master = MasterShell(self)
+        self.directs: dict[tuple[int, int], Directs] = {}
+        """The ends that may have direct links, by session and endpoint."""
+        self.direct_rng = Random(f"direct {seed}")
+        self.direct_ratio = self.direct_rng.choice((0.0, 0.5, 1.0))
         self._incarnations = 0
 
     def add_agent(self, name: str) -> None:

@@ -27,6 +27,7 @@ from vcl.wire.codec import (
     Status,
     Transfer,
 )
+from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 from vcl.wire.messages.session import Argument, KernelInfo, Log, Unit
 
 
@@ -317,6 +318,8 @@ TO_EXECUTOR = Conversation(
         18: CancelTransfer,
         19: CopyBox,
         20: Again,
+        50: OpenLink,
+        51: ExpectLink,
     },
 )
 
@@ -326,5 +329,7 @@ FROM_EXECUTOR = Conversation(
         40: Done,
         41: BuildDone,
         42: Printed,
+        52: Linked,
+        53: Listening,
     },
 )

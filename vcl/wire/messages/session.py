@@ -31,6 +31,7 @@ from vcl.wire.codec import (
     Transfer,
 )
 from vcl.wire.limits import log_bytes_max, logs_bytes_max
+from vcl.wire.messages.direct import Linked, OpenLink
 
 ARGUMENT_BUFFER = 1
 ARGUMENT_LOCAL = 2
@@ -374,6 +375,7 @@ TO_MASTER = Conversation(
         16: CopyRect,
         17: Repeat,
         20: AskReport,
+        52: Linked,
     },
 )
 
@@ -389,6 +391,7 @@ TO_CLIENT = Conversation(
         47: CancelPush,
         48: EndpointLost,
         49: Printed,
+        50: OpenLink,
     },
 )
 

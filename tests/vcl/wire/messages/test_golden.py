@@ -17,7 +17,7 @@ from vcl.errors import RemoteProtocolError
 from vcl.wire import codec, declared
 from vcl.wire.frame import pack_value, unpack_control, unpack_value
 from vcl.wire.limits import PROTOCOL_VERSION
-from vcl.wire.messages import handshake, node, part, session
+from vcl.wire.messages import direct, handshake, node, part, session
 
 GOLDEN: dict[str, str] = json.loads(Path(__file__).with_name("golden.json").read_text("utf-8"))
 
@@ -81,6 +81,10 @@ SAMPLES: list[Any] = [
     session.CancelPush(1),
     session.EndpointLost(3, "it crashed"),
     session.Printed(11, "n", b"one \xff\n"),
+    direct.OpenLink(3, "ticket", "answer", ["unix:a", "ws://host:1"]),
+    direct.ExpectLink(4, "ticket", "answer"),
+    direct.Linked(3, 2, ""),
+    direct.Listening(["unix:a"]),
     part.Allocate(1, 7, 2**32),
     part.Free(1, [2, 3], 1, 7),
     part.Build(8, 9, [1], 2, UNITS, "-create-library"),
@@ -139,13 +143,20 @@ def unpack_handshake(name: str, data: bytes) -> Any:
     return handshake.unpack_answer(data)
 
 
-def name_of(message: Any) -> str:
-    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
-    return f"{conversation.name}.{type(message).__name__}"
+def names_of(message: Any) -> list[str]:
+    cls = type(message)
+    return [f"{c.name}.{cls.__name__}" for c in CONVERSATIONS if cls in c.classes.values()]
+
+
+def conversation_of(message: Any) -> codec.Conversation:
+    """One in which it may be said."""
+    return next(c for c in CONVERSATIONS if type(message) in c.classes.values())
 
 
 SAMPLE_OF = {
-    name_of(m): m._replace(cause=41) if hasattr(m, "cause") else m for m in SAMPLES
+    name: m._replace(cause=41) if hasattr(m, "cause") else m
+    for m in SAMPLES
+    for name in names_of(m)
 }
 
 
@@ -209,7 +220,7 @@ def test_a_junk_array_is_refused_or_a_message(code: int, fields: list[Any]) -> N
 def test_a_message_with_a_junk_field_is_refused_or_a_message(
     message: Any, data: st.DataObject
 ) -> None:
-    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
+    conversation = conversation_of(message)
     array = list(codec.pack(message))
     array[data.draw(st.integers(1, len(array) - 1))] = data.draw(VALUES)
     try:
@@ -222,7 +233,7 @@ def test_a_message_with_a_junk_field_is_refused_or_a_message(
 def test_a_message_with_flipped_bits_is_refused_or_a_message(
     message: Any, data: st.DataObject
 ) -> None:
-    [conversation] = [c for c in CONVERSATIONS if type(message) in c.classes.values()]
+    conversation = conversation_of(message)
     packed = bytearray(pack_value([1, 0, [codec.pack(message)]]))
     at = data.draw(st.integers(0, len(packed) - 1))
     packed[at] ^= 1 << data.draw(st.integers(0, 3))  # never makes a map of anything else

@@ -1,0 +1,90 @@
+"""Bytes that go straight between the ends, on real processes, sockets and memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.processes import started_text
+from tests.vcl.test_runtime import executors
+from vcl.local import LocalCluster
+
+# A program that moves 8 MiB from the host over both nodes and back for each line that it reads.
+PROGRAM = """
+    import sys
+    import numpy as np
+    import vcl as cl
+
+    context = cl.Context(cl.get_platforms()[0].get_devices()[1:3])
+    queues = [cl.CommandQueue(context, device) for device in context.devices]
+    program = cl.Program(context, '''
+        kernel void more(global ulong *x) { x[get_global_id(0)] += 1; }
+    ''').build()
+    more = program.more
+    data = np.random.default_rng(1).integers(0, 2**63, 2**20, np.uint64)
+    buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, data.nbytes)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        got = np.zeros_like(data)
+        try:
+            cl.enqueue_copy(queues[0], buffer, data)
+            for queue in queues:
+                event = more(queue, data.shape, None, buffer)
+                queue.finish()
+            cl.enqueue_copy(queues[1], got, buffer)
+            ways = [link.way.name for link in event._runtime._ways._links.values()]
+            print("right" if (got == data + 2).all() else "wrong", *ways, flush=True)
+        except cl.Error as error:
+            print(str(error).replace("\\n", " "), flush=True)
+    """
+
+
+def shared(pid: int) -> int:
+    """Memory that a process shares with others in this way."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+        return sum("memfd:vcl-ring" in line for line in maps)
+
+
+def test_bytes_go_through_memory_that_both_ends_have(
+    cluster: LocalCluster, variables: dict[str, str]
+) -> None:
+    with started_text(PROGRAM, **variables) as program:
+        assert program.line() == "ready"
+        program.say("go")
+        first = program.line()
+        assert first.startswith("right")
+        while not first.endswith("SHARED_MEMORY SHARED_MEMORY"):
+            program.say("go")
+            first = program.line()
+            assert first.startswith("right"), "whichever way it went"
+        program.say("go")
+        assert program.line() == "right SHARED_MEMORY SHARED_MEMORY"
+        assert shared(program.pid) == 2, "its own for one node, and that of the other"
+        for node in (0, 1):
+            assert 2 in {shared(p.pid) for p in executors(cluster, node)}
+
+
+def test_an_executor_that_is_killed_leaves_nothing_and_has_a_successor(
+    cluster: LocalCluster, variables: dict[str, str]
+) -> None:
+    others = {p.pid for p in executors(cluster, 1)}
+    with started_text(PROGRAM, **variables) as program:
+        assert program.line() == "ready"
+        for _ in range(3):
+            program.say("go")
+            assert program.line().startswith("right")
+        (mine,) = {p.pid for p in executors(cluster, 1) if shared(p.pid)} - {
+            pid for pid in others if shared(pid)
+        }
+        os.kill(mine, signal.SIGKILL)
+        program.say("go")
+        text = program.line()
+        if not text.startswith("right"):  # else its successor was there in time
+            assert "local1" in text and "SIGKILL" in text
+        program.say("go")
+        assert program.line().startswith("right")
+        program.say("go")
+        assert program.line().startswith("right")
+        assert not any("vcl-ring" in name for name in os.listdir("/dev/shm"))

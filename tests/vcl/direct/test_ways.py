@@ -1,0 +1,217 @@
+"""Two ends in one process, whose links are opened as a master would have it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from vcl.direct import local, ways
+from vcl.direct.ways import Ways
+from vcl.transfers import GrantCredit, Stream
+from vcl.wire.direct import Greeting, Way
+from vcl.wire.frame import BulkFrame
+from vcl.wire.limits import handshake_timeout_s
+from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
+
+LONG_S = 20.0
+TICKET, ANSWER = "ticket", "answer"
+
+
+class Relay:
+    """What goes through the master."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def stream(self, effect: Stream) -> None:
+        self.sent.append(effect)
+
+    def grant(self, effect: GrantCredit) -> None:
+        self.sent.append(effect)
+
+
+class End:
+    """One end and all that it is told."""
+
+    def __init__(self, own: int) -> None:
+        self.relay = Relay()
+        self.frames: asyncio.Queue[BulkFrame] = asyncio.Queue()
+        self.said: asyncio.Queue[Linked] = asyncio.Queue()
+        self.streamed: list[int] = []
+        relay: Any = self.relay
+        self.ways = Ways(relay, own, self._take, self.streamed.append, self.said.put_nowait)
+
+    def _take(self, frames: Sequence[BulkFrame]) -> None:
+        for frame in frames:
+            self.frames.put_nowait(frame._replace(payload=bytes(frame.payload)))
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[End, End, list[str]]]:
+    """The client, which dials, executor 3, which listens, and where."""
+    client, executor = End(0), End(3)
+    addresses = executor.ways.listen()
+    try:
+        async with asyncio.timeout(LONG_S):
+            yield client, executor, addresses
+    finally:
+        client.ways.close()
+        executor.ways.close()
+
+
+async def linked(client: End, executor: End, addresses: list[str]) -> None:
+    executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+    client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
+    assert await client.said.get() == Linked(3, Way.SHARED_MEMORY, "")
+
+
+async def test_until_a_link_is_up_the_master_relays() -> None:
+    async with two() as (client, executor, addresses):
+        before = Stream(1, 3, (b"before",))
+        client.ways.stream(before)
+        assert client.ways.way(3) is Way.RELAY and client.relay.sent == [before]
+        await linked(client, executor, addresses)
+        assert client.ways.way(3) is Way.SHARED_MEMORY
+        client.ways.stream(Stream(2, 3, (b"after",)))
+        got = await executor.frames.get()
+        assert (got.transfer, got.payload, got.source) == (2, b"after", 0)
+        executor.ways.grant(GrantCredit(2, 0))
+        assert (await client.frames.get()).transfer == 2
+        client.ways.grant(GrantCredit(5, 4))
+        assert client.relay.sent == [before, GrantCredit(5, 4)], "to others still by the master"
+        assert client.streamed == [2]
+
+
+async def test_a_dial_may_come_before_what_the_master_says_of_it() -> None:
+    async with two() as (client, executor, addresses):
+        client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
+        while not executor.ways._expected:
+            await asyncio.sleep(0)  # the dial is there
+        executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+        assert await client.said.get() == Linked(3, Way.SHARED_MEMORY, "")
+
+
+@pytest.mark.parametrize("address", ["unix:vcl-nobody", "ws://127.0.0.1:9", "junk", ""])
+async def test_where_nobody_is_the_next_address_is_tried(address: str) -> None:
+    async with two() as (client, executor, addresses):
+        await linked(client, executor, [address, *addresses])
+
+
+async def test_why_there_is_no_link_is_told() -> None:
+    async with two() as (client, _, _):
+        client.ways.open(OpenLink(3, TICKET, ANSWER, ["unix:vcl-nobody", "junk"]))
+        said = await client.said.get()
+        assert said[:2] == (3, Way.RELAY)
+        assert "unix:vcl-nobody: [Errno 111]" in said.message
+        assert "junk: this end can't dial there" in said.message
+        assert client.ways.way(3) is Way.RELAY
+
+
+async def dialled(address: str, greeting: bytes) -> socket.socket:
+    connected = await local.dial(address)
+    await asyncio.get_running_loop().sock_sendall(connected, greeting)
+    return connected
+
+
+async def is_closed(connected: socket.socket) -> bool:
+    return await asyncio.get_running_loop().sock_recv(connected, 1000) == b""
+
+
+GREETING = local.direct.pack_greeting(Greeting(0, TICKET))
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"junk", local.direct.pack_greeting(Greeting(0, "forged")), b"\xc0" * 70_000],
+    ids=["junk", "forged", "long"],
+)
+async def test_a_stranger_isnt_let_in(greeting: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with two() as (client, executor, addresses):
+            executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+            stranger = await dialled(addresses[0], greeting)
+            assert await is_closed(stranger)
+            client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
+            assert (await client.said.get()).way == Way.SHARED_MEMORY, "the right one still is"
+    assert "a direct link wasn't let in" in caplog.text
+    assert TICKET not in caplog.text
+
+
+async def test_a_ticket_is_good_once() -> None:
+    async with two() as (_client, executor, addresses):
+        first = await dialled(addresses[0], GREETING)
+        again = await dialled(addresses[0], GREETING)
+        executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+        answers = [await asyncio.get_running_loop().sock_recv(s, 1000) for s in (first, again)]
+        assert sorted(map(bool, answers)) == [False, True]
+
+
+async def test_a_ticket_is_good_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "handshake_timeout_s", 0.05)
+    assert handshake_timeout_s > 1
+    async with two() as (_client, executor, addresses):
+        executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+        while executor.ways._expected:
+            await asyncio.sleep(0.01)
+        assert await is_closed(await dialled(addresses[0], GREETING))
+
+
+async def test_an_impostor_is_found_out_by_its_answer() -> None:
+    async with two() as (client, executor, addresses):
+        executor.ways.expect(ExpectLink(0, TICKET, "something else"))
+        client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
+        said = await client.said.get()
+        assert said.way == Way.RELAY and "isn't the one that was expected" in said.message
+
+
+async def test_the_loss_of_a_link_is_told_and_the_master_relays_again() -> None:
+    async with two() as (client, executor, addresses):
+        await linked(client, executor, addresses)
+        executor.ways.close()
+        assert await client.said.get() == Linked(
+            3, Way.RELAY, "the direct link broke: the other end is gone"
+        )
+        late = Stream(4, 3, (b"late",))
+        client.ways.stream(late)
+        assert client.relay.sent == [late]
+
+
+async def test_strangers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "strangers_max", 2)
+    async with two() as (_, _, addresses):
+        silent = [await local.dial(addresses[0]) for _ in range(3)]
+        assert await is_closed(silent[2])
+        for each in silent:
+            each.close()
+
+
+async def test_where_there_are_no_such_sockets_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(local, "_socket", refuse)
+    end = End(3)
+    with caplog.at_level(logging.WARNING):
+        assert end.ways.listen() == []
+    assert "no direct links on this host: [Errno 97]" in caplog.text
+    monkeypatch.setattr(ways, "HAS_LOCAL", False)
+    assert End(3).ways.listen() == []
+
+
+async def test_nothing_is_left_open() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    async with two() as (client, executor, addresses):
+        await linked(client, executor, addresses)
+        client.ways.stream(Stream(2, 3, (bytes(2**20),)))
+        await executor.frames.get()
+    await asyncio.sleep(0)
+    assert set(os.listdir("/proc/self/fd")) <= before

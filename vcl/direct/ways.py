@@ -1,0 +1,233 @@
+"""Which way bulk goes from one end of a session to each of the others.
+
+Owns: the direct links of this end, opening them as the master says, and the choice between a link
+and the master's relay. Must not know: what the bytes are, or which links there should be.
+
+Until a link is up, and for ends to which there is none, everything goes through the master. A
+transfer that has begun one way goes on that way. Frames of different transfers have no order, so it
+is no matter that those of one come by a link and those of another through the master.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from vcl.errors import RemoteProtocolError
+from vcl.links import BulkLink
+from vcl.transfers import GrantCredit, Stream
+from vcl.wire.direct import Greeting, Way
+from vcl.wire.frame import BulkFrame
+from vcl.wire.limits import handshake_timeout_s, links_max
+from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
+
+log = logging.getLogger("vcl-link")
+
+strangers_max = 16
+"""Dials that haven't proved who they are."""
+
+# Unix sockets that pass descriptors, and memory without a name, are Linux's.
+HAS_LOCAL = hasattr(os, "memfd_create")
+if HAS_LOCAL:
+    from vcl.direct import local
+
+
+class Link(Protocol):
+    """A direct link to one end."""
+
+    way: Way
+
+    def grant(self, effect: GrantCredit) -> None: ...
+    def stream(self, effect: Stream) -> None: ...
+    def join(self) -> None: ...
+    def leave(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Ways:
+    """The ways from one end; on one loop.
+
+    own: its endpoint. take, streamed: as of links. say(Linked): to the master.
+    """
+
+    def __init__(
+        self,
+        relay: BulkLink,
+        own: int,
+        take: Callable[[Sequence[BulkFrame]], None],
+        streamed: Callable[[int], None],
+        say: Callable[[Linked], None],
+    ) -> None:
+        self._relay, self._own = relay, own
+        self._take, self._streamed, self._say = take, streamed, say
+        self._links: dict[int, Link] = {}
+        self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._strangers = 0
+        self._listener: local.LocalListener | None = None
+
+    def way(self, endpoint: int) -> Way:
+        """How bulk gets to an endpoint now."""
+        link = self._links.get(endpoint)
+        return Way.RELAY if link is None else link.way
+
+    def stream(self, effect: Stream) -> None:
+        """Send a transfer."""
+        (self._links.get(effect.endpoint) or self._relay).stream(effect)
+
+    def grant(self, effect: GrantCredit) -> None:
+        """Send credit."""
+        (self._links.get(effect.endpoint) or self._relay).grant(effect)
+
+    # ---- opening
+
+    def listen(self) -> list[str]:
+        """Take dials from now on; the addresses at which this is."""
+        if HAS_LOCAL:
+            try:
+                self._listener = local.LocalListener()
+            except OSError as error:
+                log.warning("no direct links on this host: %s", error)
+            else:
+                self._start(self._accept(self._listener))
+                return [self._listener.address]
+        return []
+
+    def expect(self, m: ExpectLink) -> None:
+        """An end may dial with this ticket, once, within a while."""
+        expected = self._expecting(m.endpoint)
+        if not expected.done():
+            expected.set_result(m)
+            loop = asyncio.get_running_loop()
+            loop.call_later(handshake_timeout_s, self._expected.pop, m.endpoint, None)
+
+    def open(self, m: OpenLink) -> None:
+        """Dial an end."""
+        self._start(self._dial(m))
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.get_running_loop().create_task(coroutine)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def _expecting(self, endpoint: int) -> asyncio.Future[ExpectLink]:
+        """What the master says of an end, which may come after its dial."""
+        if endpoint not in self._expected:
+            self._expected[endpoint] = asyncio.get_running_loop().create_future()
+        return self._expected[endpoint]
+
+    async def _dial(self, m: OpenLink) -> None:
+        reasons = []
+        for address in m.addresses:
+            try:
+                async with asyncio.timeout(handshake_timeout_s):
+                    link = await self._dialled(address, m)
+            except (OSError, RemoteProtocolError) as error:  # a TimeoutError is an OSError
+                reasons.append(f"{address}: {str(error) or 'no answer'}")
+                continue
+            self._up(m.endpoint, link)
+            return
+        self._say(Linked(m.endpoint, Way.RELAY, "; ".join(reasons)))
+
+    async def _dialled(self, address: str, m: OpenLink) -> Link:
+        if not HAS_LOCAL or not address.startswith(local.SCHEME):
+            raise OSError("this end can't dial there")
+        dialled = await local.dial(address)
+        try:
+            await local.send_greeting(dialled, Greeting(self._own, m.ticket))
+            answer = await local.receive_greeting(dialled)
+            _check(answer, m.endpoint, m.answer)
+        except BaseException:
+            dialled.close()
+            raise
+        return self._local(dialled, m.endpoint)
+
+    async def _accept(self, listener: local.LocalListener) -> None:
+        while True:
+            accepted = await listener.accept()
+            if self._strangers < strangers_max:
+                self._start(self._accepted(accepted))
+            else:
+                accepted.close()
+
+    async def _accepted(self, accepted: socket.socket) -> None:
+        self._strangers += 1
+        try:
+            async with asyncio.timeout(handshake_timeout_s):
+                greeting = await local.receive_greeting(accepted)
+                m = await asyncio.shield(self._expecting(greeting.endpoint))
+            _check(greeting, m.endpoint, m.ticket)
+            if self._expected.pop(m.endpoint, None) is None:
+                raise RemoteProtocolError("the ticket was used already")
+            await local.send_greeting(accepted, Greeting(self._own, m.answer))
+        except (OSError, RemoteProtocolError) as error:
+            log.warning("a direct link wasn't let in: %s", str(error) or "no greeting in time")
+            accepted.close()
+            return
+        finally:
+            self._strangers -= 1
+        self._links[m.endpoint] = self._local(accepted, m.endpoint)
+
+    def _local(self, connected: socket.socket, endpoint: int) -> Link:
+        return local.LocalLink(
+            connected,
+            self._own,
+            endpoint,
+            self._take,
+            self._streamed,
+            lambda reason: self._lost(endpoint, reason),
+        )
+
+    def _up(self, endpoint: int, link: Link) -> None:
+        if len(self._links) >= links_max:
+            link.close()
+            return
+        self._links[endpoint] = link
+        self._say(Linked(endpoint, link.way, ""))
+
+    # ---- ends
+
+    def _lost(self, endpoint: int, reason: str) -> None:
+        self._links.pop(endpoint, None)
+        self._say(Linked(endpoint, Way.RELAY, f"the direct link broke: {reason}"))
+
+    def forget(self, endpoint: int) -> None:
+        """That end is gone, as the master says."""
+        link = self._links.pop(endpoint, None)
+        if link is not None:
+            link.close()
+
+    async def leave(self) -> None:
+        """Serve the links on their loop no longer; while nothing is under way, and of an end that
+        doesn't listen."""
+        if self._running:  # or an end would think a link up that isn't
+            await asyncio.wait(self._running)
+        for link in self._links.values():
+            link.leave()
+
+    def join(self) -> None:
+        """Serve them on the running loop."""
+        for link in self._links.values():
+            link.join()
+
+    def close(self) -> None:
+        """End all links."""
+        for running in self._running:
+            running.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        links, self._links = self._links, {}
+        for link in links.values():
+            link.close()
+
+
+def _check(greeting: Greeting, endpoint: int, secret: str) -> None:
+    """Raises RemoteProtocolError unless it is who the master said, with what the master gave."""
+    same = hmac.compare_digest(greeting.secret.encode(), secret.encode())
+    if greeting.endpoint != endpoint or not same:
+        raise RemoteProtocolError(f"the other end isn't the one that was expected ({endpoint})")
