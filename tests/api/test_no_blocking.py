@@ -10,6 +10,7 @@ import pytest
 
 import vcl as cl
 from tests.processes import within
+from vcl.wire.limits import commands_in_flight_max
 
 MF = cl.mem_flags
 Enqueue = Callable[[Any, Any, Any, list[Any]], Any]  # queue, buffer, host memory, wait list
@@ -96,6 +97,29 @@ def test_behind_a_user_event(queue: Any, command: str) -> None:
     within(event.wait)
     if command in ("read", "read a box", "host from host"):
         assert host.ravel().tolist() == list(range(16))
+
+
+def test_more_than_may_be_under_way_behind_a_user_event(
+    queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit on commands or on bytes may block the thread that has yet to set it."""
+    monkeypatch.setattr(queue._runtime.core, "staging_bytes_max", 2**12)
+    user = cl.UserEvent(queue.context)
+    buffer = cl.Buffer(queue.context, MF.READ_WRITE, 64)
+    found = np.zeros(16, np.int32)
+
+    def enqueue_all_and_set() -> Any:
+        for number in range(commands_in_flight_max + 1):
+            data = np.full(16, number, np.int32)
+            wait_for = [user] if number == 0 else []
+            cl.enqueue_copy(queue, buffer, data, is_blocking=False, wait_for=wait_for)
+        read = cl.enqueue_copy(queue, found, buffer, is_blocking=False)
+        assert not found.any()
+        user.set_status(0)
+        return read
+
+    within(lambda: enqueue_all_and_set().wait())
+    assert found.tolist() == [commands_in_flight_max] * 16
 
 
 def test_a_copy_on_the_host_waits_for_its_turn(queue: Any) -> None:
