@@ -99,10 +99,11 @@ class Live:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""
         if knock.role == "client-bulk":
             return None, self.key
-        for node, executor in self.executors.items():
-            if executor.endpoint == knock.endpoint and executor.broke is None:
-                return node, ticket(self.key, node, executor.start)
-        return None, ""
+        node = self.session.ledger.node(knock.endpoint or 0)
+        executor = self.executors.get(node)
+        if executor is None or executor.endpoint != knock.endpoint or executor.broke is not None:
+            return None, ""
+        return node, ticket(self.key, node, executor.start)
 
 
 def ticket(key: str, node: int, start: int) -> str:

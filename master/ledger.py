@@ -114,6 +114,7 @@ class Ledger:
         """Bytes of the client's copies that it hasn't been told to drop."""
         self._staged: dict[int, int] = {}
         self._endpoints: dict[int, int] = {}
+        self._nodes: dict[int, int] = {}  # by endpoint, where that isn't the node's own number
         self._last_endpoint = SECOND_LIVES
         self._last_operation = 0
         self._last_transfer = 0
@@ -123,10 +124,16 @@ class Ledger:
         """The number by which bulk finds the executor on a node: at first the node's own."""
         return self._endpoints.get(node, node)
 
+    def node(self, endpoint: int) -> int:
+        """The node whose executor has that number; one that nobody has if it's of none."""
+        return self._nodes.get(endpoint, endpoint)
+
     def renew_endpoint(self, node: int) -> None:
         """The executor on a node is gone: what is still sent to it mustn't reach a successor."""
+        self._nodes.pop(self.endpoint(node), None)
         self._last_endpoint += 1
         self._endpoints[node] = self._last_endpoint
+        self._nodes[self._last_endpoint] = node
 
     def say(self, node: int, message: Any) -> None:
         """To the executor on a node; to the client if that is 0."""

@@ -62,6 +62,7 @@ class Nodes:
     def __init__(self) -> None:
         self.by_id: dict[int, Node] = {}
         """Connected nodes."""
+        self._named: dict[str, dict[int, Node]] = {}  # two of a name if one had none
         self._places: dict[int, Place] = {}
         self._descriptions: dict[int, DeviceDescription] = {}
         self._last_node = 0
@@ -92,18 +93,23 @@ class Nodes:
                 tuple(str(info.get(name)) for name in KIND),
             )
         self.by_id[node.id] = node
+        self._named.setdefault(name, {})[node.id] = node
         return node
 
     def remove(self, node: Node) -> None:
         """Forget an agent that is gone; its numbers don't come again."""
         del self.by_id[node.id]
+        twins = self._named[node.name]
+        del twins[node.id]
+        if not twins:
+            del self._named[node.name]
         for device in node.devices:
             del self._places[device]
             del self._descriptions[device]
 
     def named(self, name: str) -> Node | None:
-        """The connected node of that name."""
-        return next((n for n in self.by_id.values() if n.name == name), None)
+        """The connected node of that name; the first of two."""
+        return next(iter(self._named.get(name, {}).values()), None)
 
     def places(self, devices: Sequence[int], serving: Container[int] = ()) -> list[Place]:
         """Of these devices, the ones that can be used now, in the given order.

@@ -71,6 +71,8 @@ class Candidates:
 
     def nearest(self, regions: Sequence[tuple[Buffer, int, int]]) -> Place:
         """The place that holds most bytes of the regions; the first of equals."""
+        if len(self.places) == 1:
+            return self.places[0]  # however many others hold them
         held: defaultdict[int, int] = defaultdict(int)
         for buffer, start, end in regions:
             for device, count in buffer.bytes_on(start, end).items():

@@ -5,6 +5,8 @@ Owns: `bring` and `gather`. Must not know: commands, or how bytes travel.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from master.places import Place, PlanFailed
 from master.plan.plan import Draft
 from master.plan.residency import Buffer, Contents
@@ -13,6 +15,10 @@ from vcl.errors import OUT_OF_RESOURCES
 
 brought_max = 128
 """Pieces that are brought somewhere in one turn."""
+
+sources_max = 16
+"""Of more holders so many are weighed as where bytes come from: half of them those of the lowest
+numbers, half those next to the receiver's, as the devices of one node are."""
 
 LOST = "bytes it needs were lost: "
 
@@ -23,12 +29,22 @@ def lost(contents: Contents) -> str:
     return LOST + contents.lost.removeprefix(LOST)
 
 
-def sources(view: View, contents: Contents, holders: frozenset[int]) -> list[Place]:
-    """Where bytes can come from; none if that is the client, or if they were never written.
+def sources(
+    view: View, contents: Contents, holders: frozenset[int], device: int = 0
+) -> list[Place]:
+    """Where bytes for a device can come from, 0 for the client; some of them if they are many.
 
-    Raises PlanFailed if they are nowhere else than where nothing may be sent from now.
+    None if that is the client, or if they were never written. Raises PlanFailed if they are nowhere
+    else than where nothing may be sent from now.
     """
-    places = view.places(sorted(holders)) if holders else []
+    ordered = sorted(holders)
+    places: list[Place] = []
+    if len(ordered) > sources_max:
+        half = sources_max // 2
+        first = max(half, bisect_left(ordered, device) - half // 2)
+        places = view.places(ordered[:half] + ordered[first : first + half])
+    if ordered and not places:
+        places = view.places(ordered)
     if holders and not places and contents.staging is None:
         raise PlanFailed(OUT_OF_RESOURCES, LOST + "no node that holds them can be reached")
     return places
@@ -59,7 +75,8 @@ def bring(
         elif contents.version == 0:
             draft.zero(buffer, low, high, to, shared)
         else:
-            source = view.links.nearest(sources(view, contents, holders), to)
+            found = sources(view, contents, holders, to.device)
+            source = view.links.nearest(found, to)
             draft.carry(buffer, low, high, source, to, shared)
 
 

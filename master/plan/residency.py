@@ -194,7 +194,8 @@ class Buffer:
 
     def unsettle(self, start: int, end: int, version: int) -> None:
         """Settled bytes of one piece are about to travel: they get a version of their own."""
-        self._change(start, end, lambda c: c._replace(version=version))
+        self.layout += 1
+        self.contents.update(start, end, lambda c: c._replace(version=version))
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
@@ -226,7 +227,15 @@ class Buffer:
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
-        self._change(start, end, lambda c: c._replace(holders=c.holders | {device}))
+        self.layout += 1
+        # All the others hold what they held: where those are many, each isn't counted anew.
+        more = sum(
+            high - low
+            for low, high, old in self.contents.segments(start, end)
+            if device not in old.holders
+        )
+        self.contents.update(start, end, lambda c: c._replace(holders=c.holders | {device}))
+        self.held[device] = self.held.get(device, 0) + more
 
     def confirm_holder(self, device: int, start: int, end: int, version: int) -> None:
         """A device holds that version now: the client's copy of it is needed no longer."""

@@ -9,12 +9,14 @@ import pytest
 from master.plan import movement, residency
 from master.plan.movement import bring
 from master.plan.plan import Draft
-from tests.master.rigs import GLOBAL, SessionRig, kernel, place
+from tests.master.plan import test_regions
+from tests.master.rigs import GLOBAL, MasterRig, SessionRig, kernel, place
 from tests.master.work import lines
 from vcl.wire.messages import part
 from vcl.wire.messages.session import (
     Copy,
     CreateBuffer,
+    CreateContext,
     CreateQueue,
     Fill,
     Launch,
@@ -141,6 +143,95 @@ def test_a_whole_launch_of_the_cluster_costs_the_same_however_many_devices_there
         return lines(lambda: r.say(Launch(1001, 2, [], 12, "add", *one_group)))
 
     assert cost(400) == cost(200)
+
+
+def test_bytes_for_one_more_device_cost_the_same_however_many_hold_them() -> None:
+    """Planned, sent, and noted when they have come; what sets of holders cost is in C."""
+
+    def cost(holders: int) -> int:
+        r = rig(holders + 2)
+        launches = iter(range(1000, 1000 + holders + 2))
+        r.say(Fill(900, 3, [], 10, 0, SIZE, b"x"))
+        for device in range(1, holders + 3):
+            r.say(CreateQueue(100 + device, 1, device, 0))
+        for device in range(2, holders + 1):
+            r.say(Copy(next(launches), 100 + device, [], 10, 11, 0, 0, 64))
+        r.run()
+        last = Copy(next(launches), 100 + holders + 2, [], 10, 11, 0, 0, 64)
+
+        def copy_there() -> None:
+            r.say(last)
+            r.run()
+
+        count = lines(copy_there)
+        (_, _, contents), *_ = r.session.buffers[10].contents.segments(0, 64)
+        assert len(contents.holders) == holders + 1
+        return count
+
+    assert cost(200) == cost(100)
+
+
+@pytest.mark.parametrize("divides", [False, True])
+def test_a_part_costs_the_same_in_however_many_a_launch_is(divides: bool) -> None:
+    """When the launch is planned, when it comes again, and when it has ended."""
+
+    def cost(devices: int) -> list[int]:
+        r = test_regions.Rig("a[i] = b[i];" if divides else "a[b[i]] = i;", devices)
+
+        def one(event: int) -> None:
+            r.launch(event)
+            r.run()
+
+        costs = [lines(lambda event=event: one(event)) for event in range(1000, 1004)]
+        mode, *_ = r.report(1003)
+        assert mode == ("regions" if divides else "merge")
+        return costs
+
+    few, many = cost(8), cost(16)
+    for less, more in zip(few, many, strict=True):
+        assert more < 2.1 * less
+
+
+def master_with(agents: int) -> tuple[MasterRig, int, list[int]]:
+    """A master, its client, and the executors of its session on all nodes but the last."""
+    m = MasterRig()
+    nodes = [m.agent(f"n{number}") for number in range(agents)]
+    client = m.open("client")
+    m.say(client, CreateContext(1, list(range(1, agents + 1)), True), CreateBuffer(9000, 1, SIZE))
+    executors = []
+    for device in range(1, agents + 1):
+        m.say(client, CreateQueue(1 + device, 1, device, 0))
+        if device < agents:
+            m.say(client, Fill(1000 + device, 1 + device, [], 9000, 0, 64, b"x"))
+            executor, _ = m.join(m.asked(nodes[device - 1]))
+            executors.append(executor)
+    return m, client, executors
+
+
+def test_a_frame_costs_the_same_however_many_executors_are_up() -> None:
+    def cost(agents: int) -> list[int]:
+        m, client, executors = master_with(agents)
+        m.say(client, Fill(5000, 3, [], 9000, 64, 64, b"x"))
+        (fill,) = m.sent(executors[1])
+        done = part.Done([[fill.operation, 0, 1, 2, None, None]])
+        return [
+            lines(lambda: m.say(client, Fill(5001, 3, [], 9000, 128, 64, b"x"))),
+            lines(lambda: m.say(executors[1], done)),
+        ]
+
+    assert cost(80) == cost(40)
+
+
+def test_who_joins_costs_the_same_however_many_have() -> None:
+    """An executor, and an agent, which is compared with those of its name."""
+
+    def cost(agents: int) -> list[int]:
+        m, client, _ = master_with(agents)
+        m.say(client, Fill(5000, agents + 1, [], 9000, 0, 64, b"x"))
+        (start,) = [s for n in range(1, agents + 1) for s in m.sent(n)]
+        return [lines(lambda: m.join(start)), lines(lambda: m.agent("another"))]
+
+    assert cost(80) == cost(40)
 
 
 def test_a_command_over_a_buffer_in_many_pieces_fills_no_gaps() -> None:

@@ -29,6 +29,18 @@ def test_versions_begin_after_never_written() -> None:
     assert [ledger.new_version() for _ in range(3)] == [2, 3, 4], "behind SETTLED"
 
 
+def test_who_has_a_number_for_bulk() -> None:
+    ledger = Ledger()
+    assert ledger.endpoint(3) == 3 and ledger.node(3) == 3
+    numbers = []
+    for _ in range(2):
+        ledger.renew_endpoint(3)
+        numbers.append(ledger.endpoint(3))
+    first, second = numbers
+    assert ledger.node(second) == 3 and ledger.node(first) == first, "which no node has"
+    assert ledger.node(4) == 4
+
+
 def test_outboxes_are_empty_and_appear_by_use() -> None:
     ledger = Ledger()
     assert not ledger.for_nodes and not ledger.for_client

@@ -48,6 +48,16 @@ def test_finding_by_name() -> None:
     assert nodes.named("a") is None
 
 
+def test_finding_by_a_name_that_another_was_given() -> None:
+    nodes = Nodes()
+    first, second = add(nodes, "node2"), add(nodes, "")
+    assert first.name == second.name and nodes.named("node2") is first
+    nodes.remove(first)
+    assert nodes.named("node2") is second
+    nodes.remove(second)
+    assert nodes.named("node2") is None and not nodes._named
+
+
 def test_places_come_in_the_order_asked_for() -> None:
     nodes = Nodes()
     add(nodes, "a", device(NAME="one"), device(NAME="two "))

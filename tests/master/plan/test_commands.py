@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from master.places import PlanFailed
+from master.plan import movement
+from master.plan.residency import Contents
 from tests.master.rigs import OPERATIONS, SessionRig, place
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.wire.messages import part
@@ -147,6 +153,33 @@ def test_a_receive_waits_for_older_users_of_the_memory() -> None:
         r.said(k) for k in (part.FillRegion, part.Send, part.Receive)
     )
     assert receive.waits == [fill.operation, send.operation]
+
+
+def test_of_many_holders_the_first_and_those_beside_the_receiver_are_weighed() -> None:
+    """Two devices a node: what the other one has needn't travel."""
+    r = SessionRig(*(place(d, (d + 1) // 2) for d in range(1, 101)))
+    view = r.session._view
+
+    def source(holders: Iterable[int], to: int) -> int:
+        held = Contents(2, frozenset(holders))
+        found = movement.sources(view, held, held.holders, to)
+        assert len(found) <= movement.sources_max and {p.device for p in found} <= held.holders
+        nearest = view.links.nearest(found, place(to, (to + 1) // 2))
+        assert nearest is not None
+        return nearest.device
+
+    everyone = range(1, 101)
+    for to in everyone:
+        others = [d for d in everyone if d != to]
+        beside = to + 1 if to % 2 else to - 1
+        assert source(others, to) == beside
+        others.remove(beside)
+        assert source(others, to) == min(others)
+    r.places = [p for p in r.places if p.device in (40, 41)]
+    assert source(everyone, 90) == 40, "those that were weighed can't be reached"
+    r.places = []
+    with pytest.raises(PlanFailed, match="no node that holds them can be reached"):
+        source(everyone, 90)
 
 
 def test_a_marker_needs_no_device() -> None:
