@@ -128,8 +128,8 @@ class ClientCore:
     def __init__(self, staging_bytes_max: int) -> None:
         self.events: dict[int, EventState] = {}
         """Events that the program holds or that aren't complete."""
-        self.failures: dict[int, list[tuple[int, int, str]]] = {}
-        """By queue: (event, status, text) of commands that failed and weren't yet raised."""
+        self._failures: dict[int, dict[int, tuple[int, int, str]]] = {}
+        """By queue and event: (event, status, text) of what failed and wasn't yet raised."""
         self.staged_bytes = 0
         """Bytes of host writes that are kept here."""
         self.staging_bytes_max = staging_bytes_max
@@ -359,14 +359,14 @@ class ClientCore:
 
     def take_failure(self, queue: int) -> tuple[int, int, str] | None:
         """The first failure in a queue that nobody was told of; none is told twice."""
-        failures = self.failures.pop(queue, None)
-        return failures[0] if failures else None
+        failures = self._failures.pop(queue, None)
+        return next(iter(failures.values())) if failures else None
 
     def told_failure(self, event: int, queue: int) -> None:
         """The program was told that this event failed."""
-        failures = self.failures.get(queue)
+        failures = self._failures.get(queue)
         if failures is not None:
-            self.failures[queue] = [f for f in failures if f[0] != event]
+            failures.pop(event, None)
 
     # ---- from the master
 
@@ -471,7 +471,7 @@ class ClientCore:
                 self._incoming.cancel(transfer)
         if status < 0:
             failure = (event, status, state.failure or f"OpenCL status {status}")
-            self.failures.setdefault(state.queue, []).append(failure)
+            self._failures.setdefault(state.queue, {})[event] = failure
         if state.released:
             del self.events[event]
         ended.append(event)
