@@ -30,11 +30,8 @@ from vcl.wire.shapes import Told
 templates_max = 256
 """Launches whose last plan is kept, of a session."""
 
-pieces_max = 2048
-"""Pieces of all regions together past which it isn't."""
-
 pieces_together_max = 2**15
-"""Pieces of all of a session's kept plans together."""
+"""Pieces of the regions of all of a session's kept plans together; one of more isn't kept."""
 
 ZEROS, AT_CLIENT, HELD = range(3)
 
@@ -69,7 +66,7 @@ def shape_of(uses: Sequence[Use]) -> Shape | None:
                 return None
             where = HELD if contents.staging is None else AT_CLIENT
             shape.append((start, end, contents.holders, where if contents.version else ZEROS))
-        if len(shape) > pieces_max:
+        if len(shape) > pieces_together_max:
             return None
     return shape
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from master.plan import movement, residency
+from master.plan import templates as subject
 from master.plan.movement import bring
 from master.plan.plan import Draft
 from tests.master.plan import test_regions
@@ -190,6 +191,30 @@ def test_a_part_costs_the_same_in_however_many_a_launch_is(divides: bool) -> Non
     few, many = cost(8), cost(16)
     for less, more in zip(few, many, strict=True):
         assert more < 2.1 * less
+
+
+def test_a_launch_over_many_buffers_in_pieces_is_planned_once() -> None:
+    """As on 128 nodes with 19 buffers, each of which has its part of every one."""
+    r = rig()
+    numbers, pieces = range(100, 119), 128
+    r.say(CreateQueue(5, 1, 2, 0), *(CreateBuffer(n, 1, SIZE) for n in numbers))
+    r.build(13, kernel("k", *[(GLOBAL, "const float*")] * len(numbers)))
+    r.session.programs[13].keeps_const = True
+    events = iter(range(1000, 10_000))
+    for number in numbers:
+        for piece in range(pieces):
+            queue, start = [3, 5][piece % 2], piece * SIZE // pieces
+            r.say(Fill(next(events), queue, [], number, start, SIZE // pieces, b"x"))
+    arguments = [[1, number, 0, SIZE] for number in numbers]
+    templates = r.session._planner.templates
+    for _ in range(20):  # the first has them brought, in turns
+        r.say(Launch(next(events), 3, [], 13, "k", [0], [64], [64], arguments))
+        r.run()
+    used = templates.used
+    assert sum(len(r.session.buffers[n].contents) for n in numbers) == pieces * len(numbers)
+    r.say(Launch(next(events), 3, [], 13, "k", [0], [64], [64], arguments))
+    assert templates.used == used + 1
+    assert templates._pieces <= subject.pieces_together_max
 
 
 def master_with(agents: int) -> tuple[MasterRig, int, list[int]]:
