@@ -92,7 +92,7 @@ class Rig:
                 head = BulkFrame(CHUNK, True, effect.endpoint, CLIENT, effect.transfer, 0, b"")
                 pack_bulk_header(head)
             else:
-                assert isinstance(effect, Answered)
+                assert isinstance(effect, (Answered, OpenLink))
 
     def end(self) -> None:
         """The session is over: all has ended once, and nothing was written beside."""
