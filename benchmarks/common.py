@@ -35,7 +35,8 @@ class Settings:
     """How much is measured.
 
     samples: medians are of so many, after one that is thrown away. cluster_launches: as
-    `launches`, on the cluster device, where 10,000 still take 40 s.
+    `launches`, on the cluster device, where 10,000 still take 40 s. grid: rows and columns of
+    `jacobi`. read_mib: of the read whose memory is measured.
     """
 
     samples: int = 5
@@ -48,6 +49,11 @@ class Settings:
     image_side: int = 2048
     iterations: int = 500
     merge_mib: int = 256
+    grid: tuple[int, int] = (4096, 4096)
+    pairs: int = 200
+    matrix_side: int = 2048
+    vector_items: int = 1 << 24
+    read_mib: int = 1024
     launch_sizes: tuple[int, ...] = (64, 1 << 10, 1 << 14, 1 << 18, 1 << 22, 1 << 24)
 
 
@@ -62,6 +68,11 @@ QUICK = Settings(
     image_side=64,
     iterations=20,
     merge_mib=1,
+    grid=(1024, 1024),
+    pairs=4,
+    matrix_side=64,
+    vector_items=1 << 12,
+    read_mib=16,
     launch_sizes=(64, 256),
 )
 """Only shows that everything works."""
@@ -127,14 +138,19 @@ def row(
 class Devices:
     """A new session's devices, and what a yardstick needs to be on the same hardware.
 
-    remote: the first node's. whole: the cluster device. local_name: of `remote` in its own
-    driver. core: that the first node is pinned to.
+    remotes: the nodes', in the nodes' order. whole: the cluster device. local_name: of `remote` in
+    its own driver. cores: that the nodes are pinned to, in their order.
     """
 
-    remote: Any
+    remotes: tuple[Any, ...]
     whole: Any
     local_name: str
-    core: int
+    cores: tuple[int, ...]
+
+    @property
+    def remote(self) -> Any:
+        """The first node's."""
+        return self.remotes[0]
 
 
 def connect(cluster: LocalCluster) -> Devices:
@@ -142,11 +158,11 @@ def connect(cluster: LocalCluster) -> Devices:
     import vcl
 
     vcl.connect(cluster.url, token=cluster.token)
-    whole, *remotes = vcl.get_platforms()[0].get_devices()
-    node = cluster.nodes[0]
-    suffix = f" @ {node.name}"
-    remote = next(d for d in remotes if d.name.endswith(suffix))
-    return Devices(remote, whole, remote.name.removesuffix(suffix), node.cores[0])
+    whole, *found = vcl.get_platforms()[0].get_devices()
+    suffixes = [f" @ {node.name}" for node in cluster.nodes]
+    remotes = tuple(next(d for d in found if d.name.endswith(suffix)) for suffix in suffixes)
+    cores = tuple(node.cores[0] for node in cluster.nodes)
+    return Devices(remotes, whole, remotes[0].name.removesuffix(suffixes[0]), cores)
 
 
 class Yardstick:
@@ -157,10 +173,19 @@ class Yardstick:
         self._process = process
 
     def sample(self) -> Sample:
-        """Ask for one sample; raises RuntimeError if the process has ended."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        """Ask for one sample and wait; raises RuntimeError if the process has ended."""
+        self.ask()
+        return self.answer()
+
+    def ask(self) -> None:
+        """Let a sample begin."""
+        assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
+
+    def answer(self) -> Sample:
+        """Wait for the sample asked for; raises RuntimeError if the process has ended."""
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
@@ -170,10 +195,12 @@ class Yardstick:
 
 
 @contextmanager
-def yardstick(name: str, devices: Devices, settings: Settings) -> Iterator[Yardstick]:
-    """Start a yardstick's process and end it."""
+def yardstick(
+    name: str, devices: Devices, settings: Settings, node: int = 0
+) -> Iterator[Yardstick]:
+    """Start a yardstick's process on the core of a node, and end it."""
     spec = json.dumps(asdict(settings))
-    place = ["--core", str(devices.core), "--device", devices.local_name]
+    place = ["--core", str(devices.cores[node]), "--device", devices.local_name]
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.yardsticks", name, *place, "--settings", spec],
         stdin=subprocess.PIPE,

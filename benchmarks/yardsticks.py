@@ -3,7 +3,7 @@
 Owns: raw TCP between two Python processes on loopback, and running a measure's program on native
 pyopencl. Must not know: vcl.
 
-NAME is `native-<measure>` or `tcp-<roundtrip, write or read>`. For each line on standard input one
+NAME is `native-<measure>` or `tcp-<one of TCP>`. For each line on standard input one
 sample is taken and printed as a line of JSON (`--samples N` takes N without being asked, after
 one to warm up).
 """
@@ -31,6 +31,7 @@ from benchmarks.roundtrip import summary
 REQUEST = struct.Struct("!cQ")  # what, and how many round trips or bytes
 PING_BYTES = 64
 PIECE_BYTES = MIB
+TCP = ("roundtrip", "pairs", "write", "read")
 
 
 def native(measure: str, device_name: str | None, core: int, settings: Settings) -> Sampler:
@@ -63,7 +64,14 @@ class Tcp:
 
     def roundtrip(self) -> Sample:
         """Ping-pong of 64 bytes."""
-        count = self._settings.round_trips
+        return summary(self._trips(self._settings.round_trips))
+
+    def pairs(self) -> Sample:
+        """The same: a pair goes there and back."""
+        count = self._settings.pairs
+        return {"pair": sum(self._trips(count)) / count * 1e3}
+
+    def _trips(self, count: int) -> list[float]:
         self._connection.sendall(REQUEST.pack(b"p", count))
         ping = bytes(PING_BYTES)
         seconds = []
@@ -72,7 +80,7 @@ class Tcp:
             self._connection.sendall(ping)
             receive_all(self._connection, PING_BYTES, self._piece)
             seconds.append(time.perf_counter() - began)
-        return summary(seconds)
+        return seconds
 
     def write(self) -> Sample:
         """Bytes there, and one back when the last has arrived."""
@@ -148,7 +156,7 @@ def tcp(measure: str, core: int, settings: Settings) -> Iterator[Sampler]:
 def main() -> None:
     """Take samples as asked."""
     names = [f"native-{measure}" for measure in MEASURES]
-    names += ["tcp-roundtrip", "tcp-write", "tcp-read"]
+    names += [f"tcp-{measure}" for measure in TCP]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.yardsticks")
     parser.add_argument("name", choices=[*names, "tcp-peer"])
     first_core = min(os.sched_getaffinity(0))

@@ -53,7 +53,10 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
 
     beside = {m["name"]: set(m["rows"][0]["yardsticks"]) for m in content["measures"]}
     assert beside["roundtrip"] == beside["write"] == beside["read"] == {"native", "tcp"}
-    assert beside["launches"] == beside["stencil"] == beside["mandelbrot"] == {"native"}
+    assert beside["pairs"] == {"native", "tcp"}
+    for name in ("launches", "stencil", "matmul", "mandelbrot"):
+        assert beside[name] == {"native"}
+    assert beside["jacobi"] == {"two native halves"}
     assert beside["merge"] == {"copy"}
     assert beside["sizes"] == {"one device", "in parts", "the better"}
     assert content["measures"][-1]["rows"][-1]["yardsticks"].keys() == {"one node", "native"}
