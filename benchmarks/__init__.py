@@ -10,6 +10,6 @@ program: it measures what a node does to bytes in memory. Nor has `start`, which
 """
 
 MEASURES = (
-    "start", "roundtrip", "launches", "write", "read", "pairs", "stencil", "jacobi", "sizes",
-    "merge", "matmul", "mandelbrot",
+    "start", "roundtrip", "launches", "write", "read", "peers", "memory", "pairs", "stencil",
+    "jacobi", "sizes", "merge", "vectoradd", "matmul", "mandelbrot",
 )  # fmt: skip

@@ -26,7 +26,7 @@ from vcl import transport
 
 LOAD_INTERVAL_S = 1.0
 MEASURE_TIMEOUT_S = 900
-FILE_COLUMNS = 160
+FILE_COLUMNS = 180
 
 
 def arguments() -> argparse.Namespace:

@@ -95,7 +95,7 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
             "cluster device": program(
                 vcl, devices.whole, settings, lambda event: vcl.launch_report(event).bytes_moved
             ),
-            "two native halves": both,
+            "native halves": both,
         }
         figures = common.sample_in_turn("jacobi", devices, settings, sides, [])
     ours = figures["cluster device"]
@@ -105,6 +105,6 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
     name = f"jacobi {rows} x {columns}, cluster device"
     return [
         common.row(f"{name}, a step", "ms", "lower", figures, "step", "cluster device",
-                   ["two native halves"]),
+                   ["native halves"]),
         Row(f"{name}, moved by a late step", "bytes", "lower", ours["moved"], {"halo rows": halo}),
     ]  # fmt: skip

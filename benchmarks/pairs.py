@@ -69,6 +69,6 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
     yardsticks = ("native", "tcp")
     figures = common.sample_in_turn("pairs", devices, settings, ours, yardsticks)
     return [
-        common.row(f"pair of kernels, {ITEMS * 4} bytes, one node and the other", "ms", "lower",
+        common.row(f"pair of kernels on two nodes, {ITEMS * 4} bytes", "ms", "lower",
                    figures, "pair", "two nodes", yardsticks)
     ]  # fmt: skip

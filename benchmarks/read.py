@@ -57,14 +57,14 @@ def _read(cl: Any, queue: Any, produce: Any, size_bytes: int) -> Callable[[], fl
         cl.enqueue_copy(queue, host, data)
         seconds = time.perf_counter() - began
         places = np.arange(0, len(host), CHECK_STRIDE).astype(np.uint64)
-        expected = _produced(places + np.uint64(seed))
+        expected = produced(places + np.uint64(seed))
         assert (host[::CHECK_STRIDE] == expected).all(), "other bytes came than the kernel wrote"
         return seconds
 
     return read
 
 
-def _produced(z: Words) -> Words:
+def produced(z: Words) -> Words:
     """What the kernel makes of seed + index."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

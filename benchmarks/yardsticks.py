@@ -31,7 +31,7 @@ from benchmarks.roundtrip import summary
 REQUEST = struct.Struct("!cQ")  # what, and how many round trips or bytes
 PING_BYTES = 64
 PIECE_BYTES = MIB
-TCP = ("roundtrip", "pairs", "write", "read")
+TCP = ("roundtrip", "pairs", "write", "peers", "read")
 
 
 def native(measure: str, device_name: str | None, core: int, settings: Settings) -> Sampler:
@@ -85,6 +85,10 @@ class Tcp:
     def write(self) -> Sample:
         """Bytes there, and one back when the last has arrived."""
         return {f"{mib} MiB": self._write(mib * MIB) for mib in self._settings.transfer_sizes_mib}
+
+    def peers(self) -> Sample:
+        """The same: what the second node's kernel needs goes there, and its end comes back."""
+        return self.write()
 
     def _write(self, size: int) -> float:
         data = payload(size)
