@@ -39,10 +39,12 @@ SOURCE = "kernel void k(global float *x) { x[get_global_id(0)] += 1; }"
 class DryRun:
     """A session on `count` places, each on a node of its own; queue 2 is the cluster's, 3 one's.
 
-    analyses: whether launches are analysed; without that they are merged.
+    analyses: whether launches are analysed; without that they are merged. size: bytes of the buffer
+    that they work on.
     """
 
-    def __init__(self, count: int, analyses: bool) -> None:
+    def __init__(self, count: int, analyses: bool, size: int = BYTES) -> None:
+        self._bytes = size
         self._analyser = Analyser()
         self._places = {d: _place(d, analyses) for d in range(1, count + 1)}
         self.session = Session(1, lambda ids: [self._places[d] for d in ids if d in self._places])
@@ -52,7 +54,7 @@ class DryRun:
             session.CreateContext(1, devices, True),
             session.CreateQueue(2, 1, 0, 0),
             session.CreateQueue(3, 1, 1, 0),
-            session.CreateBuffer(10, 1, BYTES),
+            session.CreateBuffer(10, 1, size),
             session.BuildProgram(5, 1, 5, session.BUILD, [[SOURCE, "", [], []]], ""),
         )
         self.session.judged(5, Judgement(Verdict(True, ""), True))
@@ -76,7 +78,7 @@ class DryRun:
     def launch(self, queue: int, groups: int = 1024) -> session.Launch:
         """The next launch of the same kernel on the same buffer."""
         self._event += 1
-        region = [1, 10, 0, BYTES]
+        region = [1, 10, 0, self._bytes]
         return session.Launch(self._event, queue, [], 5, "k", [0], [64 * groups], [64], [region])
 
     def end_all(self) -> None:

@@ -5,6 +5,7 @@ Owns: that, and the marking of runs that others disturbed. Must not know: how fa
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import math
@@ -171,3 +172,12 @@ def test_a_dry_run_plans_for_places_that_do_not_exist() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for kind in ("one device", "cluster, whole", "cluster, merge"):
         assert done.stdout.count(kind) == 2
+
+
+def test_growth_splits_a_launch_over_places_that_do_not_exist(tmp_path: Path) -> None:
+    plot = tmp_path / "growth.png"
+    done = run("benchmarks.growth", "--places", "2", "3", "--png", str(plot))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("on one of N") == done.stdout.count("split over N") == 2
+    assert done.stdout.count("regions") == 2
+    assert plot.exists() == (importlib.util.find_spec("matplotlib") is not None)
