@@ -35,6 +35,7 @@ from vcl.client_core import (
     Ended,
     EventState,
 )
+from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
 from vcl.errors import (
     DEVICE_NOT_AVAILABLE,
@@ -113,6 +114,7 @@ class Runtime:
         self._answers: dict[int, Future[Any]] = {}
         self._to_submit: list[tuple[int, Callable[[int], None]]] = []
         self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
+        self._pool = Pool()
         self._flushing = False
         self._draining: asyncio.Task[None] | None = None
         self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
@@ -144,7 +146,10 @@ class Runtime:
             ),
         )
         self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
-        self._ways = Ways(self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell)
+        self._ways = Ways(
+            self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell,
+            self._pool.find,
+        )  # fmt: skip
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)
 
@@ -156,6 +161,7 @@ class Runtime:
             if text:
                 await self._print(text)
             self._take_in(self.core.from_master, messages, time.time_ns())
+            self._pool.trim()
 
     async def _print(self, text: str) -> None:
         """Write what kernels printed, without the lock and beside the loop.
@@ -452,6 +458,10 @@ class Runtime:
         """The program has set a user event."""
         with self.lock:
             self.core.set_user(event)
+
+    def keep(self, data: memoryview) -> Bytes:
+        """A copy of bytes that the program may change, for `write`."""
+        return self._pool.keep(data)
 
     def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
         """As `enqueue`, for a Write of bytes that nobody will change: make(event, staging)."""

@@ -44,7 +44,7 @@ PROGRAM = """
 def shared(pid: int) -> int:
     """Memory that a process shares with others in this way."""
     with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
-        return sum("memfd:vcl-ring" in line for line in maps)
+        return sum("memfd:vcl" in line for line in maps)
 
 
 def test_bytes_go_through_memory_that_both_ends_have(
@@ -87,4 +87,4 @@ def test_an_executor_that_is_killed_leaves_nothing_and_has_a_successor(
         assert program.line().startswith("right")
         program.say("go")
         assert program.line().startswith("right")
-        assert not any("vcl-ring" in name for name in os.listdir("/dev/shm"))
+        assert not any("vcl" in name for name in os.listdir("/dev/shm"))

@@ -14,6 +14,7 @@ from vcl.api.context import CommandQueue
 from vcl.api.errors import fail
 from vcl.api.memory import TYPES, Memory, region_start
 from vcl.client_core import Destination
+from vcl.wire.frame import Bytes
 from vcl.wire.messages import session
 
 _PATTERN_BYTES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -34,7 +35,7 @@ def marker(queue: CommandQueue, waits: Sequence[int], barrier: bool = False) -> 
     )
 
 
-def write(queue: CommandQueue, memory: Memory, start: int, data: bytes, waits: list[int]) -> int:
+def write(queue: CommandQueue, memory: Memory, start: int, data: Bytes, waits: list[int]) -> int:
     """Enqueue a write of at least one byte. start: as `region_start` answers."""
     return queue._runtime.write(
         queue._id,

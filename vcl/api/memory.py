@@ -83,7 +83,7 @@ class Memory:
         size = self._size
         event = self._runtime.write(
             queue,
-            bytes(data),
+            self._runtime.keep(data),
             lambda event, staging: session.Write(
                 event, queue, [], self._root_id, 0, size, staging
             ),

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from vcl.client_core import Destination, EventState
+from vcl.wire.frame import Bytes
 from vcl.wire.messages.handshake import RemoteDevice
 
 
@@ -59,7 +60,10 @@ class Runtime(Protocol):
     def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
         """Enqueue the command that `make` makes for its event; answers the event."""
 
-    def write(self, queue: int, data: bytes, make: Callable[[int, int], Any]) -> int:
+    def keep(self, data: memoryview) -> Bytes:
+        """A copy of bytes that the program may change, for `write`."""
+
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
         """As `enqueue`, for a command that carries bytes; `make` is given event and staging."""
 
     def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:

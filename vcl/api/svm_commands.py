@@ -72,7 +72,7 @@ def copy(queue: CommandQueue, target: Place, source: Place, waits: list[int]) ->
         return commands.copy(queue, of[0], to[0], of[1], to[1], count, waits), Way.SHARED
     if to is not None:
         start = to[0]._origin + to[1]
-        data = bytes(source.host)
+        data = queue._runtime.keep(source.host)
         return commands.write(queue, to[0], start, data, waits), Way.TO_SHARED
     if of is not None:
         start = of[0]._origin + of[1]
@@ -140,7 +140,8 @@ def unmap_memory(
     host = allocation._bytes[offset : offset + count]
     written = host.nbytes if directions(flags, routine)[1] else 0
     if written:
-        event = commands.write(queue, shadow, shadow._origin + offset, bytes(host), waits)
+        data = queue._runtime.keep(host)
+        event = commands.write(queue, shadow, shadow._origin + offset, data, waits)
     else:
         event = commands.marker(queue, waits)
     del allocation._maps[offset]

@@ -1,30 +1,31 @@
 """The direct link between two ends of one host: packets on a Unix socket, bytes in shared memory.
 
-Owns: that link, dialling it, and taking such dials. Must not know: which ends there are, or who may
-open a link to whom.
+Owns: that link. Must not know: which ends there are, who may open a link to whom, or how
+(`dialling`).
 
-Both ends share a host if one reaches the other's socket, whose name is in Linux's abstract
-namespace: it's in no file system, and gone with its process. What is short travels in the packet
+What is short travels in the packet
 itself. What is longer is copied into this end's ring, once, and the receiver uses it there, until
-it gives the slot back. Where there is no memory for a ring, everything travels in packets.
+it says that it is done. What is in shared memory already isn't even copied. Where there is no
+memory for a ring, everything travels in packets.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
-import secrets
 import socket
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from vcl.direct.ring import PeersRing, Ring
+from vcl.direct.shared import PeersMemory, Ring, SharedMemory
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import direct
-from vcl.wire.direct import InRing, NewRing, Taken, Way
+from vcl.wire.direct import Forgotten, InMemory, Memory, Taken, Way
 from vcl.wire.frame import (
     BULK_HEADER_BYTES,
     CHUNK,
@@ -33,11 +34,14 @@ from vcl.wire.frame import (
     Bytes,
     pack_bulk_header,
 )
-from vcl.wire.limits import chunk_bytes_max, packet_bytes_max
+from vcl.wire.limits import (
+    chunk_bytes_max,
+    packet_bytes_max,
+    shared_chunk_bytes_max,
+    shared_memories_max,
+)
 
 log = logging.getLogger("vcl-link")
-
-SCHEME = "unix:"
 
 whole_packet_bytes_max = 1 + BULK_HEADER_BYTES + packet_bytes_max
 
@@ -47,13 +51,16 @@ packets_per_turn_max = 32
 unsent_count_max = 64
 """Packets that wait for the socket to take them, past which streams wait."""
 
+Find = Callable[[memoryview], tuple[SharedMemory, int] | None]
+
 
 class LocalLink:
     """A link to an end on this host.
 
     connected: a Unix socket on which both have greeted. own, peer: endpoints. take(frames): called
     on the loop for what comes; what it raises is its owner's affair. streamed(transfer): when its
-    bytes are copied. lost(reason): once, if the link ends by itself.
+    bytes are copied. lost(reason): once, if the link ends by itself. find(bytes): in which memory
+    of this end's they are already, where they don't change as long as somebody refers to them.
     """
 
     way = Way.SHARED_MEMORY
@@ -66,13 +73,19 @@ class LocalLink:
         take: Callable[[Sequence[BulkFrame]], None],
         streamed: Callable[[int], None],
         lost: Callable[[str], None],
+        find: Find = lambda data: None,
     ) -> None:
         self._socket = connected
         self._own, self._peer = own, peer
-        self._take, self._streamed, self._lost = take, streamed, lost
+        self._take, self._streamed, self._lost, self._find = take, streamed, lost, find
         self._ring: Ring | None = None
         self._no_ring = False
-        self._peers_ring: PeersRing | None = None
+        self._told: dict[int, weakref.ref[SharedMemory]] = {}
+        """The memories that the peer has been told of, by number."""
+        self._loans: dict[int, int | memoryview] = {}
+        """What the peer uses: an offset in the ring, or bytes that live as long."""
+        self._last_loan = 0
+        self._peers: dict[int, PeersMemory] = {}
         self._unsent: deque[tuple[tuple[Bytes, ...], Sequence[int]]] = deque()
         self._waiting: list[asyncio.Future[None]] = []
         self._streams: set[asyncio.Task[None]] = set()
@@ -99,9 +112,10 @@ class LocalLink:
         self.leave()
         self._over = True
         self._socket.close()
-        if self._ring is not None:
-            self._ring.close()
-        self._ring = self._peers_ring = None
+        self._ring = None
+        self._told.clear()
+        self._loans.clear()
+        self._peers.clear()
         self._unsent.clear()
         self._wake()
 
@@ -116,7 +130,8 @@ class LocalLink:
         """Send a transfer in chunks, taking turns with others."""
         (first, *more) = effect.data
         if not more and len(first) <= packet_bytes_max and not self._unsent:
-            self._send_packet(effect.transfer, 0, first, True)
+            header = self._header(effect.transfer, 0, True)
+            self._send(direct.FRAME, pack_bulk_header(header), first)
             # Not at once: the owner is in the middle of something.
             self._loop.call_soon(self._streamed, effect.transfer)
             return
@@ -131,33 +146,74 @@ class LocalLink:
             self._loop.call_exception_handler(context)
 
     async def _stream(self, effect: Stream) -> None:
-        ring = self._own_ring() if any(len(d) > packet_bytes_max for d in effect.data) else None
-        most = packet_bytes_max if ring is None else chunk_bytes_max
-        for offset, chunk, last in effect.chunks(most):
-            while not self._over and (
-                len(self._unsent) > unsent_count_max
-                or (len(chunk) > packet_bytes_max and ring is not None and not ring.free)
-            ):
+        offset = 0
+        for index, data in enumerate(effect.data):
+            view, final = memoryview(data), index == len(effect.data) - 1
+            await self._stream_piece(effect.transfer, offset, view, final)
+            offset += len(view)
+        self._streamed(effect.transfer)
+
+    async def _stream_piece(
+        self, transfer: int, base: int, data: memoryview, final: bool
+    ) -> None:
+        """A piece of a transfer, by the best way for it."""
+        ring, where, most = None, None, packet_bytes_max
+        if len(data) > packet_bytes_max:
+            where = self._find(data)
+            if where is not None:
+                most = shared_chunk_bytes_max
+            elif (ring := self._own_ring()) is not None:
+                most = chunk_bytes_max
+        for start in range(0, max(1, len(data)), most):
+            while len(self._unsent) > unsent_count_max or (ring is not None and not ring.has_room):
+                if self._over:
+                    break
                 waiter = self._loop.create_future()
                 self._waiting.append(waiter)
                 await waiter
             if self._over:
-                break  # nobody is there to whom it matters
-            if ring is None or len(chunk) <= packet_bytes_max:
-                self._send_packet(effect.transfer, offset, chunk, last)
+                return  # nobody is there to whom it matters
+            chunk = data[start : start + most]
+            header = self._header(transfer, base + start, final and start + most >= len(data))
+            if where is not None:
+                memory, offset = where
+                self._lend(header, memory, offset + start, len(chunk), chunk)
+            elif ring is not None:
+                offset = ring.put(chunk)
+                self._lend(header, ring.memory, offset, len(chunk), offset)
             else:
-                header = self._header(effect.transfer, offset, last)
-                slot = ring.put(chunk)
-                self._send(direct.pack_in_ring(InRing(header, slot, len(chunk))))
+                self._send(direct.FRAME, pack_bulk_header(header), chunk)
             await asyncio.sleep(0)
-        self._streamed(effect.transfer)
+
+    def _lend(
+        self, header: BulkFrame, memory: SharedMemory, offset: int, size: int,
+        lent: int | memoryview,
+    ) -> None:
+        """Send a chunk that is in memory. lent: as of `_loans`."""
+        if self._told.get(memory.number) is None:
+            self._told[memory.number] = weakref.ref(memory, self._forgetter(memory.number))
+            packet = direct.pack_packet(Memory(memory.number, memory.size))
+            self._send(packet, descriptors=[memory.descriptor])
+        self._last_loan += 1
+        self._loans[self._last_loan] = lent
+        chunk = InMemory(header, self._last_loan, memory.number, offset, size)
+        self._send(direct.pack_packet(chunk))
+
+    def _forgetter(self, number: int) -> Callable[[object], None]:
+        """From any thread: memory that the peer has been told of is gone."""
+
+        def forget(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the link with it
+                self._loop.call_soon_threadsafe(self._forget, number)
+
+        return forget
+
+    def _forget(self, number: int) -> None:
+        if self._told.pop(number, None) is not None:
+            self._send(direct.pack_packet(Forgotten(number)))
 
     def _header(self, transfer: int, offset: int, last: bool) -> BulkFrame:
         return BulkFrame(CHUNK, last, self._peer, self._own, transfer, offset, b"")
-
-    def _send_packet(self, transfer: int, offset: int, data: Bytes, last: bool) -> None:
-        header = pack_bulk_header(self._header(transfer, offset, last))
-        self._send(direct.FRAME, header, data)
 
     def _own_ring(self) -> Ring | None:
         """This end's memory, which the peer is told of when it is first used."""
@@ -167,9 +223,6 @@ class LocalLink:
             except OSError as error:
                 self._no_ring = True
                 log.warning("no shared memory: %s; bytes take the slower way", error)
-            else:
-                descriptors = [self._ring.descriptor]
-                self._send(direct.pack_ring(self._ring.slots), descriptors=descriptors)
         return self._ring
 
     def _send(self, *parts: Bytes, descriptors: Sequence[int] = ()) -> None:
@@ -241,28 +294,40 @@ class LocalLink:
             packet = direct.unpack_packet(data)
             if isinstance(packet, BulkFrame):
                 frames.append(self._checked(packet))
-            elif isinstance(packet, InRing):
-                frame = self._checked(packet.frame)
-                if self._peers_ring is None:
-                    raise RemoteProtocolError("a chunk in memory that wasn't shared")
-                frames.append(
-                    frame._replace(payload=self._peers_ring.take(packet.slot, packet.size))
-                )
+            elif isinstance(packet, InMemory):
+                frames.append(self._borrowed(packet))
             elif isinstance(packet, Taken):
-                if self._ring is None:
-                    raise RemoteProtocolError("a slot of memory that isn't shared")
-                self._ring.give_back(packet.slot)
-                self._wake()
-            else:
-                self._new_ring(packet, descriptors)
+                self._given_back(packet.loan)
+            elif isinstance(packet, Memory):
+                self._map(packet, descriptors)
+            elif self._peers.pop(packet.number, None) is None:
+                raise RemoteProtocolError(f"memory {packet.number} isn't shared")
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _new_ring(self, packet: NewRing, descriptors: Sequence[int]) -> None:
-        if self._peers_ring is not None or len(descriptors) != 1:
+    def _map(self, packet: Memory, descriptors: Sequence[int]) -> None:
+        if packet.number in self._peers or len(descriptors) != 1:
             raise RemoteProtocolError("memory is shared once, with its descriptor")
-        self._peers_ring = PeersRing(descriptors[0], packet.slots, self._returned)
+        if len(self._peers) >= shared_memories_max:
+            raise RemoteProtocolError(f"more than {shared_memories_max} shared memories")
+        self._peers[packet.number] = PeersMemory(descriptors[0], packet.size)
+
+    def _borrowed(self, packet: InMemory) -> BulkFrame:
+        frame, memory = self._checked(packet.frame), self._peers.get(packet.memory)
+        if memory is None:
+            raise RemoteProtocolError("a chunk in memory that isn't shared")
+        returned = functools.partial(self._returned, packet.loan)
+        return frame._replace(payload=memory.lend(packet.offset, packet.size, returned))
+
+    def _given_back(self, loan: int) -> None:
+        lent = self._loans.pop(loan, None)
+        if lent is None:
+            raise RemoteProtocolError(f"loan {loan} isn't under way")
+        if isinstance(lent, int):
+            assert self._ring is not None
+            self._ring.give_back(lent)
+            self._wake()
 
     def _checked(self, frame: BulkFrame) -> BulkFrame:
         if (frame.source, frame.destination) != (self._peer, self._own):
@@ -271,65 +336,7 @@ class LocalLink:
             )
         return frame
 
-    def _returned(self, slot: int) -> None:
-        """From any thread: nothing here refers to a slot of the peer's."""
+    def _returned(self, loan: int) -> None:
+        """From any thread: nothing here refers to bytes of the peer's."""
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the link with it
-            self._loop.call_soon_threadsafe(self._send, direct.pack_taken(slot))
-
-
-async def dial(address: str) -> socket.socket:
-    """Connect to an address of a LocalListener; raises OSError."""
-    dialled = _socket()
-    try:
-        await asyncio.get_running_loop().sock_connect(dialled, _name(address))
-    except BaseException:
-        dialled.close()
-        raise
-    return dialled
-
-
-class LocalListener:
-    """Takes dials of ends on this host. Raises OSError where there are no such sockets."""
-
-    def __init__(self) -> None:
-        self.address = f"{SCHEME}vcl-{secrets.token_hex(16)}"
-        """Where to dial."""
-        self._socket = _socket()
-        try:
-            self._socket.bind(_name(self.address))
-            self._socket.listen()
-        except BaseException:
-            self._socket.close()
-            raise
-
-    async def accept(self) -> socket.socket:
-        """The next that dials."""
-        accepted, _ = await asyncio.get_running_loop().sock_accept(self._socket)
-        return accepted
-
-    def close(self) -> None:
-        """Take no more."""
-        self._socket.close()
-
-
-async def send_greeting(connected: socket.socket, greeting: direct.Greeting) -> None:
-    """Send the first packet; raises OSError."""
-    packed = direct.pack_greeting(greeting)
-    await asyncio.get_running_loop().sock_sendall(connected, packed)
-
-
-async def receive_greeting(connected: socket.socket) -> direct.Greeting:
-    """The peer's first packet; raises OSError, RemoteProtocolError."""
-    data = await asyncio.get_running_loop().sock_recv(connected, whole_packet_bytes_max)
-    return direct.unpack_greeting(data)
-
-
-def _socket() -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    made.setblocking(False)
-    return made
-
-
-def _name(address: str) -> str:
-    """In the abstract namespace."""
-    return "\0" + address.removeprefix(SCHEME)
+            self._loop.call_soon_threadsafe(self._send, direct.pack_packet(Taken(loan)))

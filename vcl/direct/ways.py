@@ -34,7 +34,7 @@ strangers_max = 16
 # Unix sockets that pass descriptors, and memory without a name, are Linux's.
 HAS_LOCAL = hasattr(os, "memfd_create")
 if HAS_LOCAL:
-    from vcl.direct import local
+    from vcl.direct import dialling, local
 
 
 class Link(Protocol):
@@ -52,7 +52,7 @@ class Link(Protocol):
 class Ways:
     """The ways from one end; on one loop.
 
-    own: its endpoint. take, streamed: as of links. say(Linked): to the master.
+    own: its endpoint. take, streamed, find: as of links. say(Linked): to the master.
     """
 
     def __init__(
@@ -62,14 +62,15 @@ class Ways:
         take: Callable[[Sequence[BulkFrame]], None],
         streamed: Callable[[int], None],
         say: Callable[[Linked], None],
+        find: local.Find = lambda data: None,
     ) -> None:
         self._relay, self._own = relay, own
-        self._take, self._streamed, self._say = take, streamed, say
+        self._take, self._streamed, self._say, self._find = take, streamed, say, find
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._strangers = 0
-        self._listener: local.LocalListener | None = None
+        self._listener: dialling.LocalListener | None = None
 
     def way(self, endpoint: int) -> Way:
         """How bulk gets to an endpoint now."""
@@ -90,7 +91,7 @@ class Ways:
         """Take dials from now on; the addresses at which this is."""
         if HAS_LOCAL:
             try:
-                self._listener = local.LocalListener()
+                self._listener = dialling.LocalListener()
             except OSError as error:
                 log.warning("no direct links on this host: %s", error)
             else:
@@ -135,19 +136,19 @@ class Ways:
         self._say(Linked(m.endpoint, Way.RELAY, "; ".join(reasons)))
 
     async def _dialled(self, address: str, m: OpenLink) -> Link:
-        if not HAS_LOCAL or not address.startswith(local.SCHEME):
+        if not HAS_LOCAL or not address.startswith(dialling.SCHEME):
             raise OSError("this end can't dial there")
-        dialled = await local.dial(address)
+        dialled = await dialling.dial(address)
         try:
-            await local.send_greeting(dialled, Greeting(self._own, m.ticket))
-            answer = await local.receive_greeting(dialled)
+            await dialling.send_greeting(dialled, Greeting(self._own, m.ticket))
+            answer = await dialling.receive_greeting(dialled)
             _check(answer, m.endpoint, m.answer)
         except BaseException:
             dialled.close()
             raise
         return self._local(dialled, m.endpoint)
 
-    async def _accept(self, listener: local.LocalListener) -> None:
+    async def _accept(self, listener: dialling.LocalListener) -> None:
         while True:
             accepted = await listener.accept()
             if self._strangers < strangers_max:
@@ -159,12 +160,12 @@ class Ways:
         self._strangers += 1
         try:
             async with asyncio.timeout(handshake_timeout_s):
-                greeting = await local.receive_greeting(accepted)
+                greeting = await dialling.receive_greeting(accepted)
                 m = await asyncio.shield(self._expecting(greeting.endpoint))
             _check(greeting, m.endpoint, m.ticket)
             if self._expected.pop(m.endpoint, None) is None:
                 raise RemoteProtocolError("the ticket was used already")
-            await local.send_greeting(accepted, Greeting(self._own, m.answer))
+            await dialling.send_greeting(accepted, Greeting(self._own, m.answer))
         except (OSError, RemoteProtocolError) as error:
             log.warning("a direct link wasn't let in: %s", str(error) or "no greeting in time")
             accepted.close()
@@ -181,6 +182,7 @@ class Ways:
             self._take,
             self._streamed,
             lambda reason: self._lost(endpoint, reason),
+            self._find,
         )
 
     def _up(self, endpoint: int, link: Link) -> None:

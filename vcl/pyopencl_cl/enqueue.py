@@ -78,7 +78,7 @@ def write_memory(
     data = contiguous_bytes(hostbuf)
     start = region_start(memory, size(dst_offset, "offset"), data.nbytes, routine)
     if data.nbytes:
-        event = commands.write(queue, memory, start, bytes(data), waits)
+        event = commands.write(queue, memory, start, queue._runtime.keep(data), waits)
     else:
         event = commands.marker(queue, waits)
     made = _finish_enqueue(queue, event, kind, hostbuf)

@@ -22,11 +22,13 @@ from vcl.wire.frame import (
     unpack_bulk,
     unpack_value,
 )
-from vcl.wire.limits import PROTOCOL_VERSION, chunk_bytes_max, ring_slots_max
+from vcl.wire.limits import PROTOCOL_VERSION, shared_chunk_bytes_max, shared_memory_bytes_max
 
-FRAME, IN_RING, TAKEN, RING = b"\1", b"\2", b"\3", b"\4"
+FRAME, IN_MEMORY, TAKEN, MEMORY, FORGOTTEN = b"\1", b"\2", b"\3", b"\4", b"\5"
+_LOAN = struct.Struct("<Q")
+_PLACE = struct.Struct("<QIQQ")
+_MEMORY = struct.Struct("<IQ")
 _NUMBER = struct.Struct("<I")
-_PLACE = struct.Struct("<II")
 
 
 class Way(IntEnum):
@@ -48,24 +50,37 @@ class Greeting(NamedTuple):
     secret: str
 
 
-class InRing(NamedTuple):
-    """A chunk whose bytes are in the memory of its sender. frame: without them."""
+class InMemory(NamedTuple):
+    """A chunk whose bytes are in memory of its sender. frame: without them. loan: its number, for
+    Taken. memory: the number of a Memory."""
 
     frame: BulkFrame
-    slot: int
+    loan: int
+    memory: int
+    offset: int
     size: int
 
 
 class Taken(NamedTuple):
-    """The receiver is done with a slot of the sender's."""
+    """The receiver is done with a chunk in memory."""
 
-    slot: int
+    loan: int
 
 
-class NewRing(NamedTuple):
-    """With it comes the descriptor of the sender's memory, of so many slots."""
+class Memory(NamedTuple):
+    """With it comes the descriptor of memory of the sender's, of so many bytes."""
 
-    slots: int
+    number: int
+    size: int
+
+
+class Forgotten(NamedTuple):
+    """Memory of the sender's in which there will be no chunk any more."""
+
+    number: int
+
+
+Packet = BulkFrame | InMemory | Taken | Memory | Forgotten
 
 
 def pack_greeting(greeting: Greeting) -> bytes:
@@ -83,36 +98,35 @@ def unpack_greeting(data: Bytes) -> Greeting:
     return Greeting(value[2], value[3])
 
 
-def pack_in_ring(chunk: InRing) -> bytes:
-    """A chunk by reference, as one packet."""
-    return IN_RING + pack_bulk_header(chunk.frame) + _PLACE.pack(chunk.slot, chunk.size)
+def pack_packet(packet: InMemory | Taken | Memory | Forgotten) -> bytes:
+    """Any but a frame."""
+    if isinstance(packet, InMemory):
+        return IN_MEMORY + pack_bulk_header(packet.frame) + _PLACE.pack(*packet[1:])
+    if isinstance(packet, Taken):
+        return TAKEN + _LOAN.pack(*packet)
+    if isinstance(packet, Memory):
+        return MEMORY + _MEMORY.pack(*packet)
+    return FORGOTTEN + _NUMBER.pack(*packet)
 
 
-def pack_taken(slot: int) -> bytes:
-    """Leave to use a slot again, as one packet."""
-    return TAKEN + _NUMBER.pack(slot)
-
-
-def pack_ring(slots: int) -> bytes:
-    """The packet that a descriptor travels with."""
-    return RING + _NUMBER.pack(slots)
-
-
-def unpack_packet(data: bytes) -> BulkFrame | InRing | Taken | NewRing:
+def unpack_packet(data: bytes) -> Packet:
     """Raises RemoteProtocolError for anything that isn't a packet."""
     kind, rest = data[:1], memoryview(data)[1:]
     if kind == FRAME:
         return unpack_bulk(rest)
-    if kind == IN_RING and len(rest) == BULK_HEADER_BYTES + _PLACE.size:
+    if kind == IN_MEMORY and len(rest) == BULK_HEADER_BYTES + _PLACE.size:
         frame = unpack_bulk(rest[:BULK_HEADER_BYTES])
-        slot, size = _PLACE.unpack(rest[BULK_HEADER_BYTES:])
-        if frame.kind != CHUNK or not 0 < size <= chunk_bytes_max or slot >= ring_slots_max:
-            raise RemoteProtocolError(f"a chunk of {size} bytes in slot {slot}")
-        return InRing(frame, slot, size)
-    if kind in (TAKEN, RING) and len(rest) == _NUMBER.size:
-        (number,) = _NUMBER.unpack(rest)
-        if kind == TAKEN and number < ring_slots_max:
-            return Taken(number)
-        if kind == RING and 0 < number <= ring_slots_max:
-            return NewRing(number)
+        chunk = InMemory(frame, *_PLACE.unpack(rest[BULK_HEADER_BYTES:]))
+        if frame.kind != CHUNK or not 0 < chunk.size <= shared_chunk_bytes_max:
+            raise RemoteProtocolError(f"a chunk of {chunk.size} bytes in memory")
+        return chunk
+    if kind == TAKEN and len(rest) == _LOAN.size:
+        return Taken(*_LOAN.unpack(rest))
+    if kind == MEMORY and len(rest) == _MEMORY.size:
+        memory = Memory(*_MEMORY.unpack(rest))
+        if not 0 < memory.size <= shared_memory_bytes_max:
+            raise RemoteProtocolError(f"shared memory of {memory.size} bytes")
+        return memory
+    if kind == FORGOTTEN and len(rest) == _NUMBER.size:
+        return Forgotten(*_NUMBER.unpack(rest))
     raise RemoteProtocolError(f"no packet of a direct link: {len(data)} bytes")

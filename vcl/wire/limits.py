@@ -46,8 +46,14 @@ eager_total_bytes_max = 4 * 2**20
 eager_frame_bytes = 256
 """What a chunk without credit counts besides its payload, as keeping it isn't free."""
 
-ring_slots_max = 8
-"""Chunks that may be on their way in the memory that two ends of one host share."""
+shared_chunk_bytes_max = 8 * 2**20
+"""Largest payload of a chunk that is in memory which two ends of one host share."""
+
+shared_memory_bytes_max = 2**36
+"""Largest such memory."""
+
+shared_memories_max = 512
+"""Such memories that one end may have of the other."""
 
 packet_bytes_max = 64 * 2**10
 """Longest payload that travels between two ends of one host beside that memory."""

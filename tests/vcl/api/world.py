@@ -25,6 +25,7 @@ from vcl.api.svm import Allocation
 from vcl.client_core import COMPLETE, Destination, EventState
 from vcl.constants import CLASSES
 from vcl.errors import CallError, OperatingError
+from vcl.wire.frame import Bytes
 from vcl.wire.messages import session
 from vcl.wire.messages.handshake import DeviceDescription, RemoteDevice
 
@@ -79,7 +80,10 @@ class StubRuntime:
         self.said.append(make(event))
         return event
 
-    def write(self, queue: int, data: bytes, make: Callable[[int, int], Any]) -> int:
+    def keep(self, data: memoryview) -> Bytes:
+        return bytes(data)
+
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
         staging = self.new_id()
         self.staged[staging] = data
         return self.enqueue(queue, lambda event: make(event, staging))

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import pytest
 
 from vcl.direct import local
-from vcl.direct.local import LocalLink, LocalListener
-from vcl.errors import RemoteProtocolError
+from vcl.direct.local import LocalLink
+from vcl.direct.pool import Pool
+from vcl.direct.shared import SharedMemory
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import direct, frame
-from vcl.wire.direct import Greeting, InRing
+from vcl.wire.direct import Forgotten, InMemory, Memory, Taken
 from vcl.wire.frame import BulkFrame
 from vcl.wire.limits import chunk_bytes_max, packet_bytes_max
 
@@ -25,14 +26,19 @@ LONG_S = 20.0
 class End:
     """One end, which keeps what it is told. hold: whether it keeps the bytes where they came."""
 
-    def __init__(self, connected: socket.socket, own: int, peer: int, hold: bool = False) -> None:
+    def __init__(
+        self, connected: socket.socket, own: int, peer: int, hold: bool = False,
+        find: local.Find = lambda data: None,
+    ) -> None:
         self.frames: list[BulkFrame] = []
         self.streamed: list[int] = []
         self.lost: list[str] = []
         self._hold = hold
         self._changed = asyncio.Event()
         connected.setblocking(False)
-        self.link = LocalLink(connected, own, peer, self._take, self._streamed, self._lost)
+        self.link = LocalLink(
+            connected, own, peer, self._take, self._streamed, self._lost, find
+        )
 
     def _take(self, frames: Sequence[BulkFrame]) -> None:
         kept = frames if self._hold else [f._replace(payload=bytes(f.payload)) for f in frames]
@@ -215,14 +221,12 @@ BAD = {
     "no kind": b"\x09" + bytes(28),
     "too short": direct.FRAME + bytes(5),
     "too long": direct.FRAME + frame.pack_bulk_header(CHUNK) + bytes(packet_bytes_max + 1),
-    "no memory": direct.pack_in_ring(InRing(CHUNK, 0, 5)),
-    "of size 0": direct.pack_in_ring(InRing(CHUNK, 0, 0)),
-    "of size 2 MiB": direct.pack_in_ring(InRing(CHUNK, 0, 2**21)),
-    "slot 8": direct.pack_in_ring(InRing(CHUNK, 8, 5)),
-    "never lent": direct.pack_taken(0),
-    "taken 8": direct.pack_taken(8),
-    "no descriptor": direct.pack_ring(8),
-    "no slots": direct.pack_ring(0),
+    "no memory": direct.pack_packet(InMemory(CHUNK, 1, 1, 0, 5)),
+    "of size 0": direct.pack_packet(InMemory(CHUNK, 1, 1, 0, 0)),
+    "never lent": direct.pack_packet(Taken(1)),
+    "never shared": direct.pack_packet(Forgotten(1)),
+    "no descriptor": direct.pack_packet(Memory(1, 4096)),
+    "no bytes": direct.pack_packet(Memory(1, 0)),
 }
 
 
@@ -236,34 +240,79 @@ async def test_what_no_honest_peer_sends_ends_the_link(name: str) -> None:
     assert one.recv(1) == b"", "the socket is closed"
 
 
+def share(connected: socket.socket, number: int) -> None:
+    memory = SharedMemory(4096)
+    packet = direct.pack_packet(Memory(number, memory.size))
+    socket.send_fds(connected, [packet], [memory.descriptor])
+
+
 async def test_memory_is_shared_once() -> None:
     one, other = raw()
     end = End(other, 2, 1)
-    for _ in range(2):
-        ring = local.Ring()
-        socket.send_fds(one, [direct.pack_ring(8)], [ring.descriptor])
+    for number in (1, 2, 2):
+        share(one, number)
     await end.until("end.lost")
     assert end.lost == ["memory is shared once, with its descriptor"]
 
 
-async def test_dialling_and_greeting() -> None:
-    listener = LocalListener()
-    dialled = await local.dial(listener.address)
-    accepted = await listener.accept()
-    await local.send_greeting(dialled, Greeting(0, "ticket"))
-    assert await local.receive_greeting(accepted) == Greeting(0, "ticket")
-    listener.close()
-    with pytest.raises(ConnectionRefusedError):
-        await local.dial(listener.address)
-    dialled.close()
-    accepted.close()
-
-
-@pytest.mark.parametrize("data", [b"junk", frame.pack_value(["vcl-link", 1, 0, "t"]),
-                                  frame.pack_value(["vcl-link", 2, "0", "t"]), b""])  # fmt: skip
-async def test_a_greeting_that_isnt_one(data: bytes) -> None:
+async def test_memory_has_an_end() -> None:
     one, other = raw()
-    other.setblocking(False)
-    one.send(data)
-    with pytest.raises(RemoteProtocolError):
-        await local.receive_greeting(other)
+    end = End(other, 2, 1)
+    share(one, 1)
+    one.send(direct.pack_packet(InMemory(CHUNK, 1, 1, 4090, 7)))
+    await end.until("end.lost")
+    assert end.lost == ["bytes 4090 to 4097 of 4096 that are shared"]
+
+
+async def test_so_many_memories_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "shared_memories_max", 2)
+    one, other = raw()
+    end = End(other, 2, 1)
+    for number in (1, 2):
+        share(one, number)
+    one.send(direct.pack_packet(Forgotten(2)))
+    for number in (3, 4):
+        share(one, number)
+    await end.until("end.lost")
+    assert end.lost == ["more than 2 shared memories"]
+
+
+@pytest.mark.parametrize("mib", [2, 30])
+async def test_what_is_in_shared_memory_isnt_copied(mib: int) -> None:
+    pool = Pool()
+    one, other = raw()
+    a, b = End(one, 1, 2, find=pool.find), End(other, 2, 1, hold=True)
+    data = os.urandom(mib * 2**20)
+    kept = memoryview(pool.keep(memoryview(data)))
+    for transfer, start in ((7, 0), (8, 100)):
+        a.link.stream(Stream(transfer, 2, (kept[start:],)))
+    await b.until("sum(f.last for f in end.frames) == 2")
+    assert len(b.frames) == 2 * -(-mib // 8), "in large chunks"
+    for transfer, start in ((7, 0), (8, 100)):
+        assert whole([f for f in b.frames if f.transfer == transfer]) == data[start:]
+    assert a.link._ring is None, "nothing passed through a ring"
+    del kept
+    pool.trim()
+    assert not pool._returned and pool._idle_bytes == (30 if mib == 2 else 0) * 2**20
+    b.frames.clear()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(LONG_S):
+        while not pool._returned:  # until it was said that nobody reads it
+            await asyncio.sleep(0.001)
+
+
+async def test_memory_that_is_gone_is_forgotten_by_the_peer() -> None:
+    pool = Pool()
+    one, other = raw()
+    a, b = End(one, 1, 2, find=pool.find), End(other, 2, 1)
+    a.link.stream(Stream(7, 2, (memoryview(pool.keep(memoryview(bytes(20 * 2**20)))),)))
+    await b.until("any(f.last for f in end.frames)")
+    assert len(b.link._peers) == 1
+    async with asyncio.timeout(LONG_S):
+        while a.link._loans:
+            await asyncio.sleep(0.001)
+        del pool
+        a.link._find = lambda data: None
+        while b.link._peers:
+            await asyncio.sleep(0.001)
+    assert not a.link._told and not a.lost and not b.lost

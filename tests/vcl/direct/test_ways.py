@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from vcl.direct import local, ways
+from vcl.direct import dialling, ways
 from vcl.direct.ways import Ways
 from vcl.transfers import GrantCredit, Stream
+from vcl.wire import direct
 from vcl.wire.direct import Greeting, Way
 from vcl.wire.frame import BulkFrame
 from vcl.wire.limits import handshake_timeout_s
@@ -115,7 +116,7 @@ async def test_why_there_is_no_link_is_told() -> None:
 
 
 async def dialled(address: str, greeting: bytes) -> socket.socket:
-    connected = await local.dial(address)
+    connected = await dialling.dial(address)
     await asyncio.get_running_loop().sock_sendall(connected, greeting)
     return connected
 
@@ -124,12 +125,12 @@ async def is_closed(connected: socket.socket) -> bool:
     return await asyncio.get_running_loop().sock_recv(connected, 1000) == b""
 
 
-GREETING = local.direct.pack_greeting(Greeting(0, TICKET))
+GREETING = direct.pack_greeting(Greeting(0, TICKET))
 
 
 @pytest.mark.parametrize(
     "greeting",
-    [b"junk", local.direct.pack_greeting(Greeting(0, "forged")), b"\xc0" * 70_000],
+    [b"junk", direct.pack_greeting(Greeting(0, "forged")), b"\xc0" * 70_000],
     ids=["junk", "forged", "long"],
 )
 async def test_a_stranger_isnt_let_in(greeting: bytes, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,7 +187,7 @@ async def test_the_loss_of_a_link_is_told_and_the_master_relays_again() -> None:
 async def test_strangers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways, "strangers_max", 2)
     async with two() as (_, _, addresses):
-        silent = [await local.dial(addresses[0]) for _ in range(3)]
+        silent = [await dialling.dial(addresses[0]) for _ in range(3)]
         assert await is_closed(silent[2])
         for each in silent:
             each.close()
@@ -198,7 +199,7 @@ async def test_where_there_are_no_such_sockets_nobody_listens(
     def refuse() -> None:
         raise OSError(97, "Address family not supported by protocol")
 
-    monkeypatch.setattr(local, "_socket", refuse)
+    monkeypatch.setattr(dialling, "_socket", refuse)
     end = End(3)
     with caplog.at_level(logging.WARNING):
         assert end.ways.listen() == []

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from vcl.errors import RemoteProtocolError
 from vcl.wire import direct, frame
-from vcl.wire.direct import Greeting, InRing, NewRing, Taken
+from vcl.wire.direct import Forgotten, Greeting, InMemory, Memory, Taken
 from vcl.wire.frame import BulkFrame
-from vcl.wire.limits import chunk_bytes_max, ring_slots_max
+from vcl.wire.limits import shared_chunk_bytes_max, shared_memory_bytes_max
 
-SLOTS = st.integers(0, ring_slots_max - 1)
+NUMBERS, LONG = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 CHUNKS = st.builds(
     BulkFrame, st.just(frame.CHUNK), st.booleans(), st.integers(0, 2**32 - 1),
     st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.just(b""),
@@ -25,16 +25,17 @@ def test_a_frame(chunk: BulkFrame, payload: bytes) -> None:
     assert direct.unpack_packet(packet) == chunk._replace(payload=payload)
 
 
-@given(CHUNKS, SLOTS, st.integers(1, chunk_bytes_max))
-def test_a_chunk_by_reference(chunk: BulkFrame, slot: int, size: int) -> None:
-    packed = InRing(chunk, slot, size)
-    assert direct.unpack_packet(direct.pack_in_ring(packed)) == packed
+PACKETS = (
+    st.builds(InMemory, CHUNKS, LONG, NUMBERS, LONG, st.integers(1, shared_chunk_bytes_max))
+    | st.builds(Taken, LONG)
+    | st.builds(Memory, NUMBERS, st.integers(1, shared_memory_bytes_max))
+    | st.builds(Forgotten, NUMBERS)
+)
 
 
-@given(SLOTS)
-def test_slots_and_rings(slot: int) -> None:
-    assert direct.unpack_packet(direct.pack_taken(slot)) == Taken(slot)
-    assert direct.unpack_packet(direct.pack_ring(slot + 1)) == NewRing(slot + 1)
+@given(PACKETS)
+def test_a_packet(packet: InMemory | Taken | Memory | Forgotten) -> None:
+    assert direct.unpack_packet(direct.pack_packet(packet)) == packet
 
 
 @given(st.binary(max_size=60))
@@ -43,13 +44,22 @@ def test_junk_is_refused_or_a_packet(data: bytes) -> None:
         packet = direct.unpack_packet(data)
     except RemoteProtocolError:
         return
-    assert isinstance(packet, BulkFrame | InRing | Taken | NewRing)
+    assert isinstance(packet, direct.Packet)
 
 
-def test_credit_isnt_in_a_ring() -> None:
-    credit = BulkFrame(frame.CREDIT, False, 1, 2, 3, 0, b"")
-    with pytest.raises(RemoteProtocolError, match="a chunk of 5 bytes in slot 0"):
-        direct.unpack_packet(direct.pack_in_ring(InRing(credit, 0, 5)))
+CHUNK = BulkFrame(frame.CHUNK, True, 1, 2, 3, 0, b"")
+CREDIT = BulkFrame(frame.CREDIT, False, 1, 2, 3, 0, b"")
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [InMemory(CREDIT, 0, 0, 0, 5), InMemory(CHUNK, 0, 0, 0, 0), Memory(1, 0),
+     InMemory(CHUNK, 0, 0, 0, shared_chunk_bytes_max + 1), Memory(1, shared_memory_bytes_max + 1)],
+    ids=str,
+)  # fmt: skip
+def test_what_may_not_be(packet: InMemory | Memory) -> None:
+    with pytest.raises(RemoteProtocolError, match="bytes"):
+        direct.unpack_packet(direct.pack_packet(packet))
 
 
 @given(st.builds(Greeting, st.integers(0, 2**32), st.text(max_size=80)))

@@ -1,0 +1,112 @@
+"""Copies that a pool keeps: nobody's bytes change, and memory is used again."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from vcl.direct import pool as pool_module
+from vcl.direct.pool import Pool, arena_bytes, block_bytes_max, kept_bytes_min
+from vcl.wire.frame import Bytes
+
+MIB = 2**20
+
+
+def address(data: Bytes) -> int:
+    found: int = np.frombuffer(data, np.uint8).ctypes.data
+    return found
+
+
+def written(size: int) -> memoryview:
+    return memoryview(bytearray(os.urandom(size)))
+
+
+@pytest.mark.parametrize("size", [1, kept_bytes_min - 1, kept_bytes_min, 3 * MIB + 1,
+                                  block_bytes_max, block_bytes_max + 1, 40 * MIB])  # fmt: skip
+def test_a_copy_is_what_was_copied_and_stays_so(size: int) -> None:
+    data = written(size)
+    before = bytes(data)
+    kept = Pool().keep(data)
+    data[:] = bytes(size)
+    assert len(kept) == size and bytes(kept) == before
+    assert memoryview(kept).readonly
+
+
+@pytest.mark.parametrize("size", [kept_bytes_min, 20 * MIB])
+def test_memory_is_used_again_when_nothing_refers_to_the_copy(size: int) -> None:
+    pool = Pool()
+    kept = memoryview(pool.keep(written(size)))
+    where, part = address(kept), kept[5:10]
+    other = pool.keep(written(size))
+    del kept
+    assert address(pool.keep(written(size))) != where, "a part of it is still in use"
+    del part
+    seen = [pool.keep(written(size)) for _ in range(3)]
+    assert where in [address(each) for each in seen]
+    assert address(other) not in [address(each) for each in seen]
+
+
+def test_others_find_where_a_copy_is() -> None:
+    pool = Pool()
+    small, large = (memoryview(pool.keep(written(n))) for n in (2 * MIB, 20 * MIB))
+    for kept in (small, large):
+        found = pool.find(kept[7:1000])
+        assert found is not None
+        memory, offset = found
+        assert bytes(memory.bytes[offset : offset + 993]) == bytes(kept[7:1000])
+    assert pool.find(memoryview(bytes(2 * MIB))) is None
+    assert pool.find(memoryview(pool.keep(written(10)))) is None
+    assert Pool().find(small) is None
+
+
+def test_what_is_idle_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "idle_bytes_max", arena_bytes)
+    before = set(os.listdir("/proc/self/fd"))
+    pool = Pool()
+    kept = [pool.keep(written(16 * MIB)) for _ in range(5)]
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 2 * 5, "one of them is mmap's own"
+    kept.clear()
+    pool.trim()
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 2 * 2
+    assert pool.keep(written(16 * MIB)) is not None
+
+
+def test_without_shared_memory_there_is_a_pool_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    pool = Pool()
+    data = written(2 * MIB)
+    kept = memoryview(pool.keep(data))
+    assert kept == data and pool.find(kept) is None
+
+
+def test_many_threads() -> None:
+    pool = Pool()
+    wrong: list[int] = []
+
+    def use(seed: int) -> None:
+        rng = random.Random(seed)
+        held: list[tuple[int, Bytes]] = []
+        for _ in range(60):
+            byte = rng.randrange(256)
+            size = rng.choice((MIB, 2 * MIB, 9 * MIB))
+            held.append((byte, pool.keep(memoryview(bytes([byte]) * size))))
+            if len(held) > 4:
+                byte, kept = held.pop(rng.randrange(4))
+                if not (np.frombuffer(kept, np.uint8) == byte).all():
+                    wrong.append(seed)
+
+    threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

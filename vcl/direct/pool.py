@@ -1,0 +1,131 @@
+"""Where a program's host writes are kept until nobody needs them.
+
+Owns: the copying of them, and the memory for it, which nodes on the same host can read. Must not
+know: links, or who reads.
+
+A write's bytes are copied once, by the program's thread and without Python's lock, into memory that
+was used before: fresh pages would cost more than the copying. Nobody says when the last transfer of
+them has ended: memory is used again when nothing refers to the copy any more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from bisect import bisect_right
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vcl.wire.frame import Bytes
+
+if TYPE_CHECKING:
+    from vcl.direct.shared import SharedMemory
+
+kept_bytes_min = 2**20
+"""Host writes from this size on are kept in a pool."""
+
+block_bytes_max = 8 * 2**20
+"""Blocks up to this size are cut from one memory: each memory costs a descriptor at both ends."""
+
+arena_bytes = 4 * block_bytes_max
+
+idle_bytes_max = 512 * 2**20
+"""What a pool keeps though nothing is in it."""
+
+
+class _Block(NamedTuple):
+    """bytes: all of it. memory: in which it is, if others can read that."""
+
+    bytes: npt.NDArray[np.uint8]
+    memory: SharedMemory | None
+
+
+class Pool:
+    """From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: defaultdict[int, list[_Block]] = defaultdict(list)  # by size
+        self._idle_bytes = 0
+        # Whoever lets go of a copy does so anywhere, perhaps with the lock held.
+        self._returned: deque[_Block] = deque()
+        self._starts: list[int] = []
+        self._memories: dict[int, weakref.ref[SharedMemory]] = {}  # by address
+        self._shares = hasattr(os, "memfd_create")
+
+    def keep(self, data: memoryview) -> Bytes:
+        """A copy of bytes, which nobody may change."""
+        size = len(data)
+        if size < kept_bytes_min:
+            return bytes(data)
+        with self._lock:
+            self._take_back()
+            block = self._block(_rounded(size))
+        kept = block.bytes[:size]
+        np.copyto(kept, np.frombuffer(data, np.uint8))
+        kept.flags.writeable = False
+        weakref.finalize(kept, self._returned.append, block).atexit = False
+        return kept.data
+
+    def find(self, data: memoryview) -> tuple[SharedMemory, int] | None:
+        """In which memory bytes are, and where; None if others can't read them."""
+        start: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+        with self._lock:
+            at = bisect_right(self._starts, start) - 1
+            memory = self._memories[self._starts[at]]() if at >= 0 else None
+        if memory is None or start + len(data) > memory.start + memory.size:
+            return None
+        return memory, start - memory.start
+
+    def trim(self) -> None:
+        """Let go of what is more than a pool should keep."""
+        if self._returned:
+            with self._lock:
+                self._take_back()
+
+    def _take_back(self) -> None:
+        while self._returned:
+            block = self._returned.popleft()
+            if self._idle_bytes + len(block.bytes) <= idle_bytes_max:
+                self._idle[len(block.bytes)].append(block)
+                self._idle_bytes += len(block.bytes)
+
+    def _block(self, size: int) -> _Block:
+        idle = self._idle[size]
+        if not idle:
+            count = max(1, arena_bytes // size) if size <= block_bytes_max else 1
+            memory = self._memory(count * size)
+            whole = np.empty(count * size, np.uint8) if memory is None else memory.bytes
+            idle += [
+                _Block(whole[start : start + size], memory) for start in range(0, len(whole), size)
+            ]
+            self._idle_bytes += len(whole)
+        self._idle_bytes -= size
+        return idle.pop()
+
+    def _memory(self, size: int) -> SharedMemory | None:
+        if not self._shares:
+            return None
+        from vcl.direct.shared import SharedMemory
+
+        try:
+            made = SharedMemory(size)
+        except OSError:
+            self._shares = False  # what a link needs of it, it misses too, and says so
+            return None
+        # Others may be gone, and this one where they were.
+        known = {start: ref for start, ref in self._memories.items() if ref() is not None}
+        self._memories = {**known, made.start: weakref.ref(made)}
+        self._starts = sorted(self._memories)
+        return made
+
+
+def _rounded(size: int) -> int:
+    """The size of the block for so many bytes."""
+    if size <= block_bytes_max:
+        return 1 << (size - 1).bit_length()
+    return -(-size // block_bytes_max) * block_bytes_max
