@@ -12,8 +12,7 @@ told in order (OpenCL 3.0 API, 5.11 and 5.15).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from vcl.errors import EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST
@@ -23,7 +22,6 @@ from vcl.wire.shapes import Told
 WAITING, PLANNED, COMPLETE = range(3)
 
 
-@dataclass(slots=True, eq=False)
 class Command:
     """One enqueued command, or a user event.
 
@@ -37,28 +35,38 @@ class Command:
     told: by which it may be repeated, if it may.
     """
 
-    event: int
-    message: Any
-    waits: list[Command] = field(default_factory=list)
-    state: int = WAITING
-    unplanned: int = 0
-    incomplete: int = 0
-    dependents: list[Command] = field(default_factory=list)
-    operations: set[int] = field(default_factory=set)
-    status: int = 0
-    failure: str | None = None
-    start: int = 0
-    end: int = 0
-    by_program: bool = False
-    skipped: int = 0
-    bytes_brought: int = 0
-    released: bool = False
-    record: Any = None
-    queue: Any = None
-    buffers: tuple[Any, ...] = ()
-    program: Any = None
-    key: tuple[Any, ...] | None = None
-    told: Told | None = None
+    __slots__ = (
+        "buffers", "by_program", "bytes_brought", "dependents", "end", "event", "failure",
+        "incomplete", "key", "message", "operations", "program", "queue", "record", "released",
+        "skipped", "start", "state", "status", "told", "unplanned", "waits",
+    )  # fmt: skip
+
+    # By hand, as one is made for every launch: a dataclass takes half as long again.
+    def __init__(
+        self,
+        event: int,
+        message: Any,
+        waits: Sequence[Command] = (),
+        queue: Any = None,
+        buffers: tuple[Any, ...] = (),
+    ) -> None:
+        self.event = event
+        self.message = message
+        self.waits = waits
+        self.queue = queue
+        self.buffers = buffers
+        self.state = WAITING
+        self.unplanned = self.incomplete = 0
+        self.dependents: list[Command] = []
+        self.operations: set[int] = set()
+        self.status = self.start = self.end = 0
+        self.failure: str | None = None
+        self.by_program = self.released = False
+        self.skipped = self.bytes_brought = 0
+        self.record: Any = None
+        self.program: Any = None
+        self.key: tuple[Any, ...] | None = None
+        self.told: Told | None = None
 
     def fail(self, status: int, failure: str) -> None:
         """Note a failure; a first cause is kept, a mere consequence gives way to a cause."""
@@ -99,6 +107,14 @@ class CommandGraph:
         if command.message is not None and command.unplanned == 0:
             self.ready.append(command)
 
+    def add_planned(self, command: Command, before: Command | None) -> None:
+        """As `add` and `planned`, of a command that has operations and waits for nobody but
+        perhaps another that is planned."""
+        command.state = PLANNED
+        if before is not None and before.state != COMPLETE:
+            before.dependents.append(command)
+            command.incomplete = 1
+
     def planned(self, command: Command) -> None:
         """The owner has planned a command: its `operations` are known."""
         assert command.state == WAITING, command
@@ -127,7 +143,7 @@ class CommandGraph:
             if wait.status < 0:
                 current.fail_by(wait)
         current.state = COMPLETE
-        current.waits.clear()  # so that a long chain of events doesn't stay in memory
+        current.waits = ()  # so that a long chain of events doesn't stay in memory
         self.completed.append(current)
         for dependent in current.dependents:
             dependent.incomplete -= 1

@@ -30,11 +30,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.kept: deque[tuple[int, Any]] = deque()
-        """(source, what it said), in order."""
-
-    def __bool__(self) -> bool:
-        """Whether anything is left."""
-        return bool(self.kept)
+        """(source, what it said), in order; its owner takes them from the left."""
 
     def put(self, source: int, messages: Sequence[Any]) -> None:
         """Messages came from CLIENT or from the executor on a node.
@@ -51,12 +47,10 @@ class Inbox:
             else:
                 self.kept.append((source, message))
 
-    def take(self) -> tuple[int, Any]:
-        """(source, item) that came first."""
-        return self.kept.popleft()
-
     def take_all(self, source: int) -> list[Any]:
         """What one of them said, in order."""
         taken = [item for one, item in self.kept if one == source]
-        self.kept = deque(entry for entry in self.kept if entry[0] != source)
+        others = [entry for entry in self.kept if entry[0] != source]
+        self.kept.clear()  # it stays the same one, which its owner may have at hand
+        self.kept.extend(others)
         return taken

@@ -11,7 +11,7 @@ mean in detail is in `commands`, `planner`, `launches`, `builds`, `questions`, `
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -95,7 +95,7 @@ class Session:
         self.buffers: dict[int, Buffer] = {}
         self.programs: dict[int, Program] = {}
         self.commands: dict[int, Command] = {}
-        self._reports: dict[int, LaunchRecord] = {}
+        self._reports: OrderedDict[int, LaunchRecord] = OrderedDict()
         self._asked: dict[int, list[int]] = {}
         self._asked_count = 0
         self._unfinished = 0  # commands, user events among them
@@ -159,7 +159,7 @@ class Session:
             raise RemoteProtocolError(f"a session has at most {commands_max} commands under way")
         if len(self.commands) - self._unfinished >= failures_held_max:
             raise RemoteProtocolError(f"at most {failures_held_max} failed commands may be held")
-        command = Command(self._new(number), message, queue=queue, buffers=buffers)
+        command = Command(self._new(number), message, (), queue, buffers)
         self.commands[number] = command
         self._unfinished += 1
         return command
@@ -223,6 +223,8 @@ class Session:
 
     def _enqueue_repeat(self, m: session.Repeat) -> None:
         told = self._shapes.find(m.shape)
+        if self._replay(m, told):
+            return
         event, _, waits, values = m
         _, queue, _, program, kernel, offset, size, local, _, declared, shape = told.message
         arguments = told.arguments(values)
@@ -230,6 +232,42 @@ class Session:
             event, queue, waits, program, kernel, offset, size, local, arguments, declared, shape
         )
         self._enqueue_launch(launch, told)
+
+    def _replay(self, m: session.Repeat, told: Told) -> bool:
+        """Enqueue, plan and commit a launch that does just what the last one of its shape did.
+
+        It does what the general way would, and decides nothing: wherever there would be something
+        to decide, to bring, to build, to wait for or to refuse, it answers False, having changed
+        nothing.
+        """
+        graph = self.graph
+        queue = self.queues.get(told.message.queue)
+        if (
+            m.waits
+            or queue is None
+            or not queue.in_order
+            or graph.ready
+            or len(self.ledger.live) >= operations_max
+            or len(m.values) > len(told.where)
+        ):
+            return False
+        before = queue.last
+        if before is not None and before.state == WAITING:
+            return False
+        template = self._planner.templates.repeated(
+            told, m.values, queue, self.programs, self.buffers
+        )
+        if template is None:
+            return False
+        replay = self._committer.replay(template, told)
+        if replay is None:
+            return False
+        command = self._new_command(m.event, told.message, queue)
+        self._planner.templates.use(template)
+        graph.add_planned(command, before)
+        queue.last = command
+        replay.commit(command, m.values, self.ledger)
+        return True
 
     def _enqueue_launch(self, m: session.Launch, told: Told | None) -> None:
         queue: Queue = self._find(self.queues, m.queue, "queue")
@@ -393,7 +431,7 @@ class Session:
             while table:
                 _, one = table.popitem()
                 if isinstance(one, Command):
-                    one.waits.clear()
+                    one.waits = ()
                     one.dependents.clear()
                 elif isinstance(one, Queue):
                     one.last = one.barrier = None
@@ -410,20 +448,21 @@ class Session:
         over: whether the turn is. Answers whether there is more to do. Sets `culprit`, and does
         no more, if somebody said what no honest peer says.
         """
-        graph = self.graph
+        graph, losses, live = self.graph, self._losses, self.ledger.live
+        ready, unsettled, inbox = graph.ready, graph.unsettled, self._inbox.kept
         more = self.culprit is None
         while more:
-            if self._losses:
+            if losses:
                 # First, as it changes where everything is.
-                node, loss = next(iter(self._losses.items()))
+                node, loss = next(iter(losses.items()))
                 if next(loss, True):
-                    del self._losses[node]
-            elif graph.unsettled:
+                    del losses[node]
+            elif unsettled:
                 graph.settle()
-            elif self._inbox:
-                self._carry_out(*self._inbox.take())
-            elif graph.ready and len(self.ledger.live) < operations_max:
-                self._plan(graph.ready[0])
+            elif ready and len(live) < operations_max:
+                self._plan(ready[0])
+            elif inbox:
+                self._carry_out(*inbox.popleft())
             else:
                 more = False
             if over() or self.culprit is not None:
@@ -507,9 +546,10 @@ class Session:
             if queue is not None:
                 if queue.last is command:
                     queue.last = None
-                if queue.barrier is command:
-                    queue.barrier = None
-                queue.recent.pop(command.event, None)
+                if not queue.in_order:
+                    if queue.barrier is command:
+                        queue.barrier = None
+                    queue.recent.pop(command.event, None)
             if command.released or command.status >= 0:
                 # Of those that the client still holds, only a failure is of interest later.
                 self.commands.pop(command.event, None)
@@ -517,11 +557,12 @@ class Session:
             if command.record is not None:
                 self._reports[command.event] = command.record
                 if len(self._reports) > reports_kept_max:
-                    del self._reports[next(iter(self._reports))]
+                    self._reports.popitem(last=False)
                 command.record = None
-            for request in self._asked.pop(command.event, ()):
-                self._asked_count -= 1
-                self._send_report(command.event, request)
+            if self._asked:
+                for request in self._asked.pop(command.event, ()):
+                    self._asked_count -= 1
+                    self._send_report(command.event, request)
         for start in range(0, len(ended), rows_max):
             rows = ended[start : start + rows_max]
             self.ledger.for_client.append(session.EventsDone(rows))
@@ -601,13 +642,12 @@ class Session:
                 self._operation_failed(operation, status, str(text))
         elif command is not None and command.skipped and not operation.main:
             self._check_skipped(operation, command)
-        for gives in operation.gives:
+        for buffer, device, low, high, version, _ in operation.gives:
             if status >= 0:
-                gives.buffer.confirm_holder(
-                    gives.device, gives.start, gives.end, gives.version
-                )
-            self._drop_stagings(gives.buffer)
-            gives.buffer.gave(gives.version)
+                buffer.confirm_holder(device, low, high, version)
+            if buffer.has_unneeded:
+                self._drop_stagings(buffer)
+            buffer.gave(version)
         if operation.receives and status >= 0:
             self._learn_link(operation, end - start)
         for transfer in operation.receives:

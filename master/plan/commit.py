@@ -18,13 +18,15 @@ from master.ledger import Gives, Ledger, Operation
 from master.objects import Program
 from master.places import Place
 from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
+from master.plan.replay import Replay, is_lone
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
+from master.plan.templates import Template
 from master.plan.view import View
 from master.reports import LaunchRecord
 from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
-from vcl.wire.shapes import ShapeNumbers, changed
+from vcl.wire.shapes import ShapeNumbers, Told, changed
 
 
 class _Doing:
@@ -79,6 +81,27 @@ class Committer:
             self._deliver(start, end, transfer, doing)
         if command is not None and command.record is not None:
             command.record.bytes_moved = command.bytes_brought
+
+    def replay(self, template: Template, told: Told) -> Replay | None:
+        """How a template's plan is committed for a launch that was told, without looking at it
+        anew; None if it has to be."""
+        replay: Replay | None = template.replay
+        if replay is None:
+            if not is_lone(template.plan):
+                return None
+            step = template.plan.steps[0]
+            endpoint = self._ledger.endpoint(step.place.node)
+            numbers = self._shapes_of(step.place.node)
+            said = numbers.find((told, step.part))
+            if said is None:
+                return None
+            template.replay = replay = Replay(
+                template.plan, template.program, template.buffers, told, endpoint, numbers, said
+            )
+        if replay.holds(told, self._shapes.get(replay.endpoint)):
+            return replay
+        template.replay = None
+        return None
 
     # ---- steps
 

@@ -12,7 +12,7 @@ memory is current or stale. Both describe the state after everything planned so 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from vcl.region import RegionMap
@@ -46,12 +46,8 @@ class Contents(NamedTuple):
 
 def _alike(one: Contents, other: Contents) -> bool:
     """Whether they differ in the version only: both written, and held by the same devices."""
-    return (
-        one.holders == other.holders
-        and one.staging is None is other.staging
-        and one.lost is None is other.lost
-        and one.version != 0 != other.version
-    )
+    version, _, staging, lost = one
+    return one[1:] == other[1:] and staging is None is lost and version != 0 != other.version
 
 
 class Touched(NamedTuple):
@@ -136,10 +132,15 @@ class Buffer:
 
         Adds the unfinished operations that it has to wait for: all that touch it.
         """
-        memory = self.touched[device]
-        if len(memory) > pieces_max:
-            self._forget_done(device, live)
-        for writer, readers in memory.swap(start, end, Touched(operation)):
+        memory, touched = self.touched[device], Touched(operation)
+        befores: Sequence[Touched]
+        if end - start == self.size and (before := memory.swap_all(touched)) is not None:
+            befores = (before,)
+        else:
+            if len(memory) > pieces_max:
+                self._forget_done(device, live)
+            befores = memory.swap(start, end, touched)
+        for writer, readers in befores:
             if writer in live:
                 waits.add(writer)
             if readers:
@@ -160,6 +161,31 @@ class Buffer:
 
             memory.update(0, self.size, change)
             self._forget_at[device] = max(pieces_max, 2 * len(memory))
+
+    def rewritten_by(
+        self, operation: Touched, device: int, start: int, end: int, new: Contents,
+        live: Mapping[int, object], waits: set[int],
+    ) -> None:
+        """`written_by`, `giving` and `supersede` in one, for a version that nobody gives yet.
+
+        operation: as the writer, and no readers.
+        """
+        self._given[new.version] = 1
+        whole = end - start == self.size
+        old = self.touched[device].swap_all(operation) if whole else None
+        if old is None:
+            self.written_by(operation.writer, device, start, end, live.keys(), waits)
+        else:
+            writer, readers = old
+            if writer in live:
+                waits.add(writer)
+            if readers:
+                waits.update(readers & live.keys())
+        before = self.contents.swap_all(new) if whole else None
+        if before is None:
+            self.supersede(start, end, new)
+        elif not _alike(before, new):
+            self._all_superseded(new)
 
     # ---- contents
 
@@ -199,20 +225,17 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
+        if end - start == self.size:
+            before = self.contents.swap_all(new)
+            if before is None:
+                self.contents.assign(start, end, new)
+            elif _alike(before, new):
+                return  # the usual case
+            self._all_superseded(new)
+            return
         pieces = self.contents.values(start, end)
         count = len(self.contents)
         as_before = len(pieces) == 1 and _alike(pieces[0], new)
-        if end - start == self.size:
-            self.contents.assign(start, end, new)
-            if as_before and count == 1:
-                return  # the usual case
-            self.layout += 1
-            self.held = dict.fromkeys(new.holders, self.size)
-            self._unneeded.extend(self._staged)
-            self._staged.clear()
-            if new.staging is not None:
-                self._staged[new.staging[0]] = self.size
-            return
         if count > self._settle_at:
             self._settle()
             as_before = False
@@ -224,6 +247,15 @@ class Buffer:
         # A new version is joined with no neighbour: if no piece was cut, it is where one was.
         if not as_before or len(self.contents) != count:
             self.layout += 1
+
+    def _all_superseded(self, new: Contents) -> None:
+        """All contents are `new` now, and were in other pieces or elsewhere."""
+        self.layout += 1
+        self.held = dict.fromkeys(new.holders, self.size)
+        self._unneeded.extend(self._staged)
+        self._staged.clear()
+        if new.staging is not None:
+            self._staged[new.staging[0]] = self.size
 
     def add_holder(self, device: int, start: int, end: int) -> None:
         """A device will hold the current version of a range as well."""
@@ -282,6 +314,10 @@ class Buffer:
     def has_unneeded(self) -> bool:
         """Whether there are such."""
         return bool(self._unneeded)
+
+    def at_hand(self, device: int) -> bool:
+        """Whether a device has memory for it, the client holds it, and no copy is unneeded."""
+        return device in self.touched and not self._unneeded and not self.released
 
     def unneeded_stagings(self) -> list[int]:
         """Staging copies that no range is in any more; they're forgotten here."""

@@ -79,6 +79,7 @@ class Template:
     shape was this.
     """
 
+    key: tuple[Any, ...]
     queue: Queue
     program: Program
     buffers: tuple[Buffer, ...]
@@ -89,6 +90,8 @@ class Template:
     shape: Shape
     layouts: list[int]
     plan: Plan
+    replay: Any = None
+    """Who commits the plan keeps here what it needs to do so again."""
 
     def holds(self) -> bool:
         """Whether the plan is right again, for a launch of the same kernel on the same buffers."""
@@ -102,11 +105,12 @@ class Template:
         for worth, pays in self.plan.compared:
             if worth.pays(kernel.item_ns) != pays:
                 return False
-        layouts = [use.buffer.layout for use in self.uses]
-        if layouts != self.layouts:  # else it isn't worth looking at the pieces
-            if shape_of(self.uses) != self.shape:
-                return False
-            self.layouts = layouts
+        for use, layout in zip(self.uses, self.layouts, strict=True):
+            if use.buffer.layout != layout:  # else it isn't worth looking at the pieces
+                if shape_of(self.uses) != self.shape:
+                    return False
+                self.layouts = [use.buffer.layout for use in self.uses]
+                return True
         return True
 
 
@@ -147,6 +151,27 @@ class Templates:
                 return None
         return found
 
+    def repeated(
+        self,
+        told: Told,
+        values: Sequence[bytes],
+        queue: Queue,
+        programs: Mapping[int, Program],
+        buffers: Mapping[int, Buffer],
+    ) -> Template | None:
+        """As `named` and `find` in one, of a launch by which another is repeated.
+
+        values: as in session.Repeat, and not too many. The client holds the program.
+        """
+        key: tuple[Any, ...] = (told, told.depends)
+        if told.depends:
+            arguments = told.arguments(values)
+            key = (*key, *[arguments[i] for i in told.depends])
+        found = self.named(key, queue, programs, buffers)
+        if found is None or found.program.released or not found.holds():
+            return None
+        return found
+
     def find(self, command: Command) -> Plan | None:
         """The plan of a repetition, if all is as it was."""
         key = command.key
@@ -159,10 +184,13 @@ class Templates:
             or not found.holds()
         ):
             return None
-        assert key is not None
-        self._kept.move_to_end(key)
-        self.used += 1
+        self.use(found)
         return found.plan
+
+    def use(self, template: Template) -> None:
+        """The plan of a template that was found is used."""
+        self._kept.move_to_end(template.key)
+        self.used += 1
 
     def keep(self, command: Command, uses: list[Use], plan: Plan) -> None:
         """A launch was planned, and nothing has changed since."""
@@ -178,7 +206,7 @@ class Templates:
             self._pieces -= len(before.shape)
         self._pieces += len(shape)
         self._kept[command.key] = Template(
-            command.queue, program, command.buffers, uses, kernel, program.verdict,
+            command.key, command.queue, program, command.buffers, uses, kernel, program.verdict,
             kernel.conflicts, shape, [u.buffer.layout for u in uses], plan,
         )  # fmt: skip
         while len(self._kept) > templates_max or self._pieces > pieces_together_max:

@@ -45,4 +45,4 @@ def test_what_may_be_long_ends_its_portion() -> None:
         portions.append(m.sent(executor))
     kinds = [[type(message) for message in portion] for portion in portions]
     build = part.Build
-    assert kinds == [[build], [build], [build], [part.Allocate, part.FillRegion, part.FillRegion]]
+    assert kinds == [[part.Allocate, part.FillRegion, build], [build], [build], [part.FillRegion]]

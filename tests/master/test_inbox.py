@@ -11,9 +11,8 @@ from vcl.wire.messages import part, session
 
 
 def take_all(inbox: Inbox) -> list[object]:
-    taken = []
-    while inbox:
-        taken.append(inbox.take())
+    taken = list(inbox.kept)
+    inbox.kept.clear()
     return taken
 
 
@@ -29,15 +28,16 @@ def test_what_names_many_things_is_cut() -> None:
         (3, [1, 0, 0, 0, None, None]),
         (3, [2, 0, 0, 0, None, None]),
     ]
-    assert not inbox
 
 
 def test_the_last_words_of_an_executor_that_is_gone() -> None:
     inbox = Inbox()
+    kept = inbox.kept
     for node in (1, 2, 1):
         inbox.put(node, [part.Printed(node, b"x")])
     assert inbox.take_all(1) == [part.Printed(1, b"x")] * 2
     assert take_all(inbox) == [(2, part.Printed(2, b"x"))]
+    assert inbox.kept is kept, "its owner has it at hand"
 
 
 def test_a_release_of_too_many_is_refused() -> None:

@@ -491,7 +491,7 @@ def test_the_loss_of_an_executor_takes_turns_and_goes_before_all_else() -> None:
     turns = 0
     while r.session.advance(lambda: True) and r.session._losses:
         turns += 1
-        assert r.session._inbox and 1 not in r.session.ledger.for_nodes
+        assert r.session._inbox.kept and 1 not in r.session.ledger.for_nodes
     assert turns > 60, "buffers and operations, one each"
     r._take()
     ended = r.ended()

@@ -1,0 +1,339 @@
+"""Launches that are replayed against the general way: the same session twice, one never replays.
+
+Whatever a client, executors and nodes do, both must say the same, and be in the same state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from master.plan import invariants, residency, templates
+from master.plan.replay import Replay
+from tests.master.rigs import GLOBAL, PRIVATE, SessionRig, kernel, place
+from vcl.errors import RemoteProtocolError
+from vcl.wire import shapes
+from vcl.wire.messages import part, session
+
+SIZE = 64
+PLACES = [place(1), place(2), place(3, node=2)]
+KERNELS = [
+    kernel("both", (GLOBAL, "int*"), (GLOBAL, "int*"), (PRIVATE, "int"), (PRIVATE, "int")),
+    kernel("reads", (GLOBAL, "const int*"), (GLOBAL, "int*"), (PRIVATE, "int")),
+    kernel("nothing", (PRIVATE, "int")),
+]
+REGIONS = [(0, SIZE), (0, SIZE), (0, SIZE), (0, 32), (32, 32), (16, 32)]
+
+
+class Twins:
+    """Two sessions that are told the same; the second one never replays."""
+
+    def __init__(self, split: bool) -> None:
+        self.rigs = [SessionRig(*PLACES[:2], split=split) for _ in range(2)]
+        self.replays = 0
+        vars(self.rigs[1].session)["_replay"] = lambda m, told: False
+
+    def both(self, act: Any) -> None:
+        """Do something with each, and hold them against each other."""
+        refused = []
+        for rig in self.rigs:
+            try:
+                act(rig)
+            except RemoteProtocolError as error:
+                refused.append(str(error))
+            else:
+                refused.append("")
+        one, other = self.rigs
+        assert refused[0] == refused[1]
+        assert one.client == other.client
+        assert one.nodes == other.nodes
+        for rig in self.rigs:
+            invariants.check(rig.session.ledger, rig.session.buffers)
+            rig.clear()
+        assert state(one.session) == state(other.session)
+
+    def say(self, *messages: Any) -> None:
+        """As the client."""
+        self.both(lambda rig: rig.say(*messages))
+
+
+def state(s: Any) -> Any:
+    """All that later messages depend on."""
+    buffers = {
+        number: (
+            list(b.contents.segments(0, b.size)), b.held, b._given, b._staged, b.users, b.layout,
+            {d: list(m.segments(0, b.size)) for d, m in b.touched.items()}, b._unneeded,
+        )
+        for number, b in s.buffers.items()
+    }  # fmt: skip
+    live = {
+        n: (o.node, o.command and o.command.event, o.main, o.part, o.piece, o.transfer, o.receives,
+            [(g.buffer.id, *g[1:]) for g in o.gives])
+        for n, o in s.ledger.live.items()
+    }  # fmt: skip
+    commands = {
+        e: (c.state, c.status, c.failure, c.start, c.end, c.incomplete, c.operations, c.released,
+            [w.event for w in c.waits], [d.event for d in c.dependents], [b.id for b in c.buffers],
+            c.program and c.program.id, c.record and record(c.record))
+        for e, c in s.commands.items()
+    }  # fmt: skip
+    programs = {n: (p.nodes, p.operations, p.users, kernels(p)) for n, p in s.programs.items()}
+    queues = {n: (q.last and q.last.event, list(q.recent)) for n, q in s.queues.items()}
+    reports = {e: record(r) for e, r in s._reports.items()}
+    counts = s._unfinished, s._waits, s._planner.templates.used, s.ledger.new_version()
+    return buffers, live, commands, programs, queues, reports, counts
+
+
+def kernels(program: Any) -> Any:
+    """What was learned of a program's kernels."""
+    return {n: (k.conflicts, k.item_ns) for n, k in program.kernels.items()}
+
+
+def record(r: Any) -> Any:
+    """A launch record without what differs by identity."""
+    named = [a for a in r.message.arguments if type(a) is not bytes]
+    return r.mode, r.reason, r.bytes_moved, r.times, len(r.plan.steps), named
+
+
+class Story:
+    """What a random client, its executors and its nodes do."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = Random(seed)
+        self.twins = Twins(split=rng.random() < 0.5)
+        self.event = 1000
+        self.next_object = 100
+        self.told: dict[Any, int] = {}
+        self.buffers: list[int] = []
+        self.programs: list[int] = []
+        self.events: list[int] = []
+        self.user_events: list[int] = []
+        self.seen: Counter[str] = Counter()
+        self.queues = [3, 4]
+        device = 0 if rng.random() < 0.5 else 1
+        self.twins.say(session.CreateQueue(3, 1, 0, 0), session.CreateQueue(4, 1, device, 0))
+        if rng.random() < 0.3:
+            self.twins.say(session.CreateQueue(5, 1, 0, 1))
+            self.queues.append(5)
+        for _ in range(3):
+            self.new_buffer()
+        self.new_program()
+        self.busy = rng.random()
+
+    def new_buffer(self) -> None:
+        self.next_object += 1
+        self.twins.say(session.CreateBuffer(self.next_object, 1, SIZE))
+        self.buffers.append(self.next_object)
+
+    def new_program(self) -> None:
+        self.next_object += 1
+        number = self.next_object
+        self.twins.both(lambda rig: rig.build(number, *KERNELS))
+        self.programs.append(number)
+
+    def next_event(self) -> int:
+        self.event += 1
+        self.events.append(self.event)
+        return self.event
+
+    def waits(self) -> list[int]:
+        if self.rng.random() < 0.9:
+            return []
+        return self.rng.sample(self.events, min(2, len(self.events)))
+
+    def launch(self) -> Any:
+        rng, waits = self.rng, self.waits()
+        event = self.next_event()
+        program = rng.choice(self.programs)
+        name, _, facts = rng.choice(KERNELS)
+        region = rng.choice(REGIONS)
+        few = self.buffers[:2] if rng.random() < 0.8 else self.buffers
+        named = [[1, rng.choice(few), *region] for f in facts if f[0] == GLOBAL]
+        count = len(facts) - len(named)
+        values = [bytes([rng.choice((1, 1, 2)), 0, 0, 0]) for _ in range(count)]
+        queue, items = rng.choice(self.queues[: rng.choice((1, 3))]), rng.choice((8, 8, 16))
+        key = (queue, program, name, items, repr(named))
+        shape = self.told.get(key)
+        if shape is not None and rng.random() < 0.95:
+            self.seen["repeat"] += 1
+            more = [b"more"] * 5 if rng.random() < 0.005 else []
+            return session.Repeat(event, shape, waits, [*values[: rng.randint(0, count)], *more])
+        shape = len(self.told) % 6 + 1 if shape is None else shape
+        self.told = {k: n for k, n in self.told.items() if n != shape}
+        self.told[key] = shape
+        arguments = [*named, *values]
+        return session.Launch(
+            event, queue, waits, program, name, [0], [items], [4], arguments, b"", shape
+        )
+
+    def other(self) -> Any:
+        rng, waits = self.rng, self.waits()
+        event, queue = self.next_event(), rng.choice(self.queues)
+        buffer, (offset, size) = rng.choice(self.buffers), rng.choice(REGIONS)
+        kind = rng.choice(("write", "read", "copy", "fill", "marker"))
+        self.seen[kind] += 1
+        if kind == "write":
+            return session.Write(event, queue, waits, buffer, offset, size, event)
+        if kind == "read":
+            return session.Read(event, queue, waits, buffer, offset, size)
+        if kind == "copy":
+            to = rng.choice([b for b in self.buffers if b != buffer])
+            return session.Copy(event, queue, waits, buffer, offset, to, offset, size)
+        if kind == "fill":
+            return session.Fill(event, queue, waits, buffer, offset, size, b"x")
+        return session.Marker(event, queue, waits, rng.random() < 0.5)
+
+    def done(self, count: int) -> None:
+        """Some of the first operations end."""
+        rng = self.rng
+        for _ in range(count):
+            live = self.twins.rigs[0].session.ledger.live
+            if not live:
+                return
+            number = list(live)[min(len(live) - 1, rng.choice((0, 0, 0, 1, 2)))]
+            row: list[Any] = [number, 0, 10, 10 + number, None, None]
+            if rng.random() < 0.02:
+                self.seen["failure"] += 1
+                untouched = part.UNTOUCHED if rng.random() < 0.5 else None
+                row = [number, -5, 0, 0, "broke", untouched]
+            node = live[number].node
+            self.twins.both(lambda rig, n=node, r=row: rig.answer(n, part.Done([r])))
+
+    def release(self) -> None:
+        rng = self.rng
+        kind = rng.choice(("events", "events", "events", "buffer", "program"))
+        self.seen[f"release {kind}"] += 1
+        if kind == "events":
+            some = [e for e in self.events if rng.random() < 0.7]
+            self.events = [e for e in self.events if e not in some]
+            self.twins.say(session.Release(some))
+        elif kind == "buffer":
+            self.twins.say(session.Release([self.buffers.pop(rng.randrange(len(self.buffers)))]))
+            self.new_buffer()
+        else:
+            self.twins.say(session.Release([self.programs.pop()]))
+            self.new_program()
+
+    def nodes(self) -> None:
+        rng = self.rng
+        present = self.twins.rigs[0].places
+        kind = rng.choice(("executor", "node", "place"))
+        self.seen[kind] += 1
+        if kind == "place" or (kind == "node" and len({p.node for p in present}) < 2):
+            places = [p for p in PLACES if p in present or rng.random() < 0.7]
+            self.twins.both(lambda rig: setattr(rig, "places", places))
+            return
+        number = rng.choice(present).node
+        self.twins.both(lambda rig: rig.lose(number, with_node=kind == "node"))
+
+    def user_event(self) -> None:
+        if self.user_events:
+            status = self.rng.choice((0, 0, -7))
+            self.twins.say(session.SetUserEvent(self.user_events.pop(), status))
+        else:
+            event = self.next_event()
+            self.twins.say(session.CreateUserEvent(event, 1))
+            self.user_events.append(event)
+
+    def step(self) -> None:
+        """Do one thing."""
+        choice = self.rng.random()
+        if choice < 0.6:
+            batch = [self.launch() for _ in range(self.rng.choice((1, 1, 2, 5)))]
+            self.twins.say(*batch)
+            self.twins.say(session.AskReport(self.event + 10**6, batch[0].event))
+        elif choice < 0.68:
+            self.twins.say(self.other(), self.launch(), self.launch())
+        elif choice < 0.72:
+            self.twins.say(self.other())
+        elif choice < 0.93:
+            self.done(1 if self.rng.random() < self.busy else 40)
+        elif choice < 0.96:
+            self.release()
+        elif choice < 0.975:
+            self.user_event()
+        elif choice < 0.995:
+            self.nodes()
+        else:
+            self.seen["tick"] += 1
+            self.twins.both(lambda rig: rig.session.tick())
+
+
+def rig_with(*kernels: list[Any]) -> SessionRig:
+    """A session of one device, in-order queue 3 and program 5."""
+    rig = SessionRig(place(1), split=False)
+    rig.say(session.CreateQueue(3, 1, 1, 0))
+    rig.build(5, *kernels)
+    return rig
+
+
+def test_an_executor_that_came_anew_is_told_the_shape_again() -> None:
+    rig = rig_with(KERNELS[2])
+    value = b"\1\0\0\0"
+    rig.say(session.Launch(20, 3, [], 5, "nothing", [0], [8], [4], [value], b"", 1))
+    rig.say(*(session.Repeat(21 + n, 1, [], []) for n in range(3)))
+    assert [type(m) for m in rig.nodes[1]] == [part.Run] + [part.Again] * 3
+    rig.lose(1, with_node=False)
+    rig.clear()
+    # It builds the program for another launch before it is asked for this one.
+    rig.say(session.Launch(30, 3, [], 5, "nothing", [0], [16], [4], [value], b"", 2))
+    rig.say(session.Repeat(31, 1, [], []), session.Repeat(32, 1, [], []))
+    assert [type(m) for m in rig.nodes[1]] == [part.Build, part.Run, part.Run, part.Again]
+
+
+def test_only_the_first_of_a_kind_goes_the_general_way() -> None:
+    rig = rig_with(*KERNELS)
+    rig.say(session.CreateBuffer(10, 1, SIZE), session.CreateBuffer(11, 1, SIZE))
+    arguments = [[1, 10, 0, SIZE], [1, 11, 0, SIZE], b"\1\0\0\0", b"\2\0\0\0"]
+    turned = [arguments[1], arguments[0], *arguments[2:]]
+    with patch.object(Replay, "commit", autospec=True, side_effect=Replay.commit) as commit:
+        for event, (shape, given) in enumerate([(1, arguments), (2, turned), (1, arguments)]):
+            rig.say(session.Launch(20 + event, 3, [], 5, "both", [0], [8], [4], given, b"", shape))
+        batch = [
+            session.Repeat(30 + n, 1 + n % 2, [], [bytes([n, 0, 0, 0])] if n % 3 else [])
+            for n in range(20)
+        ]
+        rig.say(*batch)
+    assert commit.call_count == 20
+    again = rig.said(part.Again)
+    assert [m.cause for m in again] == [m.event for m in batch]
+    assert [m.values for m in again[:3]] == [[], [], [bytes([2, 0, 0, 0])]], "1 is as it was"
+    rig.run()
+    assert rig.ended() == dict.fromkeys([20, 21, 22, *range(30, 50)], 0)
+
+
+@pytest.fixture(scope="module")
+def replays() -> Iterator[Counter[str]]:
+    """What all stories together had in them."""
+    seen: Counter[str] = Counter()
+    yield seen
+    assert seen["replayed"] > seen["repeat"] // 4 > 100, seen
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_replay_is_what_the_general_way_does(seed: int, replays: Counter[str]) -> None:
+    commit = Replay.commit
+
+    def counted(self: Replay, *given: Any) -> None:
+        replays["replayed"] += 1
+        commit(self, *given)
+
+    rng = Random(f"limits {seed}")
+    with (
+        patch.object(Replay, "commit", counted),
+        patch.object(residency, "pieces_max", rng.choice((2, 256))),
+        patch.object(residency, "readers_max", rng.choice((2, 64))),
+        patch.object(templates, "templates_max", rng.choice((2, 256))),
+        patch.object(shapes, "shapes_max", rng.choice((1, 6, 256))),
+    ):
+        story = Story(seed)
+        for _ in range(80):
+            story.step()
+        story.done(10**4)
+    replays.update(story.seen)
+    assert not story.twins.rigs[0].session.ledger.live
