@@ -127,8 +127,10 @@ class CommandGraph:
 
     def operation_done(self, command: Command, operation: int) -> None:
         """An operation of a planned command ended."""
-        command.operations.discard(operation)
-        self._look_at(command)
+        operations = command.operations
+        operations.discard(operation)
+        if not operations:
+            self._look_at(command)
 
     def _look_at(self, command: Command) -> None:
         """Something that a command waited for is over."""

@@ -254,16 +254,15 @@ class Session:
         before = queue.last
         if before is not None and before.state == WAITING:
             return False
-        template = self._planner.templates.repeated(
-            told, m.values, queue, self.programs, self.buffers
-        )
+        templates = self._planner.templates
+        template = templates.repeated(told, m.values, queue)
         if template is None:
             return False
         replay = self._committer.replay(template, told)
         if replay is None:
             return False
         command = self._new_command(m.event, told.message, queue)
-        self._planner.templates.use(template)
+        templates.use(template)
         graph.add_planned(command, before)
         queue.last = command
         replay.commit(command, m.values, self.ledger)
@@ -644,10 +643,11 @@ class Session:
             self._check_skipped(operation, command)
         for buffer, device, low, high, version, _ in operation.gives:
             if status >= 0:
-                buffer.confirm_holder(device, low, high, version)
-            if buffer.has_unneeded:
+                if buffer.proved(device, low, high, version):
+                    self._drop_stagings(buffer)
+            else:
                 self._drop_stagings(buffer)
-            buffer.gave(version)
+                buffer.gave(version)
         if operation.receives and status >= 0:
             self._learn_link(operation, end - start)
         for transfer in operation.receives:
@@ -657,8 +657,10 @@ class Session:
         if command is None:
             return
         if operation.main and status >= 0:
-            command.start = min(command.start, start) if command.start else start
-            command.end = max(command.end, end)
+            if start < command.start or not command.start:
+                command.start = start
+            if end > command.end:
+                command.end = end
         if command.record is not None:
             note(command.record, operation, start, end, extra)
         self.graph.operation_done(command, number)

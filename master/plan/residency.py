@@ -168,7 +168,7 @@ class Buffer:
     ) -> None:
         """`written_by`, `giving` and `supersede` in one, for a version that nobody gives yet.
 
-        operation: as the writer, and no readers.
+        operation: as the writer, and no readers. new: held by the device alone.
         """
         self._given[new.version] = 1
         whole = end - start == self.size
@@ -184,10 +184,20 @@ class Buffer:
         before = self.contents.swap_all(new) if whole else None
         if before is None:
             self.supersede(start, end, new)
-        elif not _alike(before, new):
+        elif before[1:] != new[1:] or not before[0]:  # not `_alike`
             self._all_superseded(new)
 
     # ---- contents
+
+    def proved(self, device: int, start: int, end: int, version: int) -> bool:
+        """An operation that gives a version ended well: `confirm_holder` and `gave` in one.
+
+        Answers whether there are copies that aren't needed.
+        """
+        if self._staged:
+            self.confirm_holder(device, start, end, version)
+        self.gave(version)
+        return bool(self._unneeded)
 
     def giving(self, version: int) -> None:
         """An operation was planned that makes this version, or brings it somewhere."""
@@ -195,9 +205,11 @@ class Buffer:
 
     def gave(self, version: int) -> None:
         """That operation ended, and what follows from that was noted."""
-        count = self._given.pop(version) - 1
-        if count:
-            self._given[version] = count
+        given = self._given
+        if given[version] == 1:
+            del given[version]
+        else:
+            given[version] -= 1
 
     @property
     def is_cut_up(self) -> bool:

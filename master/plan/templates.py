@@ -71,6 +71,11 @@ def shape_of(uses: Sequence[Use]) -> Shape | None:
     return shape
 
 
+def layouts_of(uses: Sequence[Use]) -> list[tuple[Buffer, int]]:
+    """The buffers of regions, with the layouts that they have now."""
+    return [(use.buffer, use.buffer.layout) for use in uses]
+
+
 @dataclass(slots=True)
 class Template:
     """A plan, and what it depends on besides the launch itself.
@@ -88,7 +93,7 @@ class Template:
     verdict: Verdict | None
     conflicts: str | None
     shape: Shape
-    layouts: list[int]
+    layouts: list[tuple[Buffer, int]]
     plan: Plan
     replay: Any = None
     """Who commits the plan keeps here what it needs to do so again."""
@@ -105,12 +110,12 @@ class Template:
         for worth, pays in self.plan.compared:
             if worth.pays(kernel.item_ns) != pays:
                 return False
-        for use, layout in zip(self.uses, self.layouts, strict=True):
-            if use.buffer.layout != layout:  # else it isn't worth looking at the pieces
+        for buffer, layout in self.layouts:
+            if buffer.layout != layout:  # else it isn't worth looking at the pieces
                 if shape_of(self.uses) != self.shape:
                     return False
-                self.layouts = [use.buffer.layout for use in self.uses]
-                return True
+                self.layouts = layouts_of(self.uses)
+                break
         return True
 
 
@@ -151,24 +156,24 @@ class Templates:
                 return None
         return found
 
-    def repeated(
-        self,
-        told: Told,
-        values: Sequence[bytes],
-        queue: Queue,
-        programs: Mapping[int, Program],
-        buffers: Mapping[int, Buffer],
-    ) -> Template | None:
-        """As `named` and `find` in one, of a launch by which another is repeated.
+    def repeated(self, told: Told, values: Sequence[bytes], queue: Queue) -> Template | None:
+        """As `named` and `find` in one, of a launch by which another is repeated, but whether the
+        client still holds the buffers.
 
-        values: as in session.Repeat, and not too many. The client holds the program.
+        values: as in session.Repeat, and not too many.
         """
         key: tuple[Any, ...] = (told, told.depends)
         if told.depends:
             arguments = told.arguments(values)
             key = (*key, *[arguments[i] for i in told.depends])
-        found = self.named(key, queue, programs, buffers)
-        if found is None or found.program.released or not found.holds():
+        found = self._kept.get(key)
+        # A program that wasn't let go of is the one that its id names.
+        if (
+            found is None
+            or found.queue is not queue
+            or found.program.released
+            or not found.holds()
+        ):
             return None
         return found
 
@@ -207,7 +212,7 @@ class Templates:
         self._pieces += len(shape)
         self._kept[command.key] = Template(
             command.key, command.queue, program, command.buffers, uses, kernel, program.verdict,
-            kernel.conflicts, shape, [u.buffer.layout for u in uses], plan,
+            kernel.conflicts, shape, layouts_of(uses), plan,
         )  # fmt: skip
         while len(self._kept) > templates_max or self._pieces > pieces_together_max:
             self._pieces -= len(self._kept.popitem(last=False)[1].shape)

@@ -213,11 +213,21 @@ class Story:
             self.events = [e for e in self.events if e not in some]
             self.twins.say(session.Release(some))
         elif kind == "buffer":
-            self.twins.say(session.Release([self.buffers.pop(rng.randrange(len(self.buffers)))]))
+            number = rng.choice(self.buffers)
+            self.twins.say(session.Release([number]))
             self.new_buffer()
+            self.still_named(self.buffers, number)
         else:
-            self.twins.say(session.Release([self.programs.pop()]))
+            number = self.programs[-1]
+            self.twins.say(session.Release([number]))
             self.new_program()
+            self.still_named(self.programs, number)
+
+    def still_named(self, objects: list[int], number: int) -> None:
+        """A client has let go of an object, and perhaps launches with it nevertheless."""
+        for _ in range(self.rng.choice((0, 0, 1))):
+            self.twins.say(self.launch(), self.launch())
+        objects.remove(number)
 
     def nodes(self) -> None:
         rng = self.rng
@@ -284,6 +294,21 @@ def test_an_executor_that_came_anew_is_told_the_shape_again() -> None:
     rig.say(session.Launch(30, 3, [], 5, "nothing", [0], [16], [4], [value], b"", 2))
     rig.say(session.Repeat(31, 1, [], []), session.Repeat(32, 1, [], []))
     assert [type(m) for m in rig.nodes[1]] == [part.Build, part.Run, part.Run, part.Again]
+
+
+def test_a_shape_whose_number_was_given_up_is_told_again() -> None:
+    rig = rig_with(KERNELS[2])
+
+    def launch(event: int, items: int, shape: int) -> session.Launch:
+        value = b"\1\0\0\0"
+        return session.Launch(event, 3, [], 5, "nothing", [0], [items], [4], [value], b"", shape)
+
+    with patch.object(shapes, "shapes_max", 2):
+        rig.say(launch(20, 8, 1), *(session.Repeat(21 + n, 1, [], []) for n in range(3)))
+        rig.say(launch(30, 16, 2), launch(31, 32, 2))
+        rig.clear()
+        rig.say(session.Repeat(40, 1, [], []), session.Repeat(41, 1, [], []))
+    assert [(type(m), m.shape > 0) for m in rig.nodes[1]] == [(part.Run, True), (part.Again, True)]
 
 
 def test_only_the_first_of_a_kind_goes_the_general_way() -> None:
