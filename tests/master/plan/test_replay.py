@@ -311,6 +311,33 @@ def test_a_shape_whose_number_was_given_up_is_told_again() -> None:
     assert [(type(m), m.shape > 0) for m in rig.nodes[1]] == [(part.Run, True), (part.Again, True)]
 
 
+@pytest.mark.parametrize(("released", "what"), [(5, "program"), (10, "buffer"), (3, "queue")])
+def test_objects_that_the_client_let_go_of_are_refused(released: int, what: str) -> None:
+    rig = rig_with(*KERNELS)
+    rig.say(session.CreateBuffer(10, 1, SIZE), session.CreateBuffer(11, 1, SIZE))
+    arguments = [[1, 10, 0, SIZE], [1, 11, 0, SIZE], b"\1\0\0\0", b"\2\0\0\0"]
+    rig.say(session.Launch(20, 3, [], 5, "both", [0], [8], [4], arguments, b"", 1))
+    rig.say(*(session.Repeat(21 + n, 1, [], []) for n in range(4)))
+    assert len(rig.said(part.Again)) == 3
+    rig.say(session.Release([released]))
+    rig.clear()
+    with pytest.raises(RemoteProtocolError, match=f"there is no {what} {released}"):
+        rig.say(session.Repeat(30, 1, [], []))
+    assert not rig.nodes and 30 not in rig.session.commands
+
+
+def test_what_follows_a_command_that_waits_waits_too() -> None:
+    rig = rig_with(KERNELS[2])
+    rig.say(session.CreateUserEvent(10, 1))
+    rig.say(session.Launch(20, 3, [], 5, "nothing", [0], [8], [4], [b"\1\0\0\0"], b"", 1))
+    rig.say(*(session.Repeat(21 + n, 1, [], []) for n in range(3)))
+    rig.clear()
+    rig.say(session.Marker(30, 3, [10], False), session.Repeat(31, 1, [], []))
+    assert not rig.nodes
+    rig.say(session.SetUserEvent(10, 0))
+    assert [m.cause for m in rig.said(part.Again)] == [31]
+
+
 def test_only_the_first_of_a_kind_goes_the_general_way() -> None:
     rig = rig_with(*KERNELS)
     rig.say(session.CreateBuffer(10, 1, SIZE), session.CreateBuffer(11, 1, SIZE))
