@@ -338,6 +338,21 @@ def test_what_follows_a_command_that_waits_waits_too() -> None:
     assert [m.cause for m in rig.said(part.Again)] == [31]
 
 
+def test_a_replay_waits_for_what_reads_and_writes_its_regions() -> None:
+    rig = rig_with(*KERNELS)
+    rig.say(session.CreateBuffer(10, 1, SIZE), session.CreateBuffer(11, 1, SIZE))
+    arguments = [[1, 10, 0, SIZE], [1, 11, 0, SIZE], b"\1\0\0\0", b"\2\0\0\0"]
+    rig.say(session.Launch(20, 3, [], 5, "both", [0], [8], [4], arguments, b"", 1))
+    rig.say(*(session.Repeat(21 + n, 1, [], []) for n in range(4)))
+    rig.run()
+    rig.clear()
+    rig.say(session.Read(30, 3, [], 10, 0, SIZE), session.Repeat(31, 1, [], []))
+    (send,), (again,) = rig.said(part.Send), rig.said(part.Again)
+    assert again.waits == [send.operation]
+    rig.say(session.Repeat(32, 1, [], []))
+    assert rig.said(part.Again)[1].waits == [again.operation]
+
+
 def test_only_the_first_of_a_kind_goes_the_general_way() -> None:
     rig = rig_with(*KERNELS)
     rig.say(session.CreateBuffer(10, 1, SIZE), session.CreateBuffer(11, 1, SIZE))
