@@ -18,14 +18,40 @@ from typing import Annotated
 
 import typer
 
+from node_agent.assignment import NO_DATA_LISTEN
 from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
+from vcl.direct.dialling import DataListen
 from vcl.lifeline import watch_process
 from vcl.settings import master_url
 from vcl.text import counted
 from vcl.tokens import read_token_file
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+PassEnvironment = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Give executors this environment variable of the agent's too; may be repeated. "
+        "They get those that drivers are known to read, and every kernel can read them.",
+    ),
+]
+Listen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST[:PORT[-PORT]]",
+        help="Where executors take data straight from programs and other nodes, unencrypted; "
+        "each takes a port. 'none': all data goes through the master.",
+        show_default="any port of the address that this host has towards a ws:// master, "
+        "nowhere for a wss:// one",
+    ),
+]
+SharedMemory = Annotated[
+    bool,
+    typer.Option(help="Exchange data with programs and nodes on this host by shared memory."),
+]
 
 
 @app.command()
@@ -55,14 +81,7 @@ def run(
             show_default="VCL_AGENT_TOKEN, else that of this user's own master on this host",
         ),
     ] = None,
-    pass_environment: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Give executors this environment variable of the agent's too; may be repeated. "
-            "They get those that drivers are known to read, and every kernel can read them.",
-        ),
-    ] = None,
+    pass_environment: PassEnvironment = None,
     user: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +91,8 @@ def run(
             show_default=f"where the agent is root {DEFAULT_USER}, else the agent's own",
         ),
     ] = None,
+    data_listen: Listen = None,
+    shared_memory: SharedMemory = True,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -85,12 +106,17 @@ def run(
         address = master_url(_told_url(parent_pid) if url == "-" else url)
         given = read_token_file(token_file) if token_file else None
         runs_as = executor_user(user)
+        if data_listen not in (None, NO_DATA_LISTEN):
+            DataListen.parse(data_listen)
     except (ValueError, OSError) as error:
         typer.echo(f"vcl-agent: {error}", err=True)
         raise typer.Exit(1) from None
     passed = tuple(pass_environment or ())
     own_name = name or platform.node()
-    options = AgentOptions(address, given, own_name, devices, pinned, passed, runs_as)
+    shares = shared_memory and data_listen != NO_DATA_LISTEN
+    options = AgentOptions(
+        address, given, own_name, devices, pinned, passed, runs_as, data_listen, shares
+    )
     raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
 
 

@@ -9,10 +9,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+NO_DATA_LISTEN = "none"
+"""In place of an address: no direct links."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Which session an executor is for. devices: [device id, index in the inventory] each."""
+    """Which session an executor is for. devices: [device id, index in the inventory] each.
+
+    data_listen: where it takes direct links from other hosts, HOST[:PORT[-PORT]], NO_DATA_LISTEN
+    for nowhere, None for any port of the address that the host has towards the master.
+    shared_memory: whether it takes them from its own host, by shared memory.
+    """
 
     url: str
     session: int
@@ -20,6 +28,8 @@ class Assignment:
     ticket: str
     devices: list[list[int]]
     substring: str | None
+    data_listen: str | None = None
+    shared_memory: bool = True
 
     def to_line(self) -> bytes:
         """As the agent writes it to the executor's standard input."""

@@ -45,7 +45,7 @@ inventory_timeout_s = 60.0
 class AgentOptions:
     """What the command line said. token: None for the one that `find_token` finds. cores: processor
     numbers, empty for all. passed: environment variables for executors besides the usual. user:
-    whom they run as, None for the agent's own."""
+    whom they run as, None for the agent's own. data_listen, shared_memory: as of Assignment."""
 
     url: str
     token: str | None
@@ -54,6 +54,8 @@ class AgentOptions:
     cores: tuple[int, ...]
     passed: tuple[str, ...] = ()
     user: ExecutorUser | None = None
+    data_listen: str | None = None
+    shared_memory: bool = True
 
 
 class Agent:
@@ -221,6 +223,8 @@ class Agent:
             message.ticket,
             message.devices,
             self._options.substring,
+            self._options.data_listen,
+            self._options.shared_memory,
         )
         try:
             process = await self._executors.start(assignment)

@@ -20,12 +20,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from node_agent.assignment import Assignment
+from node_agent.assignment import NO_DATA_LISTEN, Assignment
 from node_agent.core import ExecutorCore
 from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
 from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
+from vcl.direct.dialling import DataListen
+from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
@@ -85,10 +87,11 @@ class Executor:
             lambda frames: self._feed([FromEndpoint(f) for f in frames]),
             self._streamed,
             lambda linked: self._control.send([linked]),
+            Pool(shares=False),
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
-        if addresses := self._ways.listen():
+        if addresses := await self._ways.listen(a.shared_memory, _where(a)):
             self._control.send([Listening(addresses)])
         tell_agent()
         readers = [
@@ -122,6 +125,15 @@ class Executor:
             carry_out[type(effect)](effect)
         if any(type(effect) is not Report for effect in effects):
             self._driver.flush()
+
+
+def _where(assignment: Assignment) -> DataListen | None:
+    """Where this executor takes direct links from other hosts."""
+    if assignment.data_listen == NO_DATA_LISTEN:
+        return None
+    if assignment.data_listen is None:
+        return DataListen.towards(assignment.url)
+    return DataListen.parse(assignment.data_listen)
 
 
 def tell_agent() -> None:

@@ -43,8 +43,9 @@ class LocalCluster:
     """A master and agents as processes on this host.
 
     nodes: agents. cores_per_node: processor cores that each is pinned to; None shares out all
-    of this host's. devices: as `vcl-agent --devices`. split, trust: as those of `vcl-master`,
-    without them VCL_SPLIT and VCL_TRUST. Use as a context manager, or call `start` and `close`.
+    of this host's. devices, data_listen, shared_memory: as those of `vcl-agent`. split, trust: as
+    those of `vcl-master`, without them VCL_SPLIT and VCL_TRUST. Use as a context manager, or call
+    `start` and `close`.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class LocalCluster:
         devices: str | None = None,
         split: str | None = None,
         trust: bool | None = None,
+        data_listen: str | None = None,
+        shared_memory: bool = True,
     ) -> None:
         if nodes < 1 or (cores_per_node is not None and cores_per_node < 1):
             raise ValueError("a local cluster has at least one node, of at least one core")
@@ -66,6 +69,7 @@ class LocalCluster:
         self._count = nodes
         self._cores_per_node = cores_per_node
         self._devices = devices
+        self._data_listen, self._shared_memory = data_listen, shared_memory
         environment = Environment()
         self._split = environment.split if split is None else Split(split)
         self._trust = environment.trust if trust is None else trust
@@ -137,6 +141,10 @@ class LocalCluster:
             arguments += ["--executor-user", "root"]
         if self._devices:
             arguments += ["--devices", self._devices]
+        if self._data_listen is not None:
+            arguments += ["--data-listen", self._data_listen]
+        if not self._shared_memory:
+            arguments += ["--no-shared-memory"]
         return self._popen("node_agent", arguments, subprocess.PIPE)
 
     def _popen(

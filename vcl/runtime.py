@@ -148,7 +148,7 @@ class Runtime:
         self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
         self._ways = Ways(
             self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell,
-            self._pool.find,
+            self._pool,
         )  # fmt: skip
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)

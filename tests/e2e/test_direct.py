@@ -88,3 +88,18 @@ def test_an_executor_that_is_killed_leaves_nothing_and_has_a_successor(
         program.say("go")
         assert program.line().startswith("right")
         assert not any("vcl" in name for name in os.listdir("/dev/shm"))
+
+
+def test_between_hosts_bytes_go_by_a_websocket_or_the_master() -> None:
+    ways = {None: "DIRECT DIRECT", "127.0.0.1:20000-40000": "DIRECT DIRECT", "none": ""}
+    for data_listen, expected in ways.items():
+        with LocalCluster(nodes=2, data_listen=data_listen, shared_memory=False) as apart:
+            variables = {"VCL_MASTER": apart.url, "VCL_TOKEN": apart.token}
+            with started_text(PROGRAM, **variables) as program:
+                assert program.line() == "ready"
+                program.say("go")
+                line = program.line()
+                while line != f"right {expected}".strip():
+                    assert line.startswith("right"), "whichever way it went"
+                    program.say("go")
+                    line = program.line()

@@ -272,7 +272,10 @@ def test_a_lack_of_descriptors_is_not_blamed_on_the_user() -> None:
     assert str(daemon._no_process(error, user)).endswith("Too many open files")
 
 
-async def test_the_next_executor_waits_until_the_last_one_has_had_its_build() -> None:
+async def test_the_next_executor_waits_until_the_last_one_has_had_its_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "spare_delay_s", 60.0)  # longer than two take to start
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         link.send([start(4)])
         await master.arrival("executor")

@@ -1,23 +1,85 @@
-"""Dialling an end on this host, taking such dials, and the first packets.
+"""Dialling an end, taking dials, and the greetings.
 
-Owns: Unix sockets until both ends have greeted. Must not know: who may dial whom, or what comes
-after the greetings (`local`).
+Owns: sockets until both ends have greeted. Must not know: who may dial whom, or what comes after
+the greetings (`local`, `stream`).
 
-Both ends share a host if one reaches the other's socket, whose name is in Linux's abstract
-namespace: it's in no file system, and gone with its process.
+Both ends share a host if one reaches the other's Unix socket, whose name is in Linux's abstract
+namespace: it's in no file system, and gone with its process. Between hosts it is a WebSocket, whose
+handshake a library carries out. The greetings are its first messages; then the socket is taken from
+the library. So that nothing is lost in there, who was dialled says nothing after its greeting until
+the other has said, by a pong, that it has taken its socket.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import re
 import secrets
 import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from vcl import transport
+from vcl.errors import RemoteProtocolError
+from vcl.transport import ConnectFailed, Connection, ConnectionClosed, Server, Settings
 from vcl.wire import direct
+from vcl.wire.limits import handshake_timeout_s
+from vcl.wire.websocket import PONG, pack_head
 
 SCHEME = "unix:"
 
 greeting_bytes_max = 4096
+
+strangers_max = 16
+"""Dials that haven't proved who they are."""
+
+log = logging.getLogger("vcl-link")
+
+_READY = pack_head(PONG, 0, masked=True)
+"""Of who dialled: it has taken its socket (RFC 6455, 5.5.3: an unsolicited pong)."""
+
+_SETTINGS = Settings(message_bytes_max=greeting_bytes_max)
+
+
+@dataclass(frozen=True)
+class DataListen:
+    """Where an executor takes dials from other hosts: at the first free port of these."""
+
+    host: str
+    low: int = 0
+    high: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> DataListen:
+        """HOST[:PORT[-PORT]], IPv6 in brackets; raises ValueError with a text for the user."""
+        found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5})(?:-(\d{1,5}))?)?", text)
+        if found is None:
+            raise ValueError(f"{text!r} isn't HOST, HOST:PORT or HOST:PORT-PORT")
+        host, first, last = found.groups()
+        low = int(first or 0)
+        high = int(last or low)
+        if not low <= high < 2**16 or (first and not low):
+            raise ValueError(f"{text!r} has no ports from 1 to 65535 in ascending order")
+        return cls(host.strip("[]"), low, high)
+
+    @classmethod
+    def towards(cls, url: str) -> DataListen | None:
+        """Any port of the address that this host has towards a master; None if the way there is
+        encrypted, as direct links aren't."""
+        target = urlsplit(url)
+        if target.scheme != "ws":
+            return None
+        for family, kind, _, _, address in socket.getaddrinfo(
+            target.hostname, target.port or 80, type=socket.SOCK_DGRAM
+        ):
+            with contextlib.suppress(OSError), socket.socket(family, kind) as towards:
+                towards.connect(address)  # which sends nothing
+                host: str = towards.getsockname()[0]
+                return cls(host)
+        return None
 
 
 async def dial(address: str) -> socket.socket:
@@ -76,3 +138,103 @@ def _socket() -> socket.socket:
 def _name(address: str) -> str:
     """In the abstract namespace."""
     return "\0" + address.removeprefix(SCHEME)
+
+
+async def dial_stream(
+    url: str, greeting: direct.Greeting, check: Callable[[direct.Greeting], None]
+) -> socket.socket:
+    """Connect to a StreamListener, and greet; the socket is taken from the library.
+
+    check: raises RemoteProtocolError for a wrong answer. Raises OSError, RemoteProtocolError.
+    """
+    try:
+        connection = await transport.connect(url, _SETTINGS)
+    except ConnectFailed as error:
+        raise OSError(error.why) from error
+    try:
+        await connection.send(direct.pack_greeting(greeting))
+        check(direct.unpack_greeting(await connection.recv()))
+    except ConnectionClosed as error:
+        raise RemoteProtocolError("it wasn't let in") from error
+    except BaseException:
+        await connection.close()
+        raise
+    taken = _take(connection)
+    await asyncio.get_running_loop().sock_sendall(taken, _READY)
+    return taken
+
+
+class StreamListener:
+    """Takes dials of ends that may be on other hosts.
+
+    take(greeting): the answer to who dials; raises RemoteProtocolError for who isn't let in.
+    taken(greeting, socket): it was, and has taken its end.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[direct.Greeting], Awaitable[direct.Greeting]],
+        taken: Callable[[direct.Greeting, socket.socket], None],
+    ) -> None:
+        self._take, self._taken = take, taken
+        self._server: Server | None = None
+        self._strangers = 0
+
+    async def listen(self, where: DataListen) -> str:
+        """Listen; answers the URL. Raises OSError where no port is to be had."""
+        for port in range(where.low, where.high + 1):
+            try:
+                self._server = await transport.serve(self._handle, where.host, port, _SETTINGS)
+            except OSError:
+                if port == where.high:
+                    raise
+                continue
+            break
+        assert self._server is not None
+        host, port = self._server.address
+        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+
+    async def _handle(self, connection: Connection, path: str) -> None:
+        if self._strangers >= strangers_max:
+            return
+        self._strangers += 1
+        try:
+            async with asyncio.timeout(handshake_timeout_s):
+                greeting = direct.unpack_greeting(await connection.recv())
+                answer = await self._take(greeting)
+                await connection.send(direct.pack_greeting(answer))
+                taken = _take(connection)
+                await _await_ready(taken)
+        except (OSError, RemoteProtocolError) as error:
+            log.warning("a direct link wasn't let in: %s", str(error) or "no greeting in time")
+            return
+        finally:
+            self._strangers -= 1
+        self._taken(greeting, taken)
+
+    async def close(self) -> None:
+        """Take no more."""
+        if self._server is not None:
+            await self._server.close()
+
+
+def _take(connection: Connection) -> socket.socket:
+    taken = connection.take_socket()
+    if taken is None:
+        raise RemoteProtocolError("more than a greeting came, or the socket can't be taken")
+    taken.setblocking(False)
+    return taken
+
+
+async def _await_ready(taken: socket.socket) -> None:
+    """Wait until who dialled has taken its socket. Raises OSError, RemoteProtocolError."""
+    data = b""
+    try:
+        while len(data) < len(_READY):
+            more = await asyncio.get_running_loop().sock_recv(taken, len(_READY) - len(data))
+            data += more
+            if not more or not _READY.startswith(data):
+                raise RemoteProtocolError("who dialled didn't take its socket")
+    except BaseException:
+        taken.close()
+        raise

@@ -21,15 +21,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from vcl.direct.link import Link
 from vcl.direct.shared import PeersMemory, Ring, SharedMemory
 from vcl.errors import RemoteProtocolError
-from vcl.transfers import GrantCredit, Stream
+from vcl.transfers import Stream
 from vcl.wire import direct
 from vcl.wire.direct import Forgotten, InMemory, Memory, Taken, Way
 from vcl.wire.frame import (
     BULK_HEADER_BYTES,
-    CHUNK,
-    CREDIT,
     BulkFrame,
     Bytes,
     pack_bulk_header,
@@ -54,13 +53,11 @@ unsent_count_max = 64
 Find = Callable[[memoryview], tuple[SharedMemory, int] | None]
 
 
-class LocalLink:
+class LocalLink(Link):
     """A link to an end on this host.
 
-    connected: a Unix socket on which both have greeted. own, peer: endpoints. take(frames): called
-    on the loop for what comes; what it raises is its owner's affair. streamed(transfer): when its
-    bytes are copied. lost(reason): once, if the link ends by itself. find(bytes): in which memory
-    of this end's they are already, where they don't change as long as somebody refers to them.
+    find(bytes): in which memory of this end's they are already, where they don't change as long as
+    somebody refers to them. The others as of Link.
     """
 
     way = Way.SHARED_MEMORY
@@ -75,9 +72,8 @@ class LocalLink:
         lost: Callable[[str], None],
         find: Find = lambda data: None,
     ) -> None:
-        self._socket = connected
-        self._own, self._peer = own, peer
-        self._take, self._streamed, self._lost, self._find = take, streamed, lost, find
+        super().__init__(connected, own, peer, take, streamed, lost)
+        self._find = find
         self._ring: Ring | None = None
         self._no_ring = False
         self._told: dict[int, weakref.ref[SharedMemory]] = {}
@@ -87,75 +83,38 @@ class LocalLink:
         self._last_loan = 0
         self._peers: dict[int, PeersMemory] = {}
         self._unsent: deque[tuple[tuple[Bytes, ...], Sequence[int]]] = deque()
-        self._waiting: list[asyncio.Future[None]] = []
-        self._streams: set[asyncio.Task[None]] = set()
-        self._over = False
         self.join()
 
-    def join(self) -> None:
-        """Serve the link on the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket, self._readable)
-        if self._unsent:
-            self._loop.add_writer(self._socket, self._writable)
-
-    def leave(self) -> None:
-        """Serve it on its loop no longer; while nothing is under way."""
-        if not self._over:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-
-    def close(self) -> None:
-        """End the link. What was to be sent counts as sent."""
-        if self._over:
-            return
-        self.leave()
-        self._over = True
-        self._socket.close()
+    def _let_go(self) -> None:
         self._ring = None
         self._told.clear()
         self._loans.clear()
         self._peers.clear()
         self._unsent.clear()
-        self._wake()
 
     # ---- sending
 
-    def grant(self, effect: GrantCredit) -> None:
-        """Send credit."""
-        credit = BulkFrame(CREDIT, False, self._peer, self._own, effect.transfer, 0, b"")
+    def _send_credit(self, credit: BulkFrame) -> None:
         self._send(direct.FRAME, pack_bulk_header(credit))
 
     def stream(self, effect: Stream) -> None:
-        """Send a transfer in chunks, taking turns with others."""
+        """As of Link; what is short leaves at once."""
         (first, *more) = effect.data
-        if not more and len(first) <= packet_bytes_max and not self._unsent:
-            header = self._header(effect.transfer, 0, True)
-            self._send(direct.FRAME, pack_bulk_header(header), first)
-            # Not at once: the owner is in the middle of something.
-            self._loop.call_soon(self._streamed, effect.transfer)
+        if more or len(first) > packet_bytes_max or self._unsent:
+            super().stream(effect)
             return
-        stream = self._loop.create_task(self._stream(effect))
-        self._streams.add(stream)
-        stream.add_done_callback(self._stream_ended)
+        self._send(direct.FRAME, pack_bulk_header(self._header(effect.transfer, 0, True)), first)
+        # Not at once: the owner is in the middle of something.
+        self._loop.call_soon(self._streamed, effect.transfer)
 
-    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
-        self._streams.discard(stream)
-        if not stream.cancelled() and (error := stream.exception()) is not None:
-            context = {"message": "a direct stream failed", "exception": error}
-            self._loop.call_exception_handler(context)
-
-    async def _stream(self, effect: Stream) -> None:
+    async def _send_transfer(self, effect: Stream) -> None:
         offset = 0
         for index, data in enumerate(effect.data):
             view, final = memoryview(data), index == len(effect.data) - 1
-            await self._stream_piece(effect.transfer, offset, view, final)
+            await self._send_piece(effect.transfer, offset, view, final)
             offset += len(view)
-        self._streamed(effect.transfer)
 
-    async def _stream_piece(
-        self, transfer: int, base: int, data: memoryview, final: bool
-    ) -> None:
+    async def _send_piece(self, transfer: int, base: int, data: memoryview, final: bool) -> None:
         """A piece of a transfer, by the best way for it."""
         ring, where, most = None, None, packet_bytes_max
         if len(data) > packet_bytes_max:
@@ -165,12 +124,10 @@ class LocalLink:
             elif (ring := self._own_ring()) is not None:
                 most = chunk_bytes_max
         for start in range(0, max(1, len(data)), most):
-            while len(self._unsent) > unsent_count_max or (ring is not None and not ring.has_room):
-                if self._over:
-                    break
-                waiter = self._loop.create_future()
-                self._waiting.append(waiter)
-                await waiter
+            while not self._over and (
+                len(self._unsent) > unsent_count_max or (ring is not None and not ring.has_room)
+            ):
+                await self._changed()
             if self._over:
                 return  # nobody is there to whom it matters
             chunk = data[start : start + most]
@@ -212,9 +169,6 @@ class LocalLink:
         if self._told.pop(number, None) is not None:
             self._send(direct.pack_packet(Forgotten(number)))
 
-    def _header(self, transfer: int, offset: int, last: bool) -> BulkFrame:
-        return BulkFrame(CHUNK, last, self._peer, self._own, transfer, offset, b"")
-
     def _own_ring(self) -> Ring | None:
         """This end's memory, which the peer is told of when it is first used."""
         if self._ring is None and not self._no_ring:
@@ -229,8 +183,7 @@ class LocalLink:
         if self._over:
             return
         if self._unsent or not self._sent(parts, descriptors):
-            if not self._unsent:
-                self._loop.add_writer(self._socket, self._writable)
+            self._write_later()
             # A sender may change its bytes once they count as sent.
             whole = (b"".join(parts),)
             self._unsent.append((whole, descriptors))
@@ -248,42 +201,19 @@ class LocalLink:
             log.debug("a packet to endpoint %d wasn't sent: %s", self._peer, error)
         return True
 
-    def _writable(self) -> None:
+    def _send_more(self) -> bool:
         while self._unsent and self._sent(*self._unsent[0]):
             self._unsent.popleft()
-        if not self._unsent:
-            self._loop.remove_writer(self._socket)
-        self._wake()
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+        return bool(self._unsent)
 
     # ---- receiving
 
-    def _readable(self) -> None:
-        frames: list[BulkFrame] = []
-        reason = None
-        try:
-            for _ in range(packets_per_turn_max):
-                data, descriptors, flags, _ = socket.recv_fds(
-                    self._socket, whole_packet_bytes_max, 1
-                )
-                if not data:
-                    reason = "the other end is gone"
-                    break
-                self._take_packet(data, descriptors, flags, frames)
-        except BlockingIOError:
-            pass  # that was all for now
-        except (OSError, RemoteProtocolError) as error:
-            reason = str(error)
-        if frames:
-            self._take(frames)
-        if reason is not None and not self._over:
-            self.close()
-            self._lost(reason)
+    def _receive(self, frames: list[BulkFrame]) -> None:
+        for _ in range(packets_per_turn_max):
+            data, descriptors, flags, _ = socket.recv_fds(self._socket, whole_packet_bytes_max, 1)
+            if not data:
+                raise EOFError
+            self._take_packet(data, descriptors, flags, frames)
 
     def _take_packet(
         self, data: bytes, descriptors: Sequence[int], flags: int, frames: list[BulkFrame]
@@ -328,13 +258,6 @@ class LocalLink:
             assert self._ring is not None
             self._ring.give_back(lent)
             self._wake()
-
-    def _checked(self, frame: BulkFrame) -> BulkFrame:
-        if (frame.source, frame.destination) != (self._peer, self._own):
-            raise RemoteProtocolError(
-                f"a frame from {frame.source} to {frame.destination} between other two ends"
-            )
-        return frame
 
     def _returned(self, loan: int) -> None:
         """From any thread: nothing here refers to bytes of the peer's."""

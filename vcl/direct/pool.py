@@ -1,7 +1,7 @@
 """Where a program's host writes are kept until nobody needs them.
 
-Owns: the copying of them, and the memory for it, which nodes on the same host can read. Must not
-know: links, or who reads.
+Owns: the copying of them, and the memory for it, which nodes on the same host can read; memory for
+bytes that are about to come, too. Must not know: links, or who reads.
 
 A write's bytes are copied once, by the program's thread and without Python's lock, into memory that
 was used before: fresh pages would cost more than the copying. Nobody says when the last transfer of
@@ -47,7 +47,8 @@ class _Block(NamedTuple):
 class Pool:
     """From any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: bool = True) -> None:
+        """shares: whether in memory that others can read, where there is such."""
         self._lock = threading.Lock()
         self._idle: defaultdict[int, list[_Block]] = defaultdict(list)  # by size
         self._idle_bytes = 0
@@ -55,21 +56,29 @@ class Pool:
         self._returned: deque[_Block] = deque()
         self._starts: list[int] = []
         self._memories: dict[int, weakref.ref[SharedMemory]] = {}  # by address
-        self._shares = hasattr(os, "memfd_create")
+        self._shares = shares and hasattr(os, "memfd_create")
 
     def keep(self, data: memoryview) -> Bytes:
         """A copy of bytes, which nobody may change."""
         size = len(data)
         if size < kept_bytes_min:
             return bytes(data)
+        kept = self._lend(size)
+        np.copyto(kept, np.frombuffer(data, np.uint8))
+        kept.flags.writeable = False
+        return kept.data
+
+    def room(self, size: int) -> memoryview:
+        """Memory for so many bytes, which are about to come."""
+        return self._lend(size).data if size >= kept_bytes_min else memoryview(bytearray(size))
+
+    def _lend(self, size: int) -> npt.NDArray[np.uint8]:
         with self._lock:
             self._take_back()
             block = self._block(_rounded(size))
-        kept = block.bytes[:size]
-        np.copyto(kept, np.frombuffer(data, np.uint8))
-        kept.flags.writeable = False
-        weakref.finalize(kept, self._returned.append, block).atexit = False
-        return kept.data
+        lent = block.bytes[:size]
+        weakref.finalize(lent, self._returned.append, block).atexit = False
+        return lent
 
     def find(self, data: memoryview) -> tuple[SharedMemory, int] | None:
         """In which memory bytes are, and where; None if others can't read them."""

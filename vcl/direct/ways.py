@@ -16,8 +16,12 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from vcl.direct import dialling
+from vcl.direct.link import Link
+from vcl.direct.pool import Pool
+from vcl.direct.stream import StreamLink
 from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink
 from vcl.transfers import GrantCredit, Stream
@@ -28,31 +32,16 @@ from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
 
 log = logging.getLogger("vcl-link")
 
-strangers_max = 16
-"""Dials that haven't proved who they are."""
-
 # Unix sockets that pass descriptors, and memory without a name, are Linux's.
 HAS_LOCAL = hasattr(os, "memfd_create")
 if HAS_LOCAL:
-    from vcl.direct import dialling, local
-
-
-class Link(Protocol):
-    """A direct link to one end."""
-
-    way: Way
-
-    def grant(self, effect: GrantCredit) -> None: ...
-    def stream(self, effect: Stream) -> None: ...
-    def join(self) -> None: ...
-    def leave(self) -> None: ...
-    def close(self) -> None: ...
+    from vcl.direct import local
 
 
 class Ways:
     """The ways from one end; on one loop.
 
-    own: its endpoint. take, streamed, find: as of links. say(Linked): to the master.
+    own: its endpoint. take, streamed, pool: as of links. say(Linked): to the master.
     """
 
     def __init__(
@@ -62,15 +51,17 @@ class Ways:
         take: Callable[[Sequence[BulkFrame]], None],
         streamed: Callable[[int], None],
         say: Callable[[Linked], None],
-        find: local.Find = lambda data: None,
+        pool: Pool,
     ) -> None:
         self._relay, self._own = relay, own
-        self._take, self._streamed, self._say, self._find = take, streamed, say, find
+        self._take, self._streamed, self._say, self._pool = take, streamed, say, pool
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._strangers = 0
-        self._listener: dialling.LocalListener | None = None
+        self._closed = False
+        self._local: dialling.LocalListener | None = None
+        self._stream: dialling.StreamListener | None = None
 
     def way(self, endpoint: int) -> Way:
         """How bulk gets to an endpoint now."""
@@ -87,17 +78,27 @@ class Ways:
 
     # ---- opening
 
-    def listen(self) -> list[str]:
-        """Take dials from now on; the addresses at which this is."""
-        if HAS_LOCAL:
+    async def listen(self, on_host: bool, where: dialling.DataListen | None) -> list[str]:
+        """Take dials from now on; the addresses at which this is, the best first.
+
+        on_host: from ends on this host, by shared memory. where: from other hosts, if at all.
+        """
+        addresses = []
+        if on_host and HAS_LOCAL:
             try:
-                self._listener = dialling.LocalListener()
+                self._local = dialling.LocalListener()
             except OSError as error:
                 log.warning("no direct links on this host: %s", error)
             else:
-                self._start(self._accept(self._listener))
-                return [self._listener.address]
-        return []
+                self._start(self._accept(self._local))
+                addresses.append(self._local.address)
+        if where is not None:
+            self._stream = dialling.StreamListener(self._prove, self._stream_in)
+            try:
+                addresses.append(await self._stream.listen(where))
+            except OSError as error:
+                log.warning("no direct links from other hosts, at %s: %s", where.host, error)
+        return addresses
 
     def expect(self, m: ExpectLink) -> None:
         """An end may dial with this ticket, once, within a while."""
@@ -136,45 +137,74 @@ class Ways:
         self._say(Linked(m.endpoint, Way.RELAY, "; ".join(reasons)))
 
     async def _dialled(self, address: str, m: OpenLink) -> Link:
+        greeting = Greeting(self._own, m.ticket)
+        if address.startswith("ws:"):
+            taken = await dialling.dial_stream(
+                address, greeting, lambda answer: _check(answer, m.endpoint, m.answer)
+            )
+            return self._stream_link(taken, m.endpoint, dialled=True)
         if not HAS_LOCAL or not address.startswith(dialling.SCHEME):
             raise OSError("this end can't dial there")
         dialled = await dialling.dial(address)
         try:
-            await dialling.send_greeting(dialled, Greeting(self._own, m.ticket))
+            await dialling.send_greeting(dialled, greeting)
             answer = await dialling.receive_greeting(dialled)
             _check(answer, m.endpoint, m.answer)
         except BaseException:
             dialled.close()
             raise
-        return self._local(dialled, m.endpoint)
+        return self._local_link(dialled, m.endpoint)
 
     async def _accept(self, listener: dialling.LocalListener) -> None:
         while True:
             accepted = await listener.accept()
-            if self._strangers < strangers_max:
+            if self._strangers < dialling.strangers_max:
+                self._strangers += 1
                 self._start(self._accepted(accepted))
             else:
                 accepted.close()
 
     async def _accepted(self, accepted: socket.socket) -> None:
-        self._strangers += 1
         try:
             async with asyncio.timeout(handshake_timeout_s):
                 greeting = await dialling.receive_greeting(accepted)
-                m = await asyncio.shield(self._expecting(greeting.endpoint))
-            _check(greeting, m.endpoint, m.ticket)
-            if self._expected.pop(m.endpoint, None) is None:
-                raise RemoteProtocolError("the ticket was used already")
-            await dialling.send_greeting(accepted, Greeting(self._own, m.answer))
+                answer = await self._prove(greeting)
+                await dialling.send_greeting(accepted, answer)
         except (OSError, RemoteProtocolError) as error:
             log.warning("a direct link wasn't let in: %s", str(error) or "no greeting in time")
             accepted.close()
             return
         finally:
             self._strangers -= 1
-        self._links[m.endpoint] = self._local(accepted, m.endpoint)
+        self._links[greeting.endpoint] = self._local_link(accepted, greeting.endpoint)
 
-    def _local(self, connected: socket.socket, endpoint: int) -> Link:
+    async def _prove(self, greeting: Greeting) -> Greeting:
+        """The answer to who dials; raises RemoteProtocolError if it isn't who may."""
+        m = await asyncio.shield(self._expecting(greeting.endpoint))
+        _check(greeting, m.endpoint, m.ticket)
+        if self._expected.pop(m.endpoint, None) is None:
+            raise RemoteProtocolError("the ticket was used already")
+        return Greeting(self._own, m.answer)
+
+    def _stream_in(self, greeting: Greeting, taken: socket.socket) -> None:
+        if self._closed:
+            taken.close()
+            return
+        self._links[greeting.endpoint] = self._stream_link(taken, greeting.endpoint, dialled=False)
+
+    def _stream_link(self, connected: socket.socket, endpoint: int, dialled: bool) -> Link:
+        return StreamLink(
+            connected,
+            self._own,
+            endpoint,
+            self._take,
+            self._streamed,
+            lambda reason: self._lost(endpoint, reason),
+            self._pool,
+            dialled,
+        )
+
+    def _local_link(self, connected: socket.socket, endpoint: int) -> Link:
         return local.LocalLink(
             connected,
             self._own,
@@ -182,7 +212,7 @@ class Ways:
             self._take,
             self._streamed,
             lambda reason: self._lost(endpoint, reason),
-            self._find,
+            self._pool.find,
         )
 
     def _up(self, endpoint: int, link: Link) -> None:
@@ -219,10 +249,13 @@ class Ways:
 
     def close(self) -> None:
         """End all links."""
+        self._closed = True
         for running in self._running:
             running.cancel()
-        if self._listener is not None:
-            self._listener.close()
+        if self._local is not None:
+            self._local.close()
+        if self._stream is not None:
+            self._start(self._stream.close())
         links, self._links = self._links, {}
         for link in links.values():
             link.close()

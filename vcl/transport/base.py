@@ -233,6 +233,13 @@ class BaseConnection(ABC):
         own: socket.socket = link.get_extra_info("socket")
         return own.dup()
 
+    def take_socket(self) -> socket.socket | None:
+        """See Connection.take_socket."""
+        taken = self.detach()
+        if taken is not None:
+            self._abort()
+        return taken
+
     # What an adapter reports.
 
     @property

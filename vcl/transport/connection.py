@@ -149,6 +149,10 @@ class Connection(Protocol):
         """
         ...
 
+    def take_socket(self) -> socket.socket | None:
+        """As `detach`, and the connection is over: what goes on with the socket is another's."""
+        ...
+
 
 Handler = Callable[[Connection, str], Awaitable[None]]
 """Called by a server for each connection with the request path; the connection is closed with 1000

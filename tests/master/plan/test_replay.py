@@ -1,6 +1,8 @@
 """Launches that are replayed against the general way: the same session twice, one never replays.
 
 Whatever a client, executors and nodes do, both must say the same, and be in the same state.
+
+Long because the stories, and what each premise needs of them, share one pair of sessions.
 """
 
 from __future__ import annotations

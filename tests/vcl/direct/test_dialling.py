@@ -1,12 +1,15 @@
-"""Dials between two ends of this host, over real sockets, in one process."""
+"""Dials between two ends, over real sockets, in one process."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
 
+from vcl import transport
 from vcl.direct import dialling
+from vcl.direct.dialling import DataListen, StreamListener
 from vcl.errors import RemoteProtocolError
 from vcl.wire import frame
 from vcl.wire.direct import Greeting
@@ -33,3 +36,95 @@ async def test_a_greeting_that_isnt_one(data: bytes) -> None:
     one.send(data)
     with pytest.raises(RemoteProtocolError):
         await dialling.receive_greeting(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "low", "high"),
+    [("10.0.0.1", "10.0.0.1", 0, 0), ("node7:5000", "node7", 5000, 5000),
+     ("[::1]:5000-5010", "::1", 5000, 5010), ("h:1-65535", "h", 1, 65535)],
+)  # fmt: skip
+def test_where_to_listen(text: str, host: str, low: int, high: int) -> None:
+    assert DataListen.parse(text) == DataListen(host, low, high)
+
+
+@pytest.mark.parametrize("text", ["", ":5", "h:", "h:0", "h:5-4", "h:70000", "h:1-2-3", "::1:5"])
+def test_where_nobody_can_listen(text: str) -> None:
+    with pytest.raises(ValueError, match=r"HOST|ports"):
+        DataListen.parse(text)
+
+
+def test_the_address_towards_a_master() -> None:
+    assert DataListen.towards("ws://127.0.0.1:9") == DataListen("127.0.0.1")
+    assert DataListen.towards("wss://127.0.0.1:9") is None, "it would not be encrypted"
+
+
+class Listening:
+    """A listener that lets the right greeting in, and who came."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Queue[tuple[Greeting, socket.socket]] = asyncio.Queue()
+        self.listener = StreamListener(self._take, lambda *came: self.came.put_nowait(came))
+
+    async def _take(self, greeting: Greeting) -> Greeting:
+        if greeting.secret != "ticket":
+            raise RemoteProtocolError("another secret")
+        return Greeting(3, "answer")
+
+
+def accept(greeting: Greeting) -> None:
+    assert greeting == Greeting(3, "answer")
+
+
+@pytest.fixture(params=["websockets", "picows"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(request.param)
+    monkeypatch.setenv(transport.ENVIRONMENT_VARIABLE, request.param)
+
+
+@pytest.mark.usefixtures("library")
+async def test_between_hosts_the_sockets_are_the_ends_own() -> None:
+    there = Listening()
+    url = await there.listener.listen(DataListen("127.0.0.1"))
+    dialled = await dialling.dial_stream(url, Greeting(0, "ticket"), accept)
+    greeting, accepted = await there.came.get()
+    assert greeting == Greeting(0, "ticket")
+    loop = asyncio.get_running_loop()
+    for one, other in ((dialled, accepted), (accepted, dialled)):
+        await loop.sock_sendall(one, b"raw bytes")
+        assert await loop.sock_recv(other, 100) == b"raw bytes", "nobody else writes or reads"
+    await there.listener.close()
+    await loop.sock_sendall(dialled, b"still")
+    assert await loop.sock_recv(accepted, 100) == b"still"
+    for each in (dialled, accepted):
+        each.close()
+
+
+@pytest.mark.usefixtures("library")
+async def test_who_isnt_let_in(caplog: pytest.LogCaptureFixture) -> None:
+    there = Listening()
+    url = await there.listener.listen(DataListen("127.0.0.1"))
+    with pytest.raises(RemoteProtocolError, match="wasn't let in"):
+        await dialling.dial_stream(url, Greeting(0, "forged"), accept)
+    assert "a direct link wasn't let in: another secret" in caplog.text
+    assert "Traceback" not in caplog.text and "forged" not in caplog.text
+
+    def refuse(greeting: Greeting) -> None:
+        raise RemoteProtocolError("an impostor")
+
+    with pytest.raises(RemoteProtocolError, match="impostor"):
+        await dialling.dial_stream(url, Greeting(0, "ticket"), refuse)
+    await there.listener.close()
+    assert there.came.empty()
+    with pytest.raises(OSError, match="refused"):
+        await dialling.dial_stream(url, Greeting(0, "ticket"), accept)
+
+
+async def test_the_first_free_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        one = StreamListener(Listening()._take, print)
+        with pytest.raises(OSError, match="in use"):
+            await one.listen(DataListen("127.0.0.1", port, port))
+        url = await one.listen(DataListen("127.0.0.1", port, min(port + 20, 65535)))
+        assert int(url.rpartition(":")[2]) > port
+        await one.close()

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from vcl.direct import dialling, ways
+from vcl.direct.dialling import DataListen
+from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import direct
@@ -47,18 +49,24 @@ class End:
         self.said: asyncio.Queue[Linked] = asyncio.Queue()
         self.streamed: list[int] = []
         relay: Any = self.relay
-        self.ways = Ways(relay, own, self._take, self.streamed.append, self.said.put_nowait)
+        self.ways = Ways(
+            relay, own, self._take, self.streamed.append, self.said.put_nowait, Pool(shares=False)
+        )
 
     def _take(self, frames: Sequence[BulkFrame]) -> None:
         for frame in frames:
             self.frames.put_nowait(frame._replace(payload=bytes(frame.payload)))
 
 
+HERE = DataListen("127.0.0.1")
+
+
 @asynccontextmanager
-async def two() -> AsyncIterator[tuple[End, End, list[str]]]:
+async def two(way: Way = Way.SHARED_MEMORY) -> AsyncIterator[tuple[End, End, list[str]]]:
     """The client, which dials, executor 3, which listens, and where."""
     client, executor = End(0), End(3)
-    addresses = executor.ways.listen()
+    local = way is Way.SHARED_MEMORY
+    addresses = await executor.ways.listen(local, None if local else HERE)
     try:
         async with asyncio.timeout(LONG_S):
             yield client, executor, addresses
@@ -67,19 +75,25 @@ async def two() -> AsyncIterator[tuple[End, End, list[str]]]:
         executor.ways.close()
 
 
-async def linked(client: End, executor: End, addresses: list[str]) -> None:
+BOTH = pytest.mark.parametrize("way", [Way.SHARED_MEMORY, Way.DIRECT])
+
+
+async def linked(
+    client: End, executor: End, addresses: list[str], way: Way = Way.SHARED_MEMORY
+) -> None:
     executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
     client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
-    assert await client.said.get() == Linked(3, Way.SHARED_MEMORY, "")
+    assert await client.said.get() == Linked(3, way, "")
 
 
-async def test_until_a_link_is_up_the_master_relays() -> None:
-    async with two() as (client, executor, addresses):
+@BOTH
+async def test_until_a_link_is_up_the_master_relays(way: Way) -> None:
+    async with two(way) as (client, executor, addresses):
         before = Stream(1, 3, (b"before",))
         client.ways.stream(before)
         assert client.ways.way(3) is Way.RELAY and client.relay.sent == [before]
-        await linked(client, executor, addresses)
-        assert client.ways.way(3) is Way.SHARED_MEMORY
+        await linked(client, executor, addresses, way)
+        assert client.ways.way(3) is way
         client.ways.stream(Stream(2, 3, (b"after",)))
         got = await executor.frames.get()
         assert (got.transfer, got.payload, got.source) == (2, b"after", 0)
@@ -90,13 +104,14 @@ async def test_until_a_link_is_up_the_master_relays() -> None:
         assert client.streamed == [2]
 
 
-async def test_a_dial_may_come_before_what_the_master_says_of_it() -> None:
-    async with two() as (client, executor, addresses):
+@BOTH
+async def test_a_dial_may_come_before_what_the_master_says_of_it(way: Way) -> None:
+    async with two(way) as (client, executor, addresses):
         client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
         while not executor.ways._expected:
             await asyncio.sleep(0)  # the dial is there
         executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
-        assert await client.said.get() == Linked(3, Way.SHARED_MEMORY, "")
+        assert await client.said.get() == Linked(3, way, "")
 
 
 @pytest.mark.parametrize("address", ["unix:vcl-nobody", "ws://127.0.0.1:9", "junk", ""])
@@ -145,7 +160,8 @@ async def test_a_stranger_isnt_let_in(greeting: bytes, caplog: pytest.LogCapture
     assert TICKET not in caplog.text
 
 
-async def test_a_ticket_is_good_once() -> None:
+async def test_a_ticket_is_good_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "handshake_timeout_s", 0.5)
     async with two() as (_client, executor, addresses):
         first = await dialled(addresses[0], GREETING)
         again = await dialled(addresses[0], GREETING)
@@ -164,17 +180,19 @@ async def test_a_ticket_is_good_for_a_while(monkeypatch: pytest.MonkeyPatch) -> 
         assert await is_closed(await dialled(addresses[0], GREETING))
 
 
-async def test_an_impostor_is_found_out_by_its_answer() -> None:
-    async with two() as (client, executor, addresses):
+@BOTH
+async def test_an_impostor_is_found_out_by_its_answer(way: Way) -> None:
+    async with two(way) as (client, executor, addresses):
         executor.ways.expect(ExpectLink(0, TICKET, "something else"))
         client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
         said = await client.said.get()
         assert said.way == Way.RELAY and "isn't the one that was expected" in said.message
 
 
-async def test_the_loss_of_a_link_is_told_and_the_master_relays_again() -> None:
-    async with two() as (client, executor, addresses):
-        await linked(client, executor, addresses)
+@BOTH
+async def test_the_loss_of_a_link_is_told_and_the_master_relays_again(way: Way) -> None:
+    async with two(way) as (client, executor, addresses):
+        await linked(client, executor, addresses, way)
         executor.ways.close()
         assert await client.said.get() == Linked(
             3, Way.RELAY, "the direct link broke: the other end is gone"
@@ -185,7 +203,7 @@ async def test_the_loss_of_a_link_is_told_and_the_master_relays_again() -> None:
 
 
 async def test_strangers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ways, "strangers_max", 2)
+    monkeypatch.setattr(dialling, "strangers_max", 2)
     async with two() as (_, _, addresses):
         silent = [await dialling.dial(addresses[0]) for _ in range(3)]
         assert await is_closed(silent[2])
@@ -202,17 +220,19 @@ async def test_where_there_are_no_such_sockets_nobody_listens(
     monkeypatch.setattr(dialling, "_socket", refuse)
     end = End(3)
     with caplog.at_level(logging.WARNING):
-        assert end.ways.listen() == []
+        assert await end.ways.listen(True, None) == []
     assert "no direct links on this host: [Errno 97]" in caplog.text
     monkeypatch.setattr(ways, "HAS_LOCAL", False)
-    assert End(3).ways.listen() == []
+    assert await End(3).ways.listen(True, None) == []
 
 
-async def test_nothing_is_left_open() -> None:
+@BOTH
+async def test_nothing_is_left_open(way: Way) -> None:
     before = set(os.listdir("/proc/self/fd"))
-    async with two() as (client, executor, addresses):
-        await linked(client, executor, addresses)
+    async with two(way) as (client, executor, addresses):
+        await linked(client, executor, addresses, way)
         client.ways.stream(Stream(2, 3, (bytes(2**20),)))
         await executor.frames.get()
-    await asyncio.sleep(0)
-    assert set(os.listdir("/proc/self/fd")) <= before
+    async with asyncio.timeout(LONG_S):
+        while not set(os.listdir("/proc/self/fd")) <= before:
+            await asyncio.sleep(0.01)  # closing handshakes

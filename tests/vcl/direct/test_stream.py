@@ -1,0 +1,129 @@
+"""Links between two hosts, over real TCP on loopback, in one process: what is theirs alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from functools import partial
+
+import pytest
+
+from tests.vcl.direct.ends import End, stream_ends, stream_sockets, whole
+from vcl.direct.pool import Pool
+from vcl.direct.stream import StreamLink
+from vcl.transfers import Stream
+from vcl.wire import frame
+from vcl.wire.frame import BulkFrame, pack_bulk_header
+from vcl.wire.limits import chunk_bytes_max
+from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, pack_head
+
+CHUNK = BulkFrame(frame.CHUNK, True, 2, 1, 7, 0, b"")
+CREDIT = BulkFrame(frame.CREDIT, False, 2, 1, 7, 0, b"")
+
+
+def packed(chunk: BulkFrame, payload: bytes = b"", masked: bool = True) -> bytes:
+    head = pack_head(BINARY, frame.BULK_HEADER_BYTES + len(payload), masked)
+    return head + pack_bulk_header(chunk) + payload
+
+
+def end() -> tuple[socket.socket, End]:
+    """A raw socket that has dialled, and the end that it has dialled."""
+    one, other = stream_sockets()
+    make = partial(StreamLink, pool=Pool(shares=False), dialled=False)
+    return one, End(make, other, 2, 1)
+
+
+async def test_frames_that_come_byte_by_byte() -> None:
+    one, receiver = end()
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    data = packed(CREDIT) + packed(CHUNK, os.urandom(300))
+    for byte in data:
+        one.send(bytes([byte]))
+        await asyncio.sleep(0)
+    await receiver.until("len(end.frames) == 2")
+    assert receiver.frames == [CREDIT, CHUNK._replace(payload=data[-300:])]
+
+
+async def test_many_frames_at_once() -> None:
+    one, receiver = end()
+    one.send(b"".join(packed(CHUNK._replace(transfer=n), b"x" * n) for n in range(200)))
+    await receiver.until("len(end.frames) == 200")
+    assert [len(f.payload) for f in receiver.frames] == list(range(200))
+
+
+async def test_who_dialled_masks_with_zeros_and_the_other_not() -> None:
+    one, other = stream_sockets()
+    for dialled, connected, raw in ((True, one, other), (False, other, one)):
+        connected.setblocking(False)
+        make = partial(StreamLink, pool=Pool(shares=False), dialled=dialled)
+        sender = End(make, connected, 1, 2)
+        sender.link.stream(Stream(7, 2, (b"payload",)))
+        await sender.until("end.streamed == [7]")
+        raw.setblocking(True)
+        wanted = packed(BulkFrame(frame.CHUNK, True, 2, 1, 7, 0, b""), b"payload", dialled)
+        assert raw.recv(1000) == wanted
+        sender.link.leave()
+
+
+async def test_a_receiver_that_doesnt_read_holds_the_sender_up() -> None:
+    a, b = stream_ends()
+    b.link.leave()
+    data = os.urandom(64 * 2**20)
+    a.link.stream(Stream(7, 2, (data,)))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert a.streamed == []
+    b.link.join()
+    await a.until("end.streamed == [7]")
+    await b.until("end.frames and end.frames[-1].last")
+    assert whole(b.frames) == data
+
+
+async def test_pings_are_answered() -> None:
+    one, receiver = end()
+    one.send(pack_head(PING, 5, True) + b"hello" + pack_head(PONG, 0, True) + packed(CREDIT))
+    await receiver.until("end.frames")
+    one.setblocking(True)
+    assert one.recv(100) == pack_head(PONG, 5, False) + b"hello"
+
+
+@pytest.mark.parametrize("polite", [True, False])
+async def test_the_end_of_a_link(polite: bool) -> None:
+    one, receiver = end()
+    if polite:
+        one.send(pack_head(CLOSE, 2, True) + b"\x03\xe8")
+    else:
+        one.send(packed(CHUNK, bytes(100))[:50])
+        one.close()
+    await receiver.until("end.lost")
+    assert receiver.lost == ["the other end is gone"] and receiver.frames == []
+
+
+async def test_a_link_that_is_closed_says_so() -> None:
+    one, receiver = end()
+    receiver.link.close()
+    one.setblocking(True)
+    assert one.recv(100) == pack_head(CLOSE, 0, False)
+    assert one.recv(100) == b"" and receiver.lost == []
+
+
+BAD = {
+    "a stranger's": packed(CHUNK._replace(source=3)),
+    "for another": packed(CHUNK._replace(destination=0)),
+    "too long": packed(CHUNK, bytes(chunk_bytes_max + 1)),
+    "credit with a payload": packed(CREDIT, b"x"),
+    "not masked": packed(CHUNK, masked=False),
+    "text": b"\x81" + packed(CHUNK)[1:],
+    "a fragment": b"\x02" + packed(CHUNK)[1:],
+    "no header": pack_head(BINARY, 5, True) + bytes(28),
+    "another key": packed(CHUNK)[:2] + b"key!" + packed(CHUNK)[6:],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_what_no_honest_peer_sends_ends_the_link(name: str) -> None:
+    one, receiver = end()
+    one.sendall(BAD[name][:1000])
+    await receiver.until("end.lost")
+    assert receiver.frames == [] and len(receiver.lost) == 1

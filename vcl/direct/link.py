@@ -1,0 +1,173 @@
+"""What all direct links share: their socket on a loop, streams that take turns, and their end.
+
+Owns: that. Must not know: how bytes travel (`local`, `stream`), or which ends there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from vcl.errors import RemoteProtocolError
+from vcl.transfers import GrantCredit, Stream
+from vcl.wire.direct import Way
+from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
+
+
+class Link(ABC):
+    """A direct link to one end.
+
+    connected: a socket on which both have greeted. own, peer: endpoints. take(frames): called on
+    the loop for what comes; what it raises is its owner's affair. streamed(transfer): when its
+    bytes may change. lost(reason): once, if the link ends by itself.
+    """
+
+    way: ClassVar[Way]
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        own: int,
+        peer: int,
+        take: Callable[[Sequence[BulkFrame]], None],
+        streamed: Callable[[int], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self._socket = connected
+        self._own, self._peer = own, peer
+        self._take, self._streamed, self._lost = take, streamed, lost
+        self._waiting: list[asyncio.Future[None]] = []
+        self._streams: set[asyncio.Task[None]] = set()
+        self._over = False
+        self._writing = False
+
+    # What a kind of link supplies.
+
+    @abstractmethod
+    async def _send_transfer(self, effect: Stream) -> None:
+        """Send all chunks; to return early once the link is over is right."""
+
+    @abstractmethod
+    def _send_credit(self, credit: BulkFrame) -> None:
+        """Send a frame without a payload."""
+
+    @abstractmethod
+    def _send_more(self) -> bool:
+        """The socket has room: write what waits; answers whether there is more."""
+
+    @abstractmethod
+    def _receive(self, frames: list[BulkFrame]) -> None:
+        """Read what is there, but not for long, and add the frames in it to `frames`.
+
+        Raises BlockingIOError if that was all, EOFError, OSError, RemoteProtocolError.
+        """
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """The link is over: let go of what is kept for it."""
+
+    # The loop.
+
+    def join(self) -> None:
+        """Serve the link on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._readable)
+        if self._writing:
+            self._loop.add_writer(self._socket, self._writable)
+
+    def leave(self) -> None:
+        """Serve it on its loop no longer; while nothing is under way."""
+        if not self._over:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+
+    def close(self) -> None:
+        """End the link. What was to be sent counts as sent."""
+        if self._over:
+            return
+        self.leave()
+        self._over = True
+        self._socket.close()
+        self._let_go()
+        self._wake()
+
+    # Sending.
+
+    def grant(self, effect: GrantCredit) -> None:
+        """Send credit."""
+        if not self._over:
+            self._send_credit(
+                BulkFrame(CREDIT, False, self._peer, self._own, effect.transfer, 0, b"")
+            )
+
+    def stream(self, effect: Stream) -> None:
+        """Send a transfer in chunks, taking turns with others."""
+        stream = self._loop.create_task(self._stream(effect))
+        self._streams.add(stream)
+        stream.add_done_callback(self._stream_ended)
+
+    async def _stream(self, effect: Stream) -> None:
+        await self._send_transfer(effect)
+        self._streamed(effect.transfer)
+
+    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
+        self._streams.discard(stream)
+        if not stream.cancelled() and (error := stream.exception()) is not None:
+            context = {"message": "a direct stream failed", "exception": error}
+            self._loop.call_exception_handler(context)
+
+    def _header(self, transfer: int, offset: int, last: bool) -> BulkFrame:
+        return BulkFrame(CHUNK, last, self._peer, self._own, transfer, offset, b"")
+
+    def _write_later(self) -> None:
+        """Something waits until the socket has room."""
+        if not self._writing:
+            self._writing = True
+            self._loop.add_writer(self._socket, self._writable)
+
+    def _writable(self) -> None:
+        if not self._send_more():
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+        self._wake()
+
+    async def _changed(self) -> None:
+        """Wait until something was sent or given back, or the link is over."""
+        waiter = self._loop.create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # Receiving.
+
+    def _readable(self) -> None:
+        frames: list[BulkFrame] = []
+        reason = None
+        try:
+            self._receive(frames)
+        except BlockingIOError:
+            pass  # that was all for now
+        except EOFError:
+            reason = "the other end is gone"
+        except (OSError, RemoteProtocolError) as error:
+            reason = str(error)
+        if frames:
+            self._take(frames)
+        if reason is not None and not self._over:
+            self.close()
+            self._lost(reason)
+
+    def _checked(self, frame: BulkFrame) -> BulkFrame:
+        if (frame.source, frame.destination) != (self._peer, self._own):
+            raise RemoteProtocolError(
+                f"a frame from {frame.source} to {frame.destination} between other two ends"
+            )
+        return frame

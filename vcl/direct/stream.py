@@ -1,0 +1,196 @@
+"""The direct link between two hosts: WebSocket messages on a socket that is this module's own.
+
+Owns: that link. Must not know: the handshakes, which a WebSocket
+library has carried out (`dialling`), or which ends there are.
+
+A library would copy each byte several times and mask what a client sends. Here a chunk is written
+from where it is, with its header, and read into memory that was used before. The masking key of who
+dialled is zeros: it is there so that a page can't make a browser write bytes of its choosing, and
+here is no browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from vcl.direct.link import Link
+from vcl.direct.pool import Pool
+from vcl.errors import RemoteProtocolError
+from vcl.transfers import Stream
+from vcl.wire.direct import Way
+from vcl.wire.frame import (
+    BULK_HEADER_BYTES,
+    CHUNK,
+    BulkFrame,
+    Bytes,
+    pack_bulk_header,
+    unpack_bulk,
+)
+from vcl.wire.limits import chunk_bytes_max
+from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, pack_head, unpack_head, wanted_bytes
+
+unsent_count_max = 4
+"""Frames that wait for the socket to take them, past which streams wait."""
+
+turn_bytes_max = 4 * 2**20
+"""What is written or read before the loop does something else."""
+
+silence_s_max = 20
+"""A peer whose host doesn't answer for so long is gone."""
+
+
+class StreamLink(Link):
+    """A link to an end that may be on another host.
+
+    dialled: whether this end did. pool: for what comes. The others as of Link.
+    """
+
+    way = Way.DIRECT
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        own: int,
+        peer: int,
+        take: Callable[[Sequence[BulkFrame]], None],
+        streamed: Callable[[int], None],
+        lost: Callable[[str], None],
+        pool: Pool,
+        dialled: bool,
+    ) -> None:
+        super().__init__(connected, own, peer, take, streamed, lost)
+        self._pool = pool
+        self._dialled = dialled
+        self._unsent: deque[list[memoryview]] = deque()
+        self._head = bytearray()  # of the frame that is coming
+        self._payload: memoryview | None = None
+        self._missing = 0
+        self._frame: BulkFrame | None = None
+        set_up(connected)
+        self.join()
+
+    def close(self) -> None:
+        """As of Link, with a close frame, where that doesn't cut another."""
+        if not self._over and not self._unsent:
+            with contextlib.suppress(OSError):  # it's gone already
+                self._socket.send(pack_head(CLOSE, 0, self._dialled))
+        super().close()
+
+    def _let_go(self) -> None:
+        self._unsent.clear()
+        self._payload = self._frame = None
+
+    # ---- sending
+
+    def _send_credit(self, credit: BulkFrame) -> None:
+        self._send(credit, b"")
+
+    async def _send_transfer(self, effect: Stream) -> None:
+        last_parts: list[memoryview] = []
+        for offset, chunk, last in effect.chunks(chunk_bytes_max):
+            while len(self._unsent) > unsent_count_max and not self._over:
+                await self._changed()
+            if self._over:
+                return  # nobody is there to whom it matters
+            last_parts = self._send(self._header(effect.transfer, offset, last), chunk)
+            await asyncio.sleep(0)
+        # Until all has left, the bytes are read where they are.
+        while last_parts and self._unsent:
+            await self._changed()
+
+    def _send(self, frame: BulkFrame, payload: Bytes) -> list[memoryview]:
+        """Write a frame, now or later; answers what is still to be written of it, a list that
+        becomes empty."""
+        head = pack_head(BINARY, BULK_HEADER_BYTES + len(payload), self._dialled)
+        parts = [memoryview(head + pack_bulk_header(frame)), memoryview(payload)]
+        self._push(parts)
+        return parts
+
+    def _push(self, parts: list[memoryview]) -> None:
+        self._unsent.append(parts)
+        if not self._writing and self._send_more():
+            self._write_later()
+
+    def _send_more(self) -> bool:
+        written = 0
+        try:
+            while self._unsent and written < turn_bytes_max:
+                parts = self._unsent[0]
+                count = self._socket.sendmsg(parts)
+                written += count
+                while parts and count >= len(parts[0]):
+                    count -= len(parts.pop(0))
+                if parts:
+                    parts[0] = parts[0][count:]
+                else:
+                    self._unsent.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent.clear()  # the reader is about to find out why
+        return bool(self._unsent)
+
+    # ---- receiving
+
+    def _receive(self, frames: list[BulkFrame]) -> None:
+        read = 0
+        while read < turn_bytes_max:
+            if self._payload is None:
+                read += self._receive_head(frames)
+                continue
+            count = self._socket.recv_into(self._payload[len(self._payload) - self._missing :])
+            if not count:
+                raise EOFError
+            read += count
+            self._missing -= count
+            if not self._missing:
+                assert self._frame is not None
+                frames.append(self._frame._replace(payload=self._payload))
+                self._payload = self._frame = None
+
+    def _receive_head(self, frames: list[BulkFrame]) -> int:
+        """Read towards the end of a frame's head; answers how many bytes."""
+        data = self._socket.recv(wanted_bytes(self._head) - len(self._head))
+        if not data:
+            raise EOFError
+        self._head += data
+        if wanted_bytes(self._head) == len(self._head):
+            head, self._head = self._head, bytearray()
+            self._take_head(head, frames)
+        return len(data)
+
+    def _take_head(self, head: bytearray, frames: list[BulkFrame]) -> None:
+        size, here = unpack_head(head, masked=not self._dialled)
+        if head[0] == CLOSE:
+            raise EOFError
+        if head[0] == PING:
+            self._push([memoryview(pack_head(PONG, size, self._dialled) + here)])
+        if head[0] != BINARY:
+            return
+        frame = self._checked(unpack_bulk(here))
+        size -= BULK_HEADER_BYTES
+        if size > (chunk_bytes_max if frame.kind == CHUNK else 0):
+            raise RemoteProtocolError(f"{size} bytes in a bulk frame of kind {frame.kind}")
+        if size:
+            self._frame, self._payload, self._missing = frame, self._pool.room(size), size
+        else:
+            frames.append(frame)
+
+
+def set_up(connected: socket.socket) -> None:
+    """Small frames leave at once, and a host that doesn't answer is noticed."""
+    connected.setblocking(False)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", silence_s_max // 2),
+        ("TCP_KEEPINTVL", silence_s_max // 4),
+        ("TCP_KEEPCNT", 2),
+        ("TCP_USER_TIMEOUT", 1000 * silence_s_max),
+    ):
+        if hasattr(socket, name):  # not every system has all of them
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

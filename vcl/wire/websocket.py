@@ -1,0 +1,81 @@
+"""The heads of WebSocket frames, as direct links between hosts have them (RFC 6455, 5.2).
+
+Owns: making and reading them. Must not know: sockets. On all other connections a library does this.
+
+Each message is one binary frame that begins with the header of a bulk frame. What the end that
+dialled sends has a masking key of zeros, which leaves the bytes as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from vcl.errors import RemoteProtocolError
+from vcl.wire.frame import BULK_HEADER_BYTES
+
+BINARY, CLOSE, PING, PONG = 0x82, 0x88, 0x89, 0x8A
+"""First bytes: the last, and only, frame of a message of that kind."""
+
+control_payload_max = 125
+"""RFC 6455, 5.5."""
+
+_MASKED = 0x80
+_KEY = bytes(4)
+
+
+def pack_head(kind: int, size: int, masked: bool) -> bytes:
+    """The head of a frame with a payload of so many bytes."""
+    mask = _MASKED if masked else 0
+    if size < 126:
+        head = struct.pack("!BB", kind, mask | size)
+    elif size < 2**16:
+        head = struct.pack("!BBH", kind, mask | 126, size)
+    else:
+        head = struct.pack("!BBQ", kind, mask | 127, size)
+    return head + _KEY if masked else head
+
+
+def wanted_bytes(data: bytes | bytearray) -> int:
+    """How long the head of the frame that begins so is, as far as can be told: not longer than
+    `data` once it is whole. The head of a binary frame has the header of the bulk frame, that of
+    another all of its payload.
+
+    Raises RemoteProtocolError for a frame that no end sends on a direct link.
+    """
+    if len(data) < 2:
+        return 2
+    kind, size = data[0], data[1] & 0x7F
+    if kind not in (BINARY, CLOSE, PING, PONG):
+        raise RemoteProtocolError(f"a WebSocket frame of another kind: {kind:#x}")
+    wanted = _start(data)
+    if kind == BINARY:
+        return wanted + BULK_HEADER_BYTES
+    if size > control_payload_max:
+        raise RemoteProtocolError("a long control frame (RFC 6455, 5.5)")
+    return wanted + size
+
+
+def unpack_head(data: bytes | bytearray, masked: bool) -> tuple[int, bytes]:
+    """(size of the payload, the part of it that is here) of a head that is whole.
+
+    masked: whether the peer is the end that dialled. Raises RemoteProtocolError.
+    """
+    start = _start(data)
+    if bool(data[1] & _MASKED) is not masked:
+        raise RemoteProtocolError("who dialled masks its frames, and only it (RFC 6455, 5.1)")
+    if masked and data[start - len(_KEY) : start] != _KEY:
+        raise RemoteProtocolError("a masking key that isn't zeros, on a direct link")
+    size = data[1] & 0x7F
+    if size == 126:
+        (size,) = struct.unpack_from("!H", data, 2)
+    elif size == 127:
+        (size,) = struct.unpack_from("!Q", data, 2)
+    if data[0] == BINARY and size < BULK_HEADER_BYTES:
+        raise RemoteProtocolError(f"a bulk frame of {size} bytes is shorter than its header")
+    return size, bytes(data[start:])
+
+
+def _start(data: bytes | bytearray) -> int:
+    """Where the payload begins."""
+    size = data[1] & 0x7F
+    return 2 + {126: 2, 127: 8}.get(size, 0) + (len(_KEY) if data[1] & _MASKED else 0)
