@@ -461,6 +461,8 @@ class Runtime:
 
     def keep(self, data: memoryview) -> Bytes:
         """A copy of bytes that the program may change, for `write`."""
+        # First, as a forked child has the very memory in which its parent's copies are.
+        self.check()
         return self._pool.keep(data)
 
     def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:

@@ -103,3 +103,46 @@ def test_between_hosts_bytes_go_by_a_websocket_or_the_master() -> None:
                     assert line.startswith("right"), "whichever way it went"
                     program.say("go")
                     line = program.line()
+
+
+def test_a_forked_child_changes_no_copy_that_its_parent_keeps(
+    cluster: LocalCluster, variables: dict[str, str]
+) -> None:
+    source = """
+        import os
+        import time
+        import numpy as np
+        import vcl as cl
+
+        context = cl.Context(cl.get_platforms()[0].get_devices()[1:2])
+        queue = cl.CommandQueue(context)
+        data = np.full(2**24, 1, np.uint8)
+        buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, data.nbytes)
+        cl.enqueue_copy(queue, buffer, data)
+        copy = cl.Buffer(context, cl.mem_flags.READ_WRITE, data.nbytes)
+        cl.enqueue_copy(queue, copy, buffer)  # so that a node takes it
+        queue.finish()
+        pool = queue._runtime._pool
+        end = time.monotonic() + 10
+        # Until there is memory that both processes would use next.
+        while not pool._idle[data.nbytes] and time.monotonic() < end:
+            pool.trim()
+            time.sleep(0.01)
+        begin, begun = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(begin, 1)
+            try:
+                cl.enqueue_copy(queue, buffer, np.full_like(data, 3))
+            except cl.Error as error:
+                os._exit("forked" in str(error))
+            os._exit(2)
+        cl.enqueue_copy(queue, buffer, np.full_like(data, 2), is_blocking=False)  # not sent yet
+        os.write(begun, b"!")
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        cl.enqueue_copy(queue, data, buffer)
+        print(np.unique(data), flush=True)
+        """
+    with started_text(source, **variables) as program:
+        assert (program.line(), program.line()) == ("1", "[2]")
+        assert program.end() == (0, "")
