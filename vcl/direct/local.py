@@ -189,7 +189,7 @@ class LocalLink(Link):
             self._unsent.append((whole, descriptors))
 
     def _sent(self, parts: Sequence[Bytes], descriptors: Sequence[int]) -> bool:
-        """Whether the socket took a packet; if it is broken, its reader is about to find out."""
+        """Whether the socket took a packet; if it can't, the readers are about to find out."""
         try:
             if descriptors:
                 socket.send_fds(self._socket, parts, descriptors)
@@ -199,6 +199,9 @@ class LocalLink(Link):
             return False
         except OSError as error:
             log.debug("a packet to endpoint %d wasn't sent: %s", self._peer, error)
+            # Else a peer that is still there would wait for it (no buffers, too many descriptors).
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
         return True
 
     def _send_more(self) -> bool:

@@ -15,7 +15,7 @@ from vcl.direct import local
 from vcl.direct.local import LocalLink
 from vcl.direct.pool import Pool
 from vcl.direct.shared import SharedMemory
-from vcl.transfers import Stream
+from vcl.transfers import GrantCredit, Stream
 from vcl.wire import direct, frame
 from vcl.wire.direct import Forgotten, InMemory, Memory, Taken
 from vcl.wire.frame import BulkFrame
@@ -51,6 +51,17 @@ async def test_without_memory_the_bytes_travel_in_packets(
         assert whole([f for f in b.frames if f.transfer == n]) == data
     said = [r.getMessage() for r in caplog.records]
     assert len(said) == 1 and "no shared memory: [Errno 38]" in said[0], "it is said once"
+
+
+async def test_a_packet_that_cannot_be_sent_ends_the_link() -> None:
+    one, other = local_sockets()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, packet_bytes_max // 4)
+    a, b = End(LocalLink, one, 1, 2), End(LocalLink, other, 2, 1)
+    a.link.grant(GrantCredit(9, 2))
+    a.link.stream(Stream(7, 2, (bytes(packet_bytes_max),)))
+    await b.until("end.lost")
+    await a.until("end.lost")
+    assert [f.transfer for f in b.frames] == [9], "what was sent before has come"
 
 
 CHUNK = BulkFrame(frame.CHUNK, True, 2, 1, 7, 0, b"")
