@@ -32,6 +32,9 @@ from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
 
 log = logging.getLogger("vcl-link")
 
+accept_pause_s = 1.0
+"""How long no dial is taken after one couldn't be."""
+
 # Unix sockets that pass descriptors, and memory without a name, are Linux's.
 HAS_LOCAL = hasattr(os, "memfd_create")
 if HAS_LOCAL:
@@ -157,7 +160,12 @@ class Ways:
 
     async def _accept(self, listener: dialling.LocalListener) -> None:
         while True:
-            accepted = await listener.accept()
+            try:
+                accepted = await listener.accept()
+            except OSError as error:  # too many descriptors, say: the master relays meanwhile
+                log.warning("a direct link wasn't let in: %s", error)
+                await asyncio.sleep(accept_pause_s)
+                continue
             if self._strangers < dialling.strangers_max:
                 self._strangers += 1
                 self._start(self._accepted(accepted))

@@ -211,6 +211,23 @@ async def test_strangers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
             each.close()
 
 
+async def test_a_dial_that_cannot_be_taken_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept, failures = dialling.LocalListener.accept, [OSError(24, "Too many open files")]
+
+    async def accept_at_last(listener: dialling.LocalListener) -> socket.socket:
+        if failures:
+            raise failures.pop()
+        return await accept(listener)
+
+    monkeypatch.setattr(ways, "accept_pause_s", 0.0)
+    monkeypatch.setattr(dialling.LocalListener, "accept", accept_at_last)
+    async with two() as (client, executor, addresses):
+        await linked(client, executor, addresses)
+    assert "Too many open files" in caplog.text
+
+
 async def test_where_there_are_no_such_sockets_nobody_listens(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
