@@ -10,6 +10,7 @@ them has ended: memory is used again when nothing refers to the copy any more.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -45,11 +46,12 @@ class _Block(NamedTuple):
 
 
 class Pool:
-    """From any thread."""
+    """From any thread, and in a signal's handler or a destructor that comes in between: what is
+    done with the lock held may have one between any two calls, and memory is made without it."""
 
     def __init__(self, shares: bool = True) -> None:
         """shares: whether in memory that others can read, where there is such."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._idle: defaultdict[int, list[_Block]] = defaultdict(list)  # by size
         self._idle_bytes = 0
         # Whoever lets go of a copy does so anywhere, perhaps with the lock held.
@@ -75,7 +77,9 @@ class Pool:
     def _lend(self, size: int) -> npt.NDArray[np.uint8]:
         with self._lock:
             self._take_back()
-            block = self._block(_rounded(size))
+            block = self._idle_block(_rounded(size))
+        if block is None:
+            block = self._made_block(_rounded(size))
         lent = block.bytes[:size]
         weakref.finalize(lent, self._returned.append, block).atexit = False
         return lent
@@ -85,7 +89,8 @@ class Pool:
         start: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
         with self._lock:
             at = bisect_right(self._starts, start) - 1
-            memory = self._memories[self._starts[at]]() if at >= 0 else None
+            known = self._memories.get(self._starts[at]) if at >= 0 else None
+            memory = None if known is None else known()
         if memory is None or start + len(data) > memory.start + memory.size:
             return None
         return memory, start - memory.start
@@ -97,24 +102,34 @@ class Pool:
                 self._take_back()
 
     def _take_back(self) -> None:
-        while self._returned:
-            block = self._returned.popleft()
-            if self._idle_bytes + len(block.bytes) <= idle_bytes_max:
-                self._idle[len(block.bytes)].append(block)
-                self._idle_bytes += len(block.bytes)
+        with contextlib.suppress(IndexError):  # that was all
+            while True:
+                block = self._returned.popleft()
+                size = len(block.bytes)
+                if self._idle_bytes + size <= idle_bytes_max:
+                    self._idle_bytes += size
+                    self._idle[size].append(block)
 
-    def _block(self, size: int) -> _Block:
-        idle = self._idle[size]
-        if not idle:
-            count = max(1, arena_bytes // size) if size <= block_bytes_max else 1
-            memory = self._memory(count * size)
-            whole = np.empty(count * size, np.uint8) if memory is None else memory.bytes
-            idle += [
-                _Block(whole[start : start + size], memory) for start in range(0, len(whole), size)
-            ]
-            self._idle_bytes += len(whole)
+    def _idle_block(self, size: int) -> _Block | None:
+        try:
+            block = self._idle[size].pop()
+        except IndexError:
+            return None
         self._idle_bytes -= size
-        return idle.pop()
+        return block
+
+    def _made_block(self, size: int) -> _Block:
+        count = max(1, arena_bytes // size) if size <= block_bytes_max else 1
+        memory = self._memory(count * size)
+        whole = np.empty(count * size, np.uint8) if memory is None else memory.bytes
+        first, *others = [
+            _Block(whole[start : start + size], memory) for start in range(0, len(whole), size)
+        ]
+        more = len(whole) - size
+        with self._lock:
+            self._idle_bytes += more
+            self._idle[size] += others
+        return first
 
     def _memory(self, size: int) -> SharedMemory | None:
         if not self._shares:
@@ -126,10 +141,11 @@ class Pool:
         except OSError:
             self._shares = False  # what a link needs of it, it misses too, and says so
             return None
-        # Others may be gone, and this one where they were.
-        known = {start: ref for start, ref in self._memories.items() if ref() is not None}
-        self._memories = {**known, made.start: weakref.ref(made)}
-        self._starts = sorted(self._memories)
+        with self._lock:
+            # Others may be gone, and this one where they were.
+            known = {start: ref for start, ref in self._memories.items() if ref() is not None}
+            self._memories = {**known, made.start: weakref.ref(made)}
+            self._starts = sorted(self._memories)
         return made
 
 

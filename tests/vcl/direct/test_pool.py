@@ -11,6 +11,7 @@ import pytest
 
 from vcl.direct import pool as pool_module
 from vcl.direct.pool import Pool, arena_bytes, block_bytes_max, kept_bytes_min
+from vcl.direct.shared import SharedMemory
 from vcl.wire.frame import Bytes
 
 MIB = 2**20
@@ -110,3 +111,22 @@ def test_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_copy_may_be_kept_by_a_signals_handler_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, meanwhile = Pool(), [3 * MIB]
+    kept: list[Bytes] = []
+
+    def made(size: int) -> SharedMemory:
+        if meanwhile:
+            thread = threading.Thread(target=pool.find, args=(written(MIB),), daemon=True)
+            thread.start()
+            thread.join(10)
+            assert not thread.is_alive(), "the session's thread waits for the memory"
+            kept.append(pool.keep(written(meanwhile.pop())))
+        return SharedMemory(size)
+
+    monkeypatch.setattr("vcl.direct.shared.SharedMemory", made)
+    kept.append(pool.keep(written(3 * MIB)))
+    assert address(kept[0]) != address(kept[1])
+    assert all(pool.find(memoryview(each)) for each in kept)
