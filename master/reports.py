@@ -6,6 +6,7 @@ how launches are planned.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -14,6 +15,7 @@ from typing import Any
 from master.ledger import Operation
 from master.objects import KernelFacts
 from master.plan.plan import Kind, Plan, Region, Step
+from vcl.wire.direct import Way
 from vcl.wire.messages import session
 
 
@@ -22,7 +24,8 @@ class LaunchRecord:
     """How a launch was planned and what became of it, for its report.
 
     kernel: learns how long it takes, and if parts contradict each other. times: start and end of
-    the parts that have ended, in ns, by index.
+    the parts that have ended, in ns, by index. ways: bytes of `bytes_moved` that have arrived, by
+    Way.
     """
 
     mode: str
@@ -31,6 +34,7 @@ class LaunchRecord:
     message: session.Launch
     plan: Plan
     bytes_moved: int = 0
+    ways: Counter[Way] | None = None
     times: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -39,8 +43,11 @@ class LaunchRecord:
         return [step for step in self.plan.steps if step.part is not None]
 
 
-def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any) -> None:
-    """Put what an operation reported into its launch's record."""
+def note(
+    record: LaunchRecord, operation: Operation, start: int, end: int, extra: Any, way: Way
+) -> None:
+    """Put what an operation reported into its launch's record. way: of the bytes that it moved, if
+    it did."""
     if operation.part is not None:
         assert operation.piece is not None
         record.times[operation.part] = (start, end)
@@ -57,6 +64,15 @@ def note(record: LaunchRecord, operation: Operation, start: int, end: int, extra
         )
     elif type(extra) is int:
         record.bytes_moved += extra
+        _arrived(record, way, extra)
+    elif operation.receives and not operation.gives[0].makes:
+        _arrived(record, way, operation.gives[0].end - operation.gives[0].start)
+
+
+def _arrived(record: LaunchRecord, way: Way, size: int) -> None:
+    if record.ways is None:  # most launches move nothing
+        record.ways = Counter()
+    record.ways[way] += size
 
 
 def _argument(record: LaunchRecord, buffer: int) -> str:
@@ -78,7 +94,9 @@ def as_message(record: LaunchRecord) -> list[Any]:
         where = [place.node_name, place.device_name]
         what = [list(piece.global_offset), list(piece.global_size)]
         parts.append([*where, *what, (end - start) / 1e9])
-    return [record.mode, record.reason, record.bytes_moved, parts, _buffers(record)]
+    ways: Counter[Way] = record.ways or Counter()
+    moved = [record.bytes_moved, *(ways[way] for way in Way)]
+    return [record.mode, record.reason, moved, parts, _buffers(record)]
 
 
 def _buffers(record: LaunchRecord) -> list[list[Any]]:

@@ -43,6 +43,7 @@ from master.questions import Questions
 from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import clipped, failure_length_max, plain
+from vcl.wire.direct import Way
 from vcl.wire.limits import (
     commands_max,
     objects_max,
@@ -633,6 +634,9 @@ class Session:
         del self.ledger.live[number]
         text = None if text is None else clipped(text)
         command = operation.command
+        way = Way.RELAY
+        if operation.receives or operation.transfer:
+            way = self._way(operation)
         if status < 0:
             if extra == part.UNTOUCHED and operation.part is not None and not _in_regions(command):
                 # A launch has all its regions whole on its device: they stay what they were.
@@ -662,8 +666,16 @@ class Session:
             if end > command.end:
                 command.end = end
         if command.record is not None:
-            note(command.record, operation, start, end, extra)
+            note(command.record, operation, start, end, extra, way)
         self.graph.operation_done(command, number)
+
+    def _way(self, operation: Operation) -> Way:
+        """How the bytes go now that it moves."""
+        transfer = self.ledger.transfers.get((*operation.receives, operation.transfer)[0])
+        if transfer is None:
+            return Way.RELAY  # its other end is gone
+        other = transfer.sender_node if operation.receives else transfer.receiver_node
+        return self._direct.way(operation.node, other)
 
     def _learn_link(self, operation: Operation, ns: int) -> None:
         """How long the bytes took that a Receive has got."""

@@ -5,9 +5,17 @@ Owns: the report's shape and its printed form. Must not know: how it is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from vcl.wire.direct import Way
+
+WAYS = {
+    Way.RELAY: "through the master",
+    Way.DIRECT: "direct",
+    Way.SHARED_MEMORY: "shared memory",
+}
 
 
 @dataclass(frozen=True)
@@ -43,20 +51,24 @@ class LaunchReport:
     """How a launch was carried out.
 
     mode: "regions", "merge", "reduce" or "whole" (DESIGN, decision 6). reason: one sentence.
-    bytes_moved: between the program and nodes, and between nodes, because of this launch. buffers:
-    in the order of the kernel's arguments.
+    bytes_moved: between the program and nodes, and between nodes, because of this launch.
+    bytes_by_way: the same by how they went, as was so when they had arrived: "through the master",
+    "direct", "shared memory"; only ways that were taken. buffers: in the order of the kernel's
+    arguments.
     """
 
     mode: Literal["regions", "merge", "reduce", "whole"]
     reason: str
     parts: tuple[PartReport, ...]
     bytes_moved: int
+    bytes_by_way: Mapping[str, int] = field(default_factory=dict)
     buffers: tuple[BufferReport, ...] = ()
 
     @classmethod
     def from_message(cls, report: Sequence[Any]) -> LaunchReport:
         """From the array of a session.Report message."""
-        mode, reason, bytes_moved, rows, answers = report
+        mode, reason, (bytes_moved, *ways), rows, answers = report
+        by_way = {WAYS[Way(way)]: count for way, count in enumerate(ways) if count}
         parts = tuple(
             PartReport(node, device, tuple(offset), tuple(size), seconds)
             for node, device, offset, size, seconds in rows
@@ -65,13 +77,19 @@ class LaunchReport:
             BufferReport(argument, answer, why, *(tuple(c[n] for c in counts) for n in range(3)))
             for argument, answer, why, counts in answers
         )
-        return cls(mode, reason, parts, bytes_moved, buffers)
+        return cls(mode, reason, parts, bytes_moved, by_way, buffers)
 
     def __str__(self) -> str:
         """A table for people."""
         count = len(self.parts)
         head = f"{self.mode}, {count} part{'s' if count != 1 else ''}, "
-        head += f"{_bytes(self.bytes_moved)} moved: {self.reason}"
+        head += f"{_bytes(self.bytes_moved)} moved"
+        if len(self.bytes_by_way) == 1:
+            head += f" ({next(iter(self.bytes_by_way))})"
+        elif self.bytes_by_way:
+            each = [f"{_bytes(count)} {way}" for way, count in self.bytes_by_way.items()]
+            head += f" ({', '.join(each)})"
+        head += f": {self.reason}"
         rows = [("node", "device", "offset", "size", "ms")]
         for part in self.parts:
             rows.append(

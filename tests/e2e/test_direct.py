@@ -35,6 +35,8 @@ PROGRAM = """
                 queue.finish()
             cl.enqueue_copy(queues[1], got, buffer)
             ways = [link.way.name for link in event._runtime._ways._links.values()]
+            moved = cl.launch_report(event).bytes_by_way
+            assert sum(moved.values()) == data.nbytes, moved
             print("right" if (got == data + 2).all() else "wrong", *ways, flush=True)
         except cl.Error as error:
             print(str(error).replace("\\n", " "), flush=True)

@@ -32,7 +32,8 @@ SAID: list[Any] = [
     session.Built(9, 0, "", [[1, 0, "log"]], [["f", [[1, [256, [0, 0, 0], 0, 8, 0, ""]]], []]]),
     session.Report(
         19,
-        ["whole", "why", 0, [["n", "d", [0], [64], 0.5]], [[1, "read", "why", [[1, 2, 0]]]]],
+        ["whole", "why", [0, 0, 0, 0], [["n", "d", [0], [64], 0.5]],
+         [[1, "read", "why", [[1, 2, 0]]]]],
     ),
     session.Push(1, 3, 0, 8, NODE),
     session.Push(2, 4, 0, BIG, NODE),

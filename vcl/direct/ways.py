@@ -15,6 +15,7 @@ import hmac
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -60,6 +61,7 @@ class Ways:
         self._take, self._streamed, self._say, self._pool = take, streamed, say, pool
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
+        self._provers: Counter[int] = Counter()  # dials that wait for what is expected
         self._running: set[asyncio.Task[None]] = set()
         self._strangers = 0
         self._closed = False
@@ -188,7 +190,17 @@ class Ways:
 
     async def _prove(self, greeting: Greeting) -> Greeting:
         """The answer to who dials; raises RemoteProtocolError if it isn't who may."""
-        m = await asyncio.shield(self._expecting(greeting.endpoint))
+        endpoint = greeting.endpoint
+        expected = self._expecting(endpoint)
+        self._provers[endpoint] += 1
+        try:
+            m = await asyncio.shield(expected)
+        finally:
+            self._provers[endpoint] -= 1
+            if not self._provers[endpoint]:
+                del self._provers[endpoint]
+                if not expected.done():  # nobody was told of that end, nor waits to be
+                    self._expected.pop(endpoint, None)
         _check(greeting, m.endpoint, m.ticket)
         if self._expected.pop(m.endpoint, None) is None:
             raise RemoteProtocolError("the ticket was used already")
@@ -234,6 +246,7 @@ class Ways:
 
     def _lost(self, endpoint: int, reason: str) -> None:
         self._links.pop(endpoint, None)
+        log.debug("the direct link to endpoint %d broke: %s", endpoint, reason)
         self._say(Linked(endpoint, Way.RELAY, f"the direct link broke: {reason}"))
 
     def forget(self, endpoint: int) -> None:

@@ -237,7 +237,9 @@ class BaseConnection(ABC):
         """See Connection.take_socket."""
         taken = self.detach()
         if taken is not None:
-            self._abort()
+            self._reading_paused = False  # nothing resumes: what comes now is the taker's
+            # At once: a close frame would be one of the taker's bytes.
+            self._drop(CLOSE_NORMAL, "its socket was taken")
         return taken
 
     # What an adapter reports.

@@ -245,8 +245,9 @@ def test_the_report_tells_parts_times_and_bytes() -> None:
     r.done(changes, extra=40)
     r.run()
     (told,) = r.told(Report)
-    mode, _, bytes_moved, parts, _ = told.report
-    assert (told.request, mode, bytes_moved) == (900, "merge", 2 * (SIZE + 64) + 40)
+    mode, _, moved, parts, _ = told.report
+    count = 2 * (SIZE + 64) + 40
+    assert (told.request, mode, moved) == (900, "merge", [count, count, 0, 0])
     assert parts == [
         [f"n{n}", f"device {n}", [offset], [32], 1e-8] for n, offset in [(1, 0), (2, 32)]
     ]

@@ -98,7 +98,7 @@ def test_each_part_is_brought_what_it_touches_and_keeps_what_it_wrote() -> None:
     assert not r.said(part.Snapshot) and not r.said(part.Merge)
     r.run()
     mode, reason, moved, parts, _ = r.report(22)
-    assert (mode, moved) == ("regions", 2 * SIZE)
+    assert (mode, moved) == ("regions", [2 * SIZE, 2 * SIZE, 0, 0])
     assert reason == "each part writes bytes of its own, cut along x"
     assert [p[2:4] for p in parts] == [[[0], [32]], [[32], [32]]]
     r.clear()

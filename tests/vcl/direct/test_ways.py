@@ -180,6 +180,15 @@ async def test_a_ticket_is_good_for_a_while(monkeypatch: pytest.MonkeyPatch) -> 
         assert await is_closed(await dialled(addresses[0], GREETING))
 
 
+async def test_strangers_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "handshake_timeout_s", 0.05)
+    async with two() as (_, executor, addresses):
+        for endpoint in range(50, 60):
+            greeting = direct.pack_greeting(Greeting(endpoint, "junk"))
+            assert await is_closed(await dialled(addresses[0], greeting))
+        assert not executor.ways._expected and not executor.ways._provers
+
+
 @BOTH
 async def test_an_impostor_is_found_out_by_its_answer(way: Way) -> None:
     async with two(way) as (client, executor, addresses):

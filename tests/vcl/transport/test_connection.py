@@ -507,6 +507,21 @@ async def test_a_detached_link_is_read_no_more(library, serve, raw) -> None:
         await asyncio.get_running_loop().sock_recv(own, 1)
 
 
+async def test_nothing_is_written_on_a_socket_that_was_taken(library, serve, raw) -> None:
+    connection = await accept_one(serve, raw, library)
+    own = connection.take_socket()
+    assert own is not None
+    with own:
+        # Before the loop comes round: what a server does once its handler is done.
+        await connection.close(1000, "the handler is done")
+        own.sendall(b"ours")
+        assert await raw.reader.readexactly(4) == b"ours"
+        raw.writer.write(b"theirs")
+        await raw.writer.drain()
+        assert await asyncio.get_running_loop().sock_recv(own, 6) == b"theirs"
+    assert await raw.reader.read() == b""
+
+
 async def test_a_link_in_the_middle_of_something_is_not_detached(library, serve, raw) -> None:
     settings = Settings(close_timeout_s=0.2, unread_bytes_max=2**30)
     connection = await accept_one(serve, raw, library, settings)

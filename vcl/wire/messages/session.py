@@ -30,6 +30,7 @@ from vcl.wire.codec import (
     Status,
     Transfer,
 )
+from vcl.wire.direct import Way
 from vcl.wire.limits import log_bytes_max, logs_bytes_max
 from vcl.wire.messages.direct import Linked, OpenLink
 
@@ -61,7 +62,10 @@ Unit = Annotated[list[Any], Row(str, str, list[str], list[File])]
 ReportedBytes = Annotated[list[int], Row(Count, Count, Count)]
 ReportedPart = Annotated[list[Any], Row(str, str, list[int], list[int], float)]
 ReportedBuffer = Annotated[list[Any], Row(Count, str, str, list[ReportedBytes])]
-Reported = Annotated[list[Any], Row(str, str, int, list[ReportedPart], list[ReportedBuffer])]
+ReportedMoves = Annotated[list[int], Row(Count, *(Count for _ in Way))]
+Reported = Annotated[
+    list[Any], Row(str, str, ReportedMoves, list[ReportedPart], list[ReportedBuffer])
+]
 
 
 class CreateContext(NamedTuple):
@@ -291,8 +295,8 @@ class Built(NamedTuple):
 class Report(NamedTuple):
     """How a launch was carried out; None if forgotten.
 
-    report: [mode, reason, bytes moved, parts]; a part is [node, device, global offset, global
-    size, seconds].
+    report: [mode, reason, [bytes moved, those by each Way], parts, buffers]; a part is [node,
+    device, global offset, global size, seconds].
     """
 
     request: int

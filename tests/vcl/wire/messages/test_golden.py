@@ -73,7 +73,8 @@ SAMPLES: list[Any] = [
     session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
     session.Report(
         19,
-        ["whole", "why", 0, [["n", "d", [0], [64], 0.5]], [[1, "read", "why", [[1, 2, 0]]]]],
+        ["whole", "why", [64, 0, 0, 64], [["n", "d", [0], [64], 0.5]],
+         [[1, "read", "why", [[1, 2, 0]]]]],
     ),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
