@@ -15,7 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from node_agent.effects import DropSnapshot, Effect, Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import (
+    DropSnapshot,
+    Effect,
+    Report,
+    Start,
+    StartAgain,
+    StartMerge,
+    Store,
+    Unmap,
+)
 from node_agent.inputs import (
     BuildEnded,
     BytesReady,
@@ -144,15 +153,12 @@ class ExecutorCore:
         self._add_queued(message)
 
     def _add_again(self, message: part.Again) -> None:
-        told = self._shapes.find(message.shape)
-        operation, waits, _, values, cause = message
-        _, _, device, program, kernel, offset, size, local, _, _, _ = told.message
-        arguments = told.arguments(values)
-        self._add_queued(
-            part.Run(
-                operation, waits, device, program, kernel, offset, size, local, arguments, cause
-            )
-        )
+        operation, waits, shape, values, _ = message
+        told = self._shapes.find(shape)
+        told.check(values)
+        if operation in self._readiness:
+            raise RemoteProtocolError(f"operation {operation} came twice")
+        self._readiness.add(operation, StartAgain(message, told), waits, True, True)
 
     def _add_regardless(self, message: part.Free | part.ForgetProgram) -> None:
         self._add(message, regardless=True)
@@ -284,10 +290,16 @@ class ExecutorCore:
     # ---- from the driver
 
     def _ended(self, one: Ended) -> None:
-        node = self._readiness.get(one.operation)
+        operation, status, start, end, text, extra, _ = one
+        node = self._readiness.get(operation)
         if node is None:
             return  # it failed before, and more of it was on its way to the driver
-        if one.status < 0 and self._still_running(node, one):
+        if status == 0 and node.kept is None and node.outcome is None and node.doomed is None:
+            # A launch that went well, as most did.
+            self._readiness.end(operation, None)
+            self._done.append([operation, status, start, end, text, extra])
+            return
+        if status < 0 and self._still_running(node, one):
             return
         self._end(node, one)
 
@@ -402,7 +414,9 @@ class ExecutorCore:
             started = self._readiness.take()
             for node in started:
                 if node.kept is None:
-                    self._effects.append(Start(node.message))
+                    message = node.message
+                    again = type(message) is StartAgain
+                    self._effects.append(message if again else Start(message))
                 else:
                     self._start_move(node)
             failed = self._readiness.take_failed()

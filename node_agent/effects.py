@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import Bytes
+from vcl.wire.messages import part
 from vcl.wire.messages.direct import ExpectLink, OpenLink
+from vcl.wire.shapes import Told
 
 
 class Start(NamedTuple):
@@ -23,6 +25,24 @@ class Start(NamedTuple):
     """
 
     message: Any
+
+
+class StartAgain(NamedTuple):
+    """As the Start of `run()`, of a launch that differs from an earlier one by values at most.
+
+    The driver may keep in `told` what it made of it.
+    """
+
+    message: part.Again
+    told: Told
+
+    def run(self) -> part.Run:
+        """The launch as one that wasn't told before."""
+        operation, waits, _, values, cause = self.message
+        return self.told.message._replace(  # type: ignore[no-any-return]
+            operation=operation, waits=waits, arguments=self.told.arguments(values), cause=cause,
+            shape=0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,6 @@ class Report:
 
 
 Effect = (
-    Start | Store | StartMerge | Unmap | DropSnapshot | Report | Stream | GrantCredit
+    Start | StartAgain | Store | StartMerge | Unmap | DropSnapshot | Report | Stream | GrantCredit
     | OpenLink | ExpectLink
 )  # fmt: skip

@@ -24,7 +24,7 @@ from node_agent.assignment import NO_DATA_LISTEN, Assignment
 from node_agent.core import ExecutorCore
 from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
-from node_agent.effects import DropSnapshot, Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import DropSnapshot, Report, Start, StartAgain, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
 from vcl.direct.dialling import DataListen
 from vcl.direct.pool import Pool
@@ -58,6 +58,7 @@ class Executor:
         self._bulk: BulkLink
         self._effects: Mapping[type, Callable[[Any], None]] = {
             Start: lambda effect: driver.start(effect.message),
+            StartAgain: driver.start_again,
             Report: lambda effect: self._control.send(effect.messages),
             Store: driver.store,
             Stream: lambda effect: self._ways.stream(effect),

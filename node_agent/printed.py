@@ -29,6 +29,7 @@ from vcl.wire.messages import part
 
 CUT = b"\n... printf output cut\n"
 read_bytes_max = 2**16
+_RUNNING = 1  # of OpenCL's command_execution_status
 
 
 class Capture:
@@ -143,6 +144,10 @@ class _Watched:
             self._event.wait()
         finally:
             self._ended()
+
+    def get_info(self, param: int) -> Any:
+        """Of its status: that it isn't complete, so that it's waited for."""
+        return self._event.get_info(param) or _RUNNING
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._event, name)

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 
 from node_agent.driver.failures import NotEnqueued, status_of
-from node_agent.driver.launch import Launcher
+from node_agent.driver.launch import Launcher, has_images
 from node_agent.driver.library import load_pyopencl, matching_devices
 from node_agent.driver.memory import Device, Devices
 from node_agent.driver.merging import Merging
 from node_agent.driver.programs import Programs
 from node_agent.driver.queues import closed, stored, untold
-from node_agent.effects import StartMerge, Store
+from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
 from vcl.wire.messages import part
 
 
 class Driver:
-    """Carries out Start, Store, StartMerge and Unmap effects.
+    """Carries out Start, StartAgain, Store, StartMerge and Unmap effects.
 
     devices: (device id, index in the inventory) each. post: takes lists of inputs for the core,
     from any thread.
@@ -112,6 +112,7 @@ class Driver:
 
     def _forget_program(self, m: part.ForgetProgram) -> None:
         self._programs.forget(m.program)
+        self._launcher.forget(m.program)
         self._post([Ended(m.operation, 0, 0, 0)])
 
     def _queued(self, operation: int, device: Device, event: Any, watched: Any = None) -> None:
@@ -133,11 +134,32 @@ class Driver:
         try:
             event = self._launcher.launch(device, message)
         except NotEnqueued as error:
-            ended = Ended(message.operation, error.code, 0, 0, error.text, part.UNTOUCHED)
-            self._post([ended])
+            self._refused(message.operation, error)
             return
         watched = self._printer.watch(message, event, device.context) if prints else None
         self._queued(message.operation, device, event, watched)
+
+    def start_again(self, effect: StartAgain) -> None:
+        """Carry out a StartAgain."""
+        (operation, _, _, values, _), told = effect
+        first = told.message
+        special = told.kept is None and has_images(first.arguments)
+        if special or self._printer.prints(first.program):
+            self.start(effect.run())
+            return
+        try:
+            device = self._devices[first.device]
+            event = self._launcher.repeat(device, told, values)
+        except NotEnqueued as error:
+            self._refused(operation, error)
+        except Exception as error:  # as in _guarded
+            self._failed(operation, error)
+        else:
+            self._events[operation] = event
+            device.compute.watch(event, self._queued_ended, operation)
+
+    def _refused(self, operation: int, error: NotEnqueued) -> None:
+        self._post([Ended(operation, error.code, 0, 0, error.text, part.UNTOUCHED)])
 
     def _fill(self, m: part.FillRegion) -> None:
         device = self._devices[m.device]

@@ -79,13 +79,18 @@ class Queue:
 
     def _wait(self) -> None:
         ended: list[Any] = []
+        seen: Any = None  # an event that is complete, as all before it, and wasn't waited for
         while (watched := self._waiting.get()) is not None:
             for event, finish, operation in watched:
-                if ended and event.get_info(self._status) != 0:
-                    self._post(ended)  # this one isn't complete: tell what is
-                    ended = []
+                complete = event.get_info(self._status) == 0
+                if ended and not complete:
+                    self._tell(ended, seen)
+                    ended, seen = [], None
                 try:
-                    event.wait()
+                    if complete:
+                        seen = event
+                    else:
+                        event.wait()
                     result = finish(operation, *self._times(event))
                     if result is not None:
                         ended.append(result)
@@ -93,10 +98,17 @@ class Queue:
                     code, text = status_of(error)
                     ended.append(Ended(operation, code, 0, 0, text, closing=finish is closed))
             if ended and self._waiting.empty():
-                self._post(ended)
-                ended = []
+                self._tell(ended, seen)
+                ended, seen = [], None
         if ended:
-            self._post(ended)
+            self._tell(ended, seen)
+
+    def _tell(self, ended: list[Any], seen: Any) -> None:
+        if seen is not None:
+            # To see a status doesn't order memory, as to wait does (OpenCL 3.0 API, 5.11); of an
+            # in-order queue the last will do.
+            seen.wait()
+        self._post(ended)
 
     def _times(self, event: Any) -> tuple[int, int]:
         """Start and end of an event in ns of this host's wall clock."""

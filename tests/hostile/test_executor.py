@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node_agent.core import ExecutorCore
-from node_agent.effects import Report, Start, StartMerge, Store, Unmap
+from node_agent.effects import Report, Start, StartAgain, StartMerge, Store, Unmap
 from node_agent.inputs import BuildEnded, BytesReady, Ended, FromEndpoint, FromMaster, Streamed
 from tests.hostile.mutations import check_travels, is_well_formed, mutated
 from vcl.errors import RemoteProtocolError
@@ -96,7 +96,7 @@ class Rig:
         for effect in self.core.handle([one], 99):
             if isinstance(effect, Report):
                 check_travels(part.FROM_EXECUTOR, effect.messages)
-            elif isinstance(effect, (Start, StartMerge, Store)):
+            elif isinstance(effect, (Start, StartAgain, StartMerge, Store)):
                 m = effect.message
                 if isinstance(m, part.Build):
                     self.feed(BuildEnded(part.BuildDone(m.request, 0, "", [], [])))

@@ -15,8 +15,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from node_agent.effects import StartMerge, Store
+from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BuildEnded, BytesReady, Ended, Printed
+from vcl.wire.messages import part
+from vcl.wire.shapes import ShapesTold, Told
 
 ROOT = Path(__file__).resolve().parents[2]
 timeout_s = 60.0
@@ -46,6 +48,16 @@ class DriverHost:
         """Start, as one batch."""
         for message in messages:
             self.call("start", message)
+        self.call("flush")
+
+    def tell(self, run: part.Run) -> None:
+        """What an Again with its shape repeats from now on."""
+        self.call("tell", run)
+
+    def again(self, *messages: part.Again) -> None:
+        """StartAgain, as one batch."""
+        for message in messages:
+            self.call("again", message)
         self.call("flush")
 
     def store(self, store: Store) -> None:
@@ -115,10 +127,15 @@ def main() -> None:
             answers.flush()
 
     driver = Driver([(1, 0)], None, post)
+    shapes = ShapesTold()
+    calls = {
+        "tell": lambda run: shapes.tell(run.shape, Told(run)),
+        "again": lambda m: driver.start_again(StartAgain(m, shapes.find(m.shape))),
+    }
     with contextlib.suppress(EOFError):
         while True:
             method, arguments = pickle.load(sys.stdin.buffer)
-            getattr(driver, method)(*arguments)
+            (calls.get(method) or getattr(driver, method))(*arguments)
     driver.close()
 
 

@@ -123,16 +123,19 @@ def test_a_run_that_told_its_shape_may_be_said_again() -> None:
     r = Rig()
     told = run(1)._replace(arguments=[[1, 10, 0, 64], b"one", b"two"], shape=3)
     r.order(told)
-    assert r.order(part.Again(2, [1], 3, [])) == [
-        Start(told._replace(operation=2, waits=[1], shape=0))
-    ]
-    assert r.order(part.Again(3, [], 3, [b"1"], 41)) == [
-        Start(told._replace(operation=3, arguments=[[1, 10, 0, 64], b"1", b"two"], cause=41,
-                            shape=0))
-    ]  # fmt: skip
+    (again,) = r.order(part.Again(2, [1], 3, []))
+    assert again.run() == told._replace(operation=2, waits=[1], shape=0)
+    (changed,) = r.order(part.Again(3, [], 3, [b"1"], 41))
+    assert changed.run() == told._replace(
+        operation=3, arguments=[[1, 10, 0, 64], b"1", b"two"], cause=41, shape=0
+    )
+    assert changed.told is again.told, "the driver finds there what it made of it"
     other = run(4)._replace(kernel="other", shape=3)
     r.order(other)
-    assert r.order(part.Again(5, [], 3, [])) == [Start(other._replace(operation=5, shape=0))]
+    (again,) = r.order(part.Again(5, [], 3, []))
+    assert again.run() == other._replace(operation=5, shape=0)
+    with pytest.raises(RemoteProtocolError, match="1 values for a launch that has 0"):
+        r.order(part.Again(6, [], 3, [b"1"]))
     with pytest.raises(RemoteProtocolError, match="there is no shape 4"):
         r.order(part.Again(6, [], 4, []))
     with pytest.raises(RemoteProtocolError, match="operation 5 came twice"):

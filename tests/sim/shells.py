@@ -45,7 +45,7 @@ from master.inputs import (
     Tick,
 )
 from node_agent.core import ExecutorCore
-from node_agent.effects import DropSnapshot, Report, StartMerge, Store, Unmap
+from node_agent.effects import DropSnapshot, Report, StartAgain, StartMerge, Store, Unmap
 from node_agent.effects import Start as StartEffect
 from node_agent.inputs import FromEndpoint, FromMaster, Streamed
 from tests.described import device
@@ -529,6 +529,8 @@ class ExecutorShell:
             if isinstance(message, part.FillRegion) and message.pattern == b"\0":
                 self._world.marks["zero fill"] += 1
             self.driver.start(message)
+        elif isinstance(effect, StartAgain):
+            self.driver.start(effect.run())
         elif isinstance(effect, Report):
             assert self._control is not None
             self._control.say(effect.messages)

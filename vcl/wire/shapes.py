@@ -40,16 +40,25 @@ def size_of(launch: Any) -> int:
 class Told:
     """A launch that was told. values: of its arguments by value; where: their indices.
 
-    depends: indices of those that matter to its owner; all, until it says otherwise.
+    depends: indices of those that matter to its owner; all, until it says otherwise. kept: what
+    else its owner made of it; lives as long as the number means this launch.
     """
 
-    __slots__ = ("depends", "message", "values", "where")
+    __slots__ = ("depends", "kept", "message", "values", "where")
 
     def __init__(self, message: Any) -> None:
         self.message = message._replace(waits=[])
         self.where = [i for i, a in enumerate(message.arguments) if type(a) is bytes]
         self.values = values_of(message.arguments)
         self.depends = tuple(self.where)
+        self.kept: Any = None
+
+    def check(self, values: Sequence[bytes]) -> None:
+        """Raise RemoteProtocolError for more values than there are arguments."""
+        if len(values) > len(self.where):
+            raise RemoteProtocolError(
+                f"{len(values)} values for a launch that has {len(self.where)} arguments by value"
+            )
 
     def arguments(self, values: Sequence[bytes]) -> list[Any]:
         """Those of a repetition. values: of the first arguments by value; others are as told.
@@ -59,10 +68,7 @@ class Told:
         if not values:
             told: list[Any] = self.message.arguments
             return told
-        if len(values) > len(self.where):
-            raise RemoteProtocolError(
-                f"{len(values)} values for a launch that has {len(self.where)} arguments by value"
-            )
+        self.check(values)
         arguments = list(self.message.arguments)
         for index, value in zip(self.where, values, strict=False):
             arguments[index] = value
