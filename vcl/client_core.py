@@ -65,6 +65,33 @@ class EventState:
     released: bool = False
 
 
+class Enqueued:
+    """A launch that the program may enqueue again as it is: of any event, with any wait list.
+
+    launch: of no event, with an empty one; never changed. numbered: the number of its shape, once
+    it was told; values: those that are said with it, which stay the same as long as the number
+    means this shape.
+    """
+
+    __slots__ = ("launch", "numbered", "values")
+
+    def __init__(self, launch: session.Launch) -> None:
+        self.launch = launch
+        self.numbered: Numbered | None = None
+        self.values: list[bytes] = []
+
+    def message(self, event: int, waits: list[int]) -> session.Launch | session.Repeat:
+        """It as it is to be said; a Launch is `shaped` first."""
+        numbered = self.numbered
+        if numbered is not None and numbered.number:
+            numbered.used = True
+            return session.Repeat(event, numbered.number, waits, self.values)
+        _, queue, _, program, kernel, offset, size, local, arguments, declared, _ = self.launch
+        return session.Launch(
+            event, queue, waits, program, kernel, offset, size, local, arguments, declared
+        )
+
+
 class Destination(Protocol):
     """Where the bytes of a read go: a flat view of bytes, or what takes slices as one does."""
 
@@ -218,8 +245,13 @@ class ClientCore:
         self._outbox_bytes += inline_bytes
         return len(self._outbox) >= batch_count_max or self._outbox_bytes >= batch_bytes_max
 
-    def shaped(self, launch: session.Launch) -> tuple[session.Launch | session.Repeat, Any]:
-        """A launch as it is to be said, and what `told` wants to know of it once it is."""
+    def shaped(
+        self, launch: session.Launch, enqueued: Enqueued | None = None
+    ) -> tuple[session.Launch | session.Repeat, Any]:
+        """A launch as it is to be said, and what `told` wants to know of it once it is.
+
+        enqueued: whose `message` it is; learns the number of the shape if it has been told.
+        """
         event, queue, waits, program, kernel, offset, size, local, arguments, declared, _ = launch
         values = values_of(arguments)
         others = [queue, program, offset, size, local, declared]
@@ -228,9 +260,10 @@ class ClientCore:
             # The usual case, told without a key.
             if before == others and numbered.number:
                 numbered.used = True
-                return session.Repeat(
-                    event, numbered.number, waits, changed(values, numbered.kept)
-                ), None
+                values = changed(values, numbered.kept)
+                if enqueued is not None:
+                    enqueued.numbered, enqueued.values = numbered, values
+                return session.Repeat(event, numbered.number, waits, values), None
         if size_of(launch) > shape_bytes_max:
             return launch, None
         key = (kernel, *[tuple(a) if type(a) is list else a for a in others])
@@ -346,16 +379,17 @@ class ClientCore:
         return batch
 
     def _release(self, number: int) -> None:
-        self.withdraw_object(number)
-        self.last.pop(number, None)
-        self._ends.pop(number, None)
         event = self.events.get(number)
-        if event is not None:
-            event.released = True
-            # An unset user event that nothing waits for never ends; the master drops it too.
-            if event.status <= COMPLETE or self._unset.get(number) is False:
-                del self.events[number]
-                self._unset.pop(number, None)
+        if event is None:
+            self.withdraw_object(number)
+            self.last.pop(number, None)
+            self._ends.pop(number, None)
+            return
+        event.released = True
+        # An unset user event that nothing waits for never ends; the master drops it too.
+        if event.status <= COMPLETE or self._unset.get(number) is False:
+            del self.events[number]
+            self._unset.pop(number, None)
 
     def take_failure(self, queue: int) -> tuple[int, int, str] | None:
         """The first failure in a queue that nobody was told of; none is told twice."""
@@ -389,8 +423,13 @@ class ClientCore:
         for m in messages:
             if isinstance(m, session.EventsDone):
                 for event, status, start, end, text in m.events:
-                    self._note_times(event, start, end, now)
-                    self._told(event, status, text, ended)
+                    state = self._note_times(event, start, end, now)
+                    state.told, state.failure = status, text
+                    if self._to_end or event in self._reads:
+                        self._to_end.append(event)
+                        self._end_told(ended)
+                    else:
+                        self._end(event, state, status, ended)
             elif isinstance(m, session.Push):
                 data = self._staged(m.staging, m.offset, m.size)
                 self._outgoing.expect(m.transfer)
@@ -416,7 +455,7 @@ class ClientCore:
             self._ended = []
         return effects + answers
 
-    def _note_times(self, event: int, start: int, end: int, now: int) -> None:
+    def _note_times(self, event: int, start: int, end: int, now: int) -> EventState:
         """Move a node's times onto this clock, so that they agree with those of other commands.
 
         A command runs after it was submitted, after its predecessor in the queue (commands are
@@ -436,12 +475,7 @@ class ClientCore:
         if state.queue in self.last:
             self._ends[state.queue] = state.end
         self._latest_end = max(self._latest_end, state.end)
-
-    def _told(self, event: int, status: int, text: Any, ended: list[int]) -> None:
-        state = self.events[event]
-        state.told, state.failure = status, text
-        self._to_end.append(event)
-        self._end_told(ended)
+        return state
 
     def _end_told(self, ended: list[int]) -> None:
         """End events in the order in which they were told, which is one that waits allow."""

@@ -33,6 +33,7 @@ from vcl.client_core import (
     Destination,
     Effect,
     Ended,
+    Enqueued,
     EventState,
 )
 from vcl.direct.pool import Pool
@@ -385,10 +386,10 @@ class Runtime:
                     self.core.withdraw_object(message[0])
                 raise
 
-    def _say(self, message: Any, event: int) -> None:
+    def _say(self, message: Any, event: int, enqueued: Enqueued | None = None) -> None:
         shape = None
         if type(message) is session.Launch:
-            message, shape = self.core.shaped(message)
+            message, shape = self.core.shaped(message, enqueued)
         try:
             data = self._encoder.pack(codec.pack(message))
         except ValueError as error:
@@ -400,7 +401,8 @@ class Runtime:
             self.core.waits_for(event, message.waits)
         full = self.core.say(_Encoded(event, data), len(data))
         # Not before: a signal's handler may raise anywhere, and what isn't said isn't told.
-        self.core.told(shape)
+        if shape is not None:
+            self.core.told(shape)
         if full:
             self.flush()
 
@@ -409,14 +411,25 @@ class Runtime:
 
         Raises OperatingError if it can't be encoded: nothing was enqueued then.
         """
+        return self._enqueue(queue, make, None)
+
+    def launch(self, queue: int, launch: Enqueued, waits: list[int]) -> int:
+        """As `enqueue`, of a launch that may have been enqueued before."""
+        return self._enqueue(queue, lambda event: launch.message(event, waits), launch)
+
+    def _enqueue(
+        self, queue: int, make: Callable[[int], Any], launch: Enqueued | None
+    ) -> int:
         self.check()
         with self.lock:
-            self.wait_for_room()
-            event = self.core.begin(queue, time.time_ns())
+            core = self.core
+            if not core.has_room:
+                self.wait_for_room()
+            event = core.begin(queue, time.time_ns())
             try:
-                self._say(make(event), event)
+                self._say(make(event), event, launch)
             except BaseException:
-                self.core.withdraw(event)
+                core.withdraw(event)
                 raise
             return event
 

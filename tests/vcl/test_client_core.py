@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.copying import CopyingCore
 from tests.vcl.test_transfers import is_empty
 from vcl import client_core
-from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended
+from vcl.client_core import COMPLETE, QUEUED, SUBMITTED, Answered, ClientCore, Ended, Enqueued
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.transfers import GrantCredit, Stream
@@ -101,6 +101,29 @@ def test_what_gave_its_number_away_is_told_anew(core: ClientCore) -> None:
             assert said == one._replace(shape=1)
             core.told(shape)
             assert core.shaped(one) == (session.Repeat(one.event, 1, [], []), None)
+
+
+def test_what_is_enqueued_again_is_repeated_as_long_as_its_number_means_it(
+    core: ClientCore,
+) -> None:
+    enqueued, other = Enqueued(launch(0, b"one", b"two")), launch(9, [2, 64])
+    core.told(core.shaped(launch(1, b"one", b"three"))[1])
+    first = enqueued.message(2, [1])
+    assert first == launch(2, b"one", b"two", waits=[1])
+    repeat = session.Repeat(2, 1, [1], [b"one", b"two"])
+    assert core.shaped(first, enqueued) == (repeat, None)
+    assert enqueued.message(3, []) == repeat._replace(event=3, waits=[])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "shapes_max", 1)
+        core.told(core.shaped(other)[1])
+        again = enqueued.message(4, [])
+        assert again == launch(4, b"one", b"two")
+        said, shape = core.shaped(again, enqueued)
+        assert said == again._replace(shape=1)
+        assert enqueued.message(5, []) == launch(5, b"one", b"two"), "it wasn't said yet"
+        core.told(shape)
+        core.shaped(enqueued.message(5, []), enqueued)
+        assert enqueued.message(6, []) == session.Repeat(6, 1, [], [])
 
 
 @pytest.mark.parametrize("values", [[b"one"], [b"two"]])

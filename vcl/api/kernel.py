@@ -14,6 +14,7 @@ from vcl.api.errors import fail
 from vcl.api.lifetimes import REFERENCES
 from vcl.api.memory import Memory
 from vcl.api.program import KernelFacts, Program
+from vcl.client_core import Enqueued
 from vcl.constants import CLASSES
 from vcl.wire.declared import Declaration, pack
 from vcl.wire.limits import declared_bytes_max
@@ -39,7 +40,9 @@ class Kernel:
     """A kernel with its arguments; they stay here until a launch.
 
     _fitted: the device, global and local size that were found to fit last. _declared: what
-    `vcl.access` was told, by argument; _declared_packed: the same as it travels.
+    `vcl.access` was told, by argument; _declared_packed: the same as it travels. _setting:
+    another object whenever an argument or a declaration was set. _enqueued: of the last launch, the
+    setting, queue and sizes, and the launch.
     """
 
     def __init__(self, program: Program, name: str) -> None:
@@ -58,6 +61,8 @@ class Kernel:
         self._fitted: Any = None
         self._declared: dict[int, Declaration] = {}
         self._declared_packed = b""
+        self._setting = object()
+        self._enqueued: tuple[tuple[Any, ...], Enqueued] | None = None
 
     # ---- arguments: `index` is as `_check_index` lets pass; all raise CallError for what the
     # declaration doesn't allow
@@ -83,6 +88,7 @@ class Kernel:
             session.ARGUMENT_BUFFER, memory._root_id, memory._origin, memory._size
         ]  # fmt: skip
         self._kept[index] = memory._root
+        self._setting = object()
 
     def _set_shared(self, index: int, memory: Memory, offset: int) -> None:
         """A pointer to shared virtual memory: from an offset of its shadow buffer on."""
@@ -148,6 +154,7 @@ class Kernel:
     def _put(self, index: int, wire: Any, kept: Any) -> None:
         self._arguments[index] = wire
         self._kept[index] = kept
+        self._setting = object()
 
     def _check_index(self, index: int) -> None:
         """Raise CallError unless the kernel has this argument; index: from 0."""
@@ -196,6 +203,7 @@ class Kernel:
             text = f"{len(declared)} declarations are more than {declared_bytes_max} bytes"
             fail("vcl.access", "OUT_OF_RESOURCES", text)
         self._declared, self._declared_packed = declared, packed
+        self._setting = object()
 
     def _stays_unwritten(self, index: int) -> bool:
         """Whether the kernel declares the argument const or constant."""

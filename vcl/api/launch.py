@@ -12,6 +12,7 @@ from vcl.api.commands import marker
 from vcl.api.context import CommandQueue
 from vcl.api.errors import fail
 from vcl.api.kernel import Kernel
+from vcl.client_core import Enqueued
 from vcl.wire.messages import session
 
 _ROUTINE = "clEnqueueNDRangeKernel"
@@ -31,16 +32,18 @@ def launch(
     `vcl.api.events.wait_list` answers. A launch of no work-items is a marker, which ends when the
     launch might begin (allowed since OpenCL 2.1). Raises CallError, OperatingError.
     """
-    arguments = checked_arguments(queue, kernel, extent, local, offset)
-    origin = offset or [0] * len(extent)
-    if 0 in extent:
-        return marker(queue, waits)
-    return queue._runtime.enqueue(
-        queue._id,
-        lambda event: session.Launch(
-            event,
+    # Read before the arguments are: what another thread sets meanwhile makes it another setting.
+    how = kernel._setting, queue._id, extent, local, offset
+    last = kernel._enqueued
+    if last is None or last[0] != how:
+        arguments = checked_arguments(queue, kernel, extent, local, offset)
+        if 0 in extent:
+            return marker(queue, waits)
+        origin = offset or [0] * len(extent)
+        launch = session.Launch(
+            0,
             queue._id,
-            waits,
+            [],
             kernel._program_id,
             kernel._facts.name,
             origin,
@@ -48,8 +51,9 @@ def launch(
             local,
             arguments,
             kernel._declared_packed,
-        ),
-    )
+        )
+        last = kernel._enqueued = how, Enqueued(launch)
+    return queue._runtime.launch(queue._id, last[1], waits)
 
 
 def checked_arguments(
@@ -76,7 +80,7 @@ def checked_arguments(
 
 def check_context(queue: CommandQueue, kernel: Kernel) -> None:
     """Raise CallError unless queue and kernel are of one context."""
-    if kernel._context != queue._context:
+    if kernel._context is not queue._context and kernel._context != queue._context:
         fail(_ROUTINE, "INVALID_CONTEXT", "the kernel is of another context than the queue")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from vcl.client_core import Destination, EventState
+from vcl.client_core import Destination, Enqueued, EventState
 from vcl.wire.frame import Bytes
 from vcl.wire.messages.handshake import RemoteDevice
 
@@ -59,6 +59,9 @@ class Runtime(Protocol):
 
     def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
         """Enqueue the command that `make` makes for its event; answers the event."""
+
+    def launch(self, queue: int, launch: Enqueued, waits: list[int]) -> int:
+        """Enqueue a launch, which may have been enqueued before; answers the event."""
 
     def keep(self, data: memoryview) -> Bytes:
         """A copy of bytes that the program may change, for `write`."""

@@ -43,11 +43,11 @@ def enqueue_nd_range_kernel(
             extent += [1] * (work_dim - len(extent))
             local += [1] * (work_dim - len(local))
             extent = [g * n for g, n in zip(extent, local, strict=True)]
-    _same_dimensions(local, "local size", extent)
+        _same_dimensions(local, "local size", extent)
     offset = None
     if global_work_offset is not None:
         offset = sizes(global_work_offset, "global offset")
-    _same_dimensions(offset, "global offset", extent)
+        _same_dimensions(offset, "global offset", extent)
     api.check_context(queue, kernel)
     waits = wait_list(wait_for, queue._context, routine)
     if kernel._checks:
@@ -58,7 +58,7 @@ def enqueue_nd_range_kernel(
     return _finish_enqueue(queue, event, kind)
 
 
-def _same_dimensions(given: Sequence[int] | None, what: str, extent: Sequence[int]) -> None:
-    if given is not None and len(given) != len(extent):
+def _same_dimensions(given: Sequence[int], what: str, extent: Sequence[int]) -> None:
+    if len(given) != len(extent):
         text = f"the {what} has {len(given)} dimensions, the global size {len(extent)}"
         fail("enqueue_nd_range_kernel", "INVALID_VALUE", text)

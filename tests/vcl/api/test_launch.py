@@ -30,6 +30,69 @@ def test_a_launch(runtime: StubRuntime, queue: CommandQueue) -> None:
     )
 
 
+def test_what_is_enqueued_again_is_made_anew_once_it_differs(
+    runtime: StubRuntime, queue: CommandQueue
+) -> None:
+    kernel = make_kernel(queue._context, (ADDRESS["PRIVATE"], "int"), (ADDRESS["GLOBAL"], "int*"))
+    memory = Memory(queue._context, FLAGS["READ_WRITE"], 64)
+    kernel._set_bytes(0, b"abcd")
+    kernel._set_buffer(1, memory)
+
+    def said(on: CommandQueue = queue, extent: Any = (64,), local: Any = None, offset: Any = None,
+             waits: Any = ()) -> session.Launch:  # fmt: skip
+        event = launch(on, kernel, list(extent), local, offset, list(waits))
+        message: session.Launch = runtime.said[-1]
+        assert message.event == event
+        return message._replace(event=0)
+
+    first = said()
+    assert said() == first and len({id(m.arguments) for m in runtime.said[-2:]}) == 1
+    assert said(waits=[5]) == first._replace(waits=[5])
+    assert said(extent=[32]) == first._replace(global_size=[32])
+    assert said(local=[8]) == first._replace(local_size=[8])
+    assert said(offset=[8]) == first._replace(global_offset=[8])
+    other = CommandQueue(queue._context, queue._device, 0)
+    assert said(other) == first._replace(queue=other._id)
+    kernel._set_bytes(0, b"efgh")
+    assert said().arguments == [b"efgh", first.arguments[1]]
+    kernel._set_null(1)
+    assert said().arguments == [b"efgh", None]
+    kernel._set_buffer(1, memory)
+    assert said().arguments == [b"efgh", first.arguments[1]]
+    kernel._declare(Declaration(1, 4, (16,), (0,), None, (0,)))
+    assert said().declared
+    with refused(ROUTINE, "INVALID_WORK_DIMENSION"):
+        said(extent=[])
+
+
+def test_what_another_thread_sets_meanwhile_is_not_lost(
+    runtime: StubRuntime, queue: CommandQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = make_kernel(queue._context, (ADDRESS["PRIVATE"], "int"))
+    kernel._set_bytes(0, b"abcd")
+    taken = kernel._launch_arguments
+
+    def take_and_set(routine: str) -> list[Any]:
+        arguments = taken(routine)
+        kernel._set_bytes(0, b"efgh")
+        return arguments
+
+    monkeypatch.setattr(kernel, "_launch_arguments", take_and_set)
+    launch(queue, kernel, [64], None, None, [])
+    monkeypatch.undo()
+    launch(queue, kernel, [64], None, None, [])
+    assert [m.arguments for m in runtime.said[-2:]] == [[b"abcd"], [b"efgh"]]
+
+
+def test_a_kernel_keeps_no_queue(runtime: StubRuntime, queue: CommandQueue) -> None:
+    kernel = make_kernel(queue._context)
+    other = CommandQueue(queue._context, queue._device, 0)
+    number = other._id
+    launch(other, kernel, [64], None, None, [])
+    del other
+    assert number in runtime.released
+
+
 def test_a_launch_carries_what_was_declared(runtime: StubRuntime, queue: CommandQueue) -> None:
     kernel = make_kernel(queue._context, (ADDRESS["GLOBAL"], "int*"))
     kernel._set_buffer(0, Memory(queue._context, FLAGS["READ_WRITE"], 64))

@@ -22,7 +22,7 @@ from vcl.api.memory import FLAGS
 from vcl.api.pixels import ORDER, TYPE
 from vcl.api.program import Program
 from vcl.api.svm import Allocation
-from vcl.client_core import COMPLETE, Destination, EventState
+from vcl.client_core import COMPLETE, Destination, Enqueued, EventState
 from vcl.constants import CLASSES
 from vcl.errors import CallError, OperatingError
 from vcl.wire.frame import Bytes
@@ -72,6 +72,9 @@ class StubRuntime:
     def ask(self, request: int, message: Any) -> Any:
         self.say(message)
         return self.answers[type(message)](message)
+
+    def launch(self, queue: int, launch: Enqueued, waits: list[int]) -> int:
+        return self.enqueue(queue, lambda event: launch.message(event, waits))
 
     def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:
         self.check()
