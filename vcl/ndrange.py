@@ -94,6 +94,12 @@ def split(ndrange: NDRange, count: int, dimension: int | None = None) -> list[ND
     return parts
 
 
+def count_of_split(ndrange: NDRange, count: int) -> int:
+    """How many parts `split` makes, without making them."""
+    groups = ndrange.group_counts
+    return max(min(total, count) for total in groups) if groups and min(groups) > 0 else 1
+
+
 def boxes(ndrange: NDRange, counts: Sequence[int]) -> list[NDRange]:
     """Cut an NDRange along one dimension or several at once.
 

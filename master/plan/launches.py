@@ -25,7 +25,7 @@ from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
 from master.plan.worth import TOO_SMALL, Worth, merge_worth, regions_worth
-from vcl.ndrange import NDRange, axes_told, choose_local_size, split
+from vcl.ndrange import NDRange, axes_told, choose_local_size, count_of_split, split
 from vcl.wire.messages import session
 
 
@@ -83,10 +83,11 @@ def _plan_split(
     """In parts that write bytes of their own, or whose changes are merged; or why in none."""
     program = view.programs[message.program]
     kernel = program.kernels[message.kernel]
-    pieces = split(ndrange, len(places))
-    if len(pieces) < 2:
+    count = count_of_split(ndrange, len(places))
+    if count < 2:
         return "one work-group is all there is"
-    always, count, size = view.policy.split_always, len(pieces), ndrange.global_size
+    draft.make_room(movement.brought_by_part * count)
+    always, size = view.policy.split_always, ndrange.global_size
 
     def pays(worth: Worth) -> bool:
         return always or draft.pays(worth, kernel.item_ns)
@@ -120,7 +121,9 @@ def _plan_split(
         why = division if isinstance(division, str) else shared.why_not(division)
         if why is not None:
             return f"{why_apart} ({why})"
-    hulls = whole_regions(pieces, uses, division) if isinstance(division, str) else division
+    hulls = division
+    if isinstance(hulls, str):
+        hulls = whole_regions(split(ndrange, len(places)), uses, hulls)
     if why_apart is None and hulls.reads_meet and not view.policy.trusts:
         why = f" ({hulls.why})" if hulls.why else ""
         return f"it isn't known that no part reads what another writes{why}"

@@ -16,6 +16,10 @@ from vcl.errors import OUT_OF_RESOURCES
 brought_max = 128
 """Pieces that are brought somewhere in one turn."""
 
+brought_by_part = 3
+"""For a launch in many parts so many for each, as a plan in turns can't be used again: what it
+reads beyond either end, and something else."""
+
 sources_max = 16
 """Of more holders so many are weighed as where bytes come from: half of them those of the lowest
 numbers, half those next to the receiver's, as the devices of one node are."""

@@ -165,6 +165,10 @@ class Draft:
         self._room = room
         self._coming: dict[int, RegionMap[frozenset[int]]] = {}
 
+    def make_room(self, room: int) -> None:
+        """So many pieces may be brought from now, or as many as may anyhow."""
+        self._room = max(self._room, room)
+
     def add(self, step: Step) -> int:
         """Put a step behind the others; answers its index."""
         self.steps.append(step)

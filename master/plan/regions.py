@@ -32,15 +32,17 @@ from master.plan.worth import run_bytes
 from vcl.ndrange import NDRange, boxes, counts_of_boxes, counts_of_slabs
 from vcl.wire.messages import session
 
-runs_together_max = 256
-"""Runs of bytes of all parts together past which a launch isn't divided: each is planned apart."""
+runs_together_max, runs_by_part = 256, 8
+"""Runs of bytes of all parts together past which a launch isn't divided: each is planned apart.
+Of many parts so many for each, as these cost more than that in any case."""
 
 gap_bytes_max = 2**16
 """What is between two runs is merged with them up to here. A region more costs a copy and four
 mappings, measured 0.9 ms; so many bytes 0.4 ms, as `links` counts them."""
 
-looked_at_max = 3000
-"""What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds."""
+looked_at_max, looked_at_by_part = 3000, 16
+"""What looking for a division may cost, as `Footprint.cost` counts; some ten milliseconds. Over
+many places so much for each: two or three times what a part costs whenever it is run."""
 
 _WHERE = {DECLARED: "declared by vcl.access", CONST: "declared const"}
 """Where a touch comes from that has no line."""
@@ -187,10 +189,11 @@ def divide(
     best: Division | None = None
     hulls: Hulls | None = None
     least = cost = 0
+    most = max(looked_at_max, looked_at_by_part * len(places))
     for counts in counts_of_slabs(ndrange, len(places)):
         pieces = boxes(ndrange, counts)
         cost += footprint.cost * len(pieces)
-        if cost > looked_at_max:
+        if cost > most:
             return best or hulls or "its parts touch memory in too many ways"
         made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
         if isinstance(made, Division):
@@ -207,17 +210,21 @@ def divide(
     for counts in counts_of_boxes(ndrange, len(places)):
         pieces = boxes(ndrange, counts)
         cost += footprint.cost * (1 + len(pieces))
-        if cost > looked_at_max:
+        if cost > most:
             break
         # Parts are much alike: the first tells of most that the others are looked at in vain.
         first = _cut(footprint, m, ndrange, pieces[:1], uses, counts, places)
-        few = min(runs_together_max, best.weight // run_bytes)
+        few = min(_runs_most(len(pieces)), best.weight // run_bytes)
         if isinstance(first, Hulls) or first.runs * len(pieces) > few:
             continue
         made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
         if isinstance(made, Division) and made.weight < best.weight:
             best = made
     return best
+
+
+def _runs_most(parts: int) -> int:
+    return max(runs_together_max, runs_by_part * parts)
 
 
 def _saved_at_most(division: Division, places: Sequence[Place]) -> int:
@@ -256,10 +263,10 @@ def _cut(
             unbounded = [index for index, extent in found.items() if extent.writes is None]
             why = f"where argument {unbounded[0] + 1} is written isn't known" if unbounded else None
         touched.append(_by_buffer(found, starts, sizes))
-    if _pieces(touched) > runs_together_max:
+    if _pieces(touched) > _runs_most(len(pieces)):
         # What is between the pieces of a read may be brought, too; it mustn't be given back.
         touched = [{b: (hull(r), w) for b, (r, w) in one.items()} for one in touched]
-    if _pieces(touched) > runs_together_max:
+    if _pieces(touched) > _runs_most(len(pieces)):
         why = why or "its parts touch too many pieces"
         touched = [{b: (r, hull(w)) for b, (r, w) in one.items()} for one in touched]
     rows = [[one[use.buffer.id] for one in touched] for use in uses]

@@ -25,6 +25,11 @@ pieces_max = 256
 """Pieces of a buffer past which commands that cut it gather it, too: else the command that needs it
 whole would have them all to gather."""
 
+pieces_by_device = 4
+"""As many more for each device that has memory for the buffer, where those are many: each part of a
+launch leaves a piece of its own on its device, and others at its ends that neighbours hold, too.
+What is noted of such a device in any case takes more memory than these pieces."""
+
 SETTLED = 1
 """The version of what no operation under way gives: whole regions share it, and so are one piece.
 Real versions are greater."""
@@ -214,7 +219,8 @@ class Buffer:
     @property
     def is_cut_up(self) -> bool:
         """Whether it is in very many pieces."""
-        return len(self.contents) > pieces_max
+        count = len(self.contents)
+        return count > pieces_max and count > pieces_by_device * len(self.touched)
 
     def _settle(self) -> None:
         """Once there are twice as many pieces as were left the last time, join what can be."""

@@ -30,8 +30,10 @@ from vcl.wire.shapes import Told
 templates_max = 256
 """Launches whose last plan is kept, of a session."""
 
-pieces_together_max = 2**15
-"""Pieces of the regions of all of a session's kept plans together; one of more isn't kept."""
+pieces_together_max, pieces_by_device, pieces_ceiling = 2**15, 8, 2**17
+"""What all of a session's kept plans together are of: pieces of their regions, steps, and what
+these touch. On many devices so many for each, and at most the last, some 100 MB. A plan of more
+isn't kept."""
 
 ZEROS, AT_CLIENT, HELD = range(3)
 
@@ -55,8 +57,15 @@ def key_of(queue: Queue, m: session.Launch, told: Told | None) -> tuple[Any, ...
     )  # fmt: skip
 
 
-def shape_of(uses: Sequence[Use]) -> Shape | None:
-    """Where the bytes of regions are; None if that isn't simple enough to compare."""
+def most_pieces(queue: Queue) -> int:
+    """What the kept plans may be of together, for one of them that is of this queue."""
+    by_devices = pieces_by_device * len(queue.context.devices)
+    return max(pieces_together_max, min(by_devices, pieces_ceiling))
+
+
+def shape_of(uses: Sequence[Use], most: int) -> Shape | None:
+    """Where the bytes of regions are, in at most so many pieces; None if that isn't simple enough
+    to compare."""
     shape: list[tuple[int, int, frozenset[int], int]] = []
     for use in uses:
         if use.buffer.is_cut_up:
@@ -66,7 +75,7 @@ def shape_of(uses: Sequence[Use]) -> Shape | None:
                 return None
             where = HELD if contents.staging is None else AT_CLIENT
             shape.append((start, end, contents.holders, where if contents.version else ZEROS))
-        if len(shape) > pieces_together_max:
+        if len(shape) > most:
             return None
     return shape
 
@@ -81,7 +90,7 @@ class Template:
     """A plan, and what it depends on besides the launch itself.
 
     buffers: that the launch names, as often as it does. layouts: of those of the uses when their
-    shape was this.
+    shape was this. pieces: what it counts among all that are kept.
     """
 
     key: tuple[Any, ...]
@@ -95,6 +104,7 @@ class Template:
     shape: Shape
     layouts: list[tuple[Buffer, int]]
     plan: Plan
+    pieces: int
     replay: Any = None
     """Who commits the plan keeps here what it needs to do so again."""
 
@@ -112,7 +122,7 @@ class Template:
                 return False
         for buffer, layout in self.layouts:
             if buffer.layout != layout:  # else it isn't worth looking at the pieces
-                if shape_of(self.uses) != self.shape:
+                if shape_of(self.uses, len(self.shape)) != self.shape:
                     return False
                 self.layouts = layouts_of(self.uses)
                 break
@@ -199,8 +209,11 @@ class Templates:
 
     def keep(self, command: Command, uses: list[Use], plan: Plan) -> None:
         """A launch was planned, and nothing has changed since."""
-        shape = shape_of(uses)
-        if shape is None or not plan.complete or command.key is None:
+        if not plan.complete or command.key is None:
+            return
+        most = most_pieces(command.queue)
+        shape = shape_of(uses, most)
+        if shape is None:
             return
         m, program = command.message, command.program
         kernel = program.kernels[m.kernel]
@@ -208,11 +221,12 @@ class Templates:
             command.told.depends = plan.depends
             command.key = key_of(command.queue, m, command.told)
         if (before := self._kept.pop(command.key, None)) is not None:
-            self._pieces -= len(before.shape)
-        self._pieces += len(shape)
+            self._pieces -= before.pieces
+        pieces = len(shape) + sum(1 + len(s.reads) + len(s.writes) for s in plan.steps)
+        self._pieces += pieces
         self._kept[command.key] = Template(
             command.key, command.queue, program, command.buffers, uses, kernel, program.verdict,
-            kernel.conflicts, shape, layouts_of(uses), plan,
+            kernel.conflicts, shape, layouts_of(uses), plan, pieces,
         )  # fmt: skip
-        while len(self._kept) > templates_max or self._pieces > pieces_together_max:
-            self._pieces -= len(self._kept.popitem(last=False)[1].shape)
+        while len(self._kept) > templates_max or self._pieces > most:
+            self._pieces -= self._kept.popitem(last=False)[1].pieces

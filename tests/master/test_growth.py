@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from master.plan import movement, residency
+from master.plan import movement, regions, residency
 from master.plan import templates as subject
 from master.plan.movement import bring
 from master.plan.plan import Draft
@@ -191,6 +191,55 @@ def test_a_part_costs_the_same_in_however_many_a_launch_is(divides: bool) -> Non
     few, many = cost(8), cost(16)
     for less, more in zip(few, many, strict=True):
         assert more < 2.1 * less
+
+
+def test_a_launch_over_many_devices_is_divided_and_planned_once() -> None:
+    """Past each bound that a launch over few has; and costs by part what one over few does."""
+
+    def cost(devices: int) -> float:
+        r = test_regions.Rig("a[i] += b[i];", devices)
+        r.say(CreateBuffer(20, 1, 16 * devices), CreateBuffer(21, 1, 16 * devices))
+        arguments = [[1, 20, 0, 16 * devices], [1, 21, 0, 16 * devices], bytes(4)]
+
+        def one(event: int) -> None:
+            r.say(Launch(event, 2, [], 5, "k", [0], [4 * devices], [4], arguments))
+            r.run()
+
+        for event in (1000, 1001, 1002):  # memory, zeros and shapes come with the first
+            one(event)
+        templates = r.session._planner.templates
+        used = templates.used
+        count = lines(lambda: one(1003))
+        assert templates.used == used + 1 and r.report(1003)[0] == "regions"
+        return count / devices
+
+    many = 300
+    assert many > residency.pieces_max and 4 * many > regions.runs_together_max
+    assert cost(many) < 1.1 * cost(30)
+
+
+def test_what_a_launch_may_bring_at_once_grows_with_its_parts() -> None:
+    """A halo of each part, whenever it is launched, so that its plan is kept."""
+    devices = movement.brought_max
+    r = test_regions.Rig("a[i] = b[max(i - 1, 0)] + b[min(i + 1, n - 1)];", devices)
+    items = 4 * devices
+    r.say(CreateBuffer(20, 1, 4 * items), CreateBuffer(21, 1, 4 * items))
+    arguments = [[1, 20, 0, 4 * items], [1, 21, 0, 4 * items]]
+    templates = r.session._planner.templates
+
+    def one(event: int) -> None:
+        swapped = arguments[:: 1 if event % 2 else -1]
+        values = items.to_bytes(4, "little")
+        r.say(Launch(event, 2, [], 5, "k", [0], [items], [4], [*swapped, values]))
+        r.run()
+
+    for event in range(1000, 1008):
+        one(event)
+    used = templates.used
+    r.clear()
+    one(1008)
+    assert len(r.said(part.Receive)) == 2 * (devices - 1) > movement.brought_max
+    assert templates.used == used + 1 and r.report(1008)[0] == "regions"
 
 
 def test_a_launch_over_many_buffers_in_pieces_is_planned_once() -> None:

@@ -109,6 +109,8 @@ class World:
             patch.object(shapes, "shapes_max", self._shapes_max),
             patch.object(links, "told_bytes_min", self._told_bytes_min),
             patch.object(residency, "pieces_max", self._pieces_max),
+            patch.object(residency, "pieces_by_device", 0 if self._pieces_max < 256 else 4),
+            patch.object(movement, "brought_by_part", 0 if self._brought_max < 64 else 3),
             patch.object(regions, "gap_bytes_max", self._gap_bytes_max),
         ):
             self._run()

@@ -15,6 +15,7 @@ from vcl.ndrange import (
     axes_told,
     boxes,
     choose_local_size,
+    count_of_split,
     counts_of_boxes,
     counts_of_slabs,
     largest_divisor,
@@ -44,6 +45,11 @@ def test_parts_are_disjoint_and_cover(ndrange: NDRange, count: int) -> None:
     assert sum(part.work_items for part in parts) == ndrange.work_items
     assert set().union(*map(work_items, parts)) == work_items(ndrange)
     assert [part.global_offset for part in parts] == sorted(p.global_offset for p in parts)
+
+
+@given(ndranges(), st.integers(1, 9))
+def test_parts_are_counted_without_being_made(ndrange: NDRange, count: int) -> None:
+    assert count_of_split(ndrange, count) == len(split(ndrange, count))
 
 
 @given(ndranges(), st.integers(1, 9))
@@ -161,6 +167,7 @@ def test_the_dimension_of_the_cut(
 def test_an_empty_range_is_its_only_part() -> None:
     for empty in (NDRange((0,), (0,), (4,)), NDRange((0, 0), (4, 0), (2, 1))):
         assert split(empty, 3) == [empty]
+        assert count_of_split(empty, 3) == 1
         assert empty.work_items == 0
 
 

@@ -115,6 +115,7 @@ def test_boxes_are_not_looked_at_if_the_first_is_in_too_many_runs(
 
     monkeypatch.setattr(regions_module, "_cut", recording)
     monkeypatch.setattr(regions_module, "runs_together_max", 4 * (2 + 4) - 1)
+    monkeypatch.setattr(regions_module, "runs_by_part", 0)
     assert cut(launched_in_a_plane(LONG_ROW, 4)) == "y"
     times = len(looked_at) // 3
     assert times and looked_at == [4, 4, 1] * times, "both dimensions, and one box"

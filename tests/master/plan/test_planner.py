@@ -131,12 +131,14 @@ def test_a_launch_is_planned_for_places_that_do_not_exist(count: int) -> None:
 
 
 def test_kept_plans_have_a_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "pieces_together_max", 6)
+    monkeypatch.setattr(subject, "pieces_together_max", 18)
+    monkeypatch.setattr(subject, "pieces_by_device", 0)
     r = rig(3)
     kept = r.session._planner.templates._kept
     for event, size in enumerate((1024, 2048, 4096, 512) * 3, 40):
         r.say(Launch(event, 3, [], 5, "k", [0], [size], [4], ARGUMENTS))
-        assert sum(len(t.shape) for t in kept.values()) == r.session._planner.templates._pieces <= 6
+        together = r.session._planner.templates._pieces
+        assert sum(t.pieces for t in kept.values()) == together <= 18
     assert 0 < len(kept) < 4
     r.places = r.places[:2]
     assert not kept and not r.session._planner.templates._pieces

@@ -321,7 +321,7 @@ def test_a_layout_is_one_shape(settles: bool, data: st.DataObject) -> None:
     """A plan that fitted a buffer fits it again while its layout is the same."""
     one = Versions(settles)
     use = Use(one.buffer, 0, SIZE, True, 1)
-    seen = {one.buffer.layout: shape_of([use])}
+    seen = {one.buffer.layout: shape_of([use], SIZE)}
     for step in data.draw(st.lists(st.sampled_from(["write", "make", "bring", "fail", "lose"]))):
         start, end = data.draw(st.sampled_from([(0, SIZE), (0, 4), (4, 8), (2, 6)]))
         device = data.draw(st.sampled_from(DEVICES))
@@ -339,7 +339,7 @@ def test_a_layout_is_one_shape(settles: bool, data: st.DataObject) -> None:
         elif one.under_way:
             one.end(0, well=False)
         one.settle()
-        shape = shape_of([use])
+        shape = shape_of([use], SIZE)
         assert seen.setdefault(one.buffer.layout, shape) == shape
 
 
