@@ -6,7 +6,7 @@ how launches are planned.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -102,16 +102,17 @@ def as_message(record: LaunchRecord) -> list[Any]:
 def _buffers(record: LaunchRecord) -> list[list[Any]]:
     """[argument, answer, reason, [brought, read, written] in bytes of each part] of each buffer."""
     assert record.plan.answer is not None
+    received: defaultdict[tuple[int, int], int] = defaultdict(int)  # by device and buffer
+    for step in record.plan.steps:
+        if step.kind is Kind.RECEIVE:
+            for region in step.writes:
+                received[step.place.device, region.buffer] += region.end - region.start
+    parts = record.parts
     made = []
     for argument, buffer, answer, reason in record.plan.answer.buffers:
         rows = []
-        for step in record.parts:
-            device = step.place.device
-            brought = sum(
-                _bytes(other.writes, buffer)
-                for other in record.plan.steps
-                if other.kind is Kind.RECEIVE and other.place.device == device
-            )
+        for step in parts:
+            brought = received[step.place.device, buffer]
             touched = answer != "untouched"
             read = _bytes(step.reads, buffer) if touched else 0
             rows.append([brought, read, _bytes(step.writes, buffer)])
