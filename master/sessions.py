@@ -32,6 +32,7 @@ from master.inbox import CLIENT, Inbox
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
+from master.plan import commit
 from master.plan.asked import NotAnalysed
 from master.plan.commit import Committer
 from master.plan.plan import Kind, Plan, Region, Step
@@ -61,12 +62,18 @@ from vcl.wire.messages import part, session
 from vcl.wire.messages.direct import Linked, Listening
 from vcl.wire.shapes import ShapesTold, Told, size_of
 
-reports_kept_max = 1024
+reports_kept_max, parts_kept_max = 1024, 2**16
+"""Launches that are remembered for their reports, and their parts together, at some 200 bytes and,
+where each has a plan of its own, 2 kB; the last one in any case."""
+
 failures_held_max = 2**18
 """Events of failed commands that a client holds: what waits for one of them has to fail."""
 
 reports_asked_max = 1024
 """Reports that a client waits for at one time: each of its threads waits for one at most."""
+
+operations_by_device = 2
+"""As `operations_max`, for each device of a context of very many: all have work, and the next."""
 
 OUT_OF_ORDER = 1
 
@@ -99,12 +106,16 @@ class Session:
         self._reports: OrderedDict[int, LaunchRecord] = OrderedDict()
         self._asked: dict[int, list[int]] = {}
         self._asked_count = 0
+        self._parts_kept = 0  # of all reports together
         self._unfinished = 0  # commands, user events among them
         self._waits = 0  # entries of their wait lists
         self._sources_bytes = 0
         self._unreleased: set[int] = set()  # objects; what commands still use may be more
         self._inbox = Inbox()
         self._shapes = ShapesTold()
+        self._operations_most = 0
+        # What is being carried out in turns, nothing else meanwhile.
+        self._half_done: tuple[Command, Plan, Iterator[None]] | None = None
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
         self.suspects: list[tuple[int, str]] = []
         """Nodes whose executors lost a direct link, and how: they are gone, or bytes are."""
@@ -173,6 +184,8 @@ class Session:
 
     def _create_context(self, m: session.CreateContext) -> None:
         devices = context_devices(m)
+        most = operations_by_device * len(devices)
+        self._operations_most = max(self._operations_most, most)
         self.contexts[self._new_object(m.context)] = Context(m.context, devices, m.split)
 
     def _create_queue(self, m: session.CreateQueue) -> None:
@@ -248,7 +261,7 @@ class Session:
             or queue is None
             or not queue.in_order
             or graph.ready
-            or len(self.ledger.live) >= operations_max
+            or len(self.ledger.live) >= max(operations_max, self._operations_most)
             or len(m.values) > len(told.where)
         ):
             return False
@@ -417,6 +430,7 @@ class Session:
         """
         graph, ledger = self.graph, self.ledger
         self._losses.clear()
+        self._half_done = None
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
         tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
@@ -452,14 +466,16 @@ class Session:
         ready, unsettled, inbox = graph.ready, graph.unsettled, self._inbox.kept
         more = self.culprit is None
         while more:
-            if losses:
-                # First, as it changes where everything is.
+            if self._half_done is not None:
+                self._go_on(*self._half_done)
+            elif losses:
+                # Before all else, as it changes where everything is.
                 node, loss = next(iter(losses.items()))
                 if next(loss, True):
                     del losses[node]
             elif unsettled:
                 graph.settle()
-            elif ready and len(live) < operations_max:
+            elif ready and len(live) < max(operations_max, self._operations_most):
                 self._plan(ready[0])
             elif inbox:
                 self._carry_out(*inbox.popleft())
@@ -482,7 +498,6 @@ class Session:
             self.culprit = (source, str(error))
 
     def _plan(self, command: Command) -> None:
-        m = command.message
         failed = [w for w in command.waits if w.status < 0] if command.waits else None
         if failed:
             # Now, not when it is complete: what waits for this command may be planned before.
@@ -499,9 +514,25 @@ class Session:
                 self._questions.ask(command, missing)
                 return
             else:
+                if len(plan.steps) > commit.steps_in_turn_max:
+                    turns = self._committer.commit_in_turns(plan, command)
+                    self._half_done = command, plan, turns
+                    return
                 self._committer.commit(plan, command)
                 if not plan.complete:
                     return  # it is the first that is ready, still
+        self._planned(command)
+
+    def _go_on(self, command: Command, plan: Plan, turns: Iterator[None]) -> None:
+        """With a plan that is being carried out."""
+        if next(turns, True):
+            self._half_done = None
+            if plan.complete:
+                self._planned(command)
+
+    def _planned(self, command: Command) -> None:
+        """The first command that was ready is planned, or has failed."""
+        m = command.message
         self.graph.ready.popleft()
         command.key = command.told = None  # a failed one may be held for long
         if type(m) is session.Write:
@@ -555,9 +586,7 @@ class Session:
                 self.commands.pop(command.event, None)
             command.message = None  # a failure may be held for long
             if command.record is not None:
-                self._reports[command.event] = command.record
-                if len(self._reports) > reports_kept_max:
-                    self._reports.popitem(last=False)
+                self._remember(command.event, command.record)
                 command.record = None
             if self._asked:
                 for request in self._asked.pop(command.event, ()):
@@ -566,6 +595,16 @@ class Session:
         for start in range(0, len(ended), rows_max):
             rows = ended[start : start + rows_max]
             self.ledger.for_client.append(session.EventsDone(rows))
+
+    def _remember(self, event: int, record: LaunchRecord) -> None:
+        kept = self._reports
+        if (before := kept.pop(event, None)) is not None:
+            self._parts_kept -= len(before.times)
+        kept[event] = record
+        self._parts_kept += len(record.times)
+        while len(kept) > reports_kept_max or (self._parts_kept > parts_kept_max and len(kept) > 1):
+            _, oldest = kept.popitem(last=False)
+            self._parts_kept -= len(oldest.times)
 
     def judged(self, request: int, judgement: Judgement) -> None:
         """The guard has read the program of a build."""

@@ -8,7 +8,7 @@ Nothing here can fail half-way: a plan names only what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from master.builds import build_message
@@ -27,6 +27,9 @@ from vcl.ids import CLIENT
 from vcl.region import RegionMap
 from vcl.wire.messages import part, session
 from vcl.wire.shapes import ShapeNumbers, Told, changed
+
+steps_in_turn_max = 128
+"""Steps of a plan that are carried out in one turn: some five milliseconds."""
 
 
 class _Doing:
@@ -65,6 +68,25 @@ class Committer:
 
     def commit(self, plan: Plan, command: Command | None) -> None:
         """Carry a plan out. command: whose it is; None if nobody waits for it."""
+        doing = self._begin(plan, command)
+        for step in plan.steps:
+            self._do(step, doing)
+        self._end(doing)
+
+    def commit_in_turns(self, plan: Plan, command: Command) -> Iterator[None]:
+        """As `commit`, of a plan of many steps.
+
+        Until it has ended nothing else may be planned or carried out, and what executors have said
+        meanwhile, or that one was lost, is heeded afterwards.
+        """
+        doing = self._begin(plan, command)
+        for first in range(0, len(plan.steps), steps_in_turn_max):
+            for step in plan.steps[first : first + steps_in_turn_max]:
+                self._do(step, doing)
+            yield None
+        self._end(doing)
+
+    def _begin(self, plan: Plan, command: Command | None) -> _Doing:
         if plan.transfers:
             self._note_ends(plan)
         if plan.regions:
@@ -75,10 +97,12 @@ class Committer:
             self._begin_record(plan, command)
         if plan.staged is not None:
             self._stage(plan.staged, doing.message)
-        for step in plan.steps:
-            self._do(step, doing)
-        for start, end, transfer in plan.deliveries:
+        return doing
+
+    def _end(self, doing: _Doing) -> None:
+        for start, end, transfer in doing.plan.deliveries:
             self._deliver(start, end, transfer, doing)
+        command = doing.command
         if command is not None and command.record is not None:
             command.record.bytes_moved = command.bytes_brought
 

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from master.plan import movement, regions, residency
+from master import sessions
+from master.plan import commit, movement, regions, residency
 from master.plan import templates as subject
 from master.plan.movement import bring
 from master.plan.plan import Draft
+from master.plan.residency import Contents
 from tests.master.plan import test_regions
 from tests.master.rigs import GLOBAL, MasterRig, SessionRig, kernel, place
 from tests.master.work import lines
+from vcl.errors import DEVICE_NOT_AVAILABLE
 from vcl.wire.messages import part
 from vcl.wire.messages.session import (
     Copy,
@@ -197,12 +200,10 @@ def test_a_launch_over_many_devices_is_divided_and_planned_once() -> None:
     """Past each bound that a launch over few has; and costs by part what one over few does."""
 
     def cost(devices: int) -> float:
-        r = test_regions.Rig("a[i] += b[i];", devices)
-        r.say(CreateBuffer(20, 1, 16 * devices), CreateBuffer(21, 1, 16 * devices))
-        arguments = [[1, 20, 0, 16 * devices], [1, 21, 0, 16 * devices], bytes(4)]
+        r, message = wide_rig(devices)
 
         def one(event: int) -> None:
-            r.say(Launch(event, 2, [], 5, "k", [0], [4 * devices], [4], arguments))
+            r.say(message(event))
             r.run()
 
         for event in (1000, 1001, 1002):  # memory, zeros and shapes come with the first
@@ -216,6 +217,109 @@ def test_a_launch_over_many_devices_is_divided_and_planned_once() -> None:
     many = 300
     assert many > residency.pieces_max and 4 * many > regions.runs_together_max
     assert cost(many) < 1.1 * cost(30)
+
+
+def wide_rig(devices: int) -> tuple[test_regions.Rig, Callable[[int], Launch]]:
+    """And launches in so many parts, by event: a[i] += b[i]."""
+    r = test_regions.Rig("a[i] += b[i];", devices)
+    r.say(CreateBuffer(20, 1, 16 * devices), CreateBuffer(21, 1, 16 * devices))
+    arguments = [[1, 20, 0, 16 * devices], [1, 21, 0, 16 * devices], bytes(4)]
+
+    def message(event: int) -> Launch:
+        return Launch(event, 2, [], 5, "k", [0], [4 * devices], [4], arguments)
+
+    return r, message
+
+
+def test_a_report_costs_the_same_by_part() -> None:
+    def cost(devices: int) -> float:
+        r, message = wide_rig(devices)
+        r.say(message(1000))
+        r.run()
+        return lines(lambda: r.report(1000)) / devices
+
+    assert cost(80) < 1.1 * cost(20)
+
+
+def test_reports_are_kept_for_so_many_parts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "parts_kept_max", 100)
+    r, message = wide_rig(40)
+    for event in (1000, 1001, 1002, 1002):
+        r.say(message(event))
+        r.run()
+    assert list(r.session._reports) == [1001, 1002], "and one of a number that came again"
+    monkeypatch.setattr(sessions, "parts_kept_max", 39)
+    r.say(message(1003))
+    r.run()
+    assert list(r.session._reports) == [1003] and r.session._parts_kept == 40
+
+
+def in_turns(r: SessionRig, most: int = 10_000) -> list[int]:
+    """Turns of one thing each until nothing is left to do, at most so many: lines of each."""
+    done: list[int] = []
+    more = True
+
+    def turn() -> None:
+        nonlocal more
+        more = r.session.advance(lambda: True)
+
+    while more and len(done) < most:
+        done.append(lines(turn))
+    return done
+
+
+def told_to_go(r: SessionRig) -> int:
+    """Parts that are under way."""
+    return sum(operation.main for operation in r.session.ledger.live.values())
+
+
+def test_a_launch_in_many_parts_is_carried_out_in_turns() -> None:
+    """Each as long, however many there are; what is said meanwhile waits."""
+
+    def turns(devices: int) -> list[int]:
+        r, message = wide_rig(devices)
+        for event in (1000, 1001, 1002):
+            r.say(message(event))
+            r.run()
+        r.session.from_client([message(1003), message(1004)])
+        lasted = in_turns(r)
+        assert told_to_go(r) == 2 * devices
+        r.run()
+        assert r.ended()[1003] == r.ended()[1004] == 0
+        return lasted
+
+    few, many = turns(2 * commit.steps_in_turn_max), turns(4 * commit.steps_in_turn_max)
+    assert max(many) < 1.1 * max(few) and len(many) == len(few) + 4
+
+
+def test_each_device_may_have_work_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "operations_max", 1)
+    r, message = wide_rig(3)
+    r.say(message(1000))
+    r.run()
+    r.say(*map(message, range(1001, 1005)))
+    assert told_to_go(r) == 6
+    r.run()
+    assert set(r.ended().values()) == {0} and len(r.ended()) == 5
+
+
+def test_an_executor_that_is_lost_meanwhile_is_lost_afterwards() -> None:
+    def what_is_left(turns: int) -> tuple[dict[int, int], list[tuple[int, int, Contents]]]:
+        devices = 3 * commit.steps_in_turn_max
+        r, message = wide_rig(devices)
+        r.say(message(1000))
+        r.run()
+        r.session.from_client([message(1001)])
+        in_turns(r, turns)
+        assert (0 < told_to_go(r) < devices) == (turns < 10)
+        r.session.executor_lost(devices, "gone")
+        r.say(message(1002))
+        r.run()
+        return r.ended(), list(r.session.buffers[20].contents.segments(0, 16 * devices))
+
+    ended, contents = what_is_left(turns=3)
+    assert ended[1001] == DEVICE_NOT_AVAILABLE and contents[-1][2].lost is not None
+    assert (ended, contents) == what_is_left(turns=10)
 
 
 def test_what_a_launch_may_bring_at_once_grows_with_its_parts() -> None:

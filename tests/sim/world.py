@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master.plan import commands, links, movement, regions, residency
+from master.plan import commands, commit, links, movement, regions, residency
 from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
@@ -110,6 +110,7 @@ class World:
             patch.object(links, "told_bytes_min", self._told_bytes_min),
             patch.object(residency, "pieces_max", self._pieces_max),
             patch.object(residency, "pieces_by_device", 0 if self._pieces_max < 256 else 4),
+            patch.object(commit, "steps_in_turn_max", 128 if self._brought_max == 64 else 2),
             patch.object(movement, "brought_by_part", 0 if self._brought_max < 64 else 3),
             patch.object(regions, "gap_bytes_max", self._gap_bytes_max),
         ):
