@@ -38,7 +38,12 @@ def checked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     def compared(self: Planner, command: Command) -> Plan:
         made = plan(self, command)
-        assert made == self.anew(command), "a plan that is used again is what a new one would be"
+        if made.steps or made.complete:  # else what a launch touches is looked at in turns
+            another = Planner(self._view)
+            anew = another.anew(command)
+            while not (anew.steps or anew.complete):
+                anew = another.anew(command)
+            assert made == anew, "a plan that is used again is what a new one would be"
         return made
 
     monkeypatch.setattr(Committer, "commit", checking)

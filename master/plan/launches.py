@@ -17,6 +17,7 @@ from master.places import Place, PlanFailed, PlanPaused
 from master.plan import movement
 from master.plan.apart import Shared, shared_of
 from master.plan.asked import footprint_of, looked_at, variant_of
+from master.plan.looked import Looked
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
@@ -34,8 +35,13 @@ def written(view: View, message: session.Launch) -> list[tuple[Buffer, int, int]
     return [(u.buffer, u.start, u.end) for u in uses_of(view, message) if u.may_write]
 
 
-def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch) -> Plan:
-    """Decide how a launch runs, and plan that."""
+def plan_launch(
+    draft: Draft, view: View, queue: Queue, message: session.Launch, looked: Looked
+) -> Plan:
+    """Decide how a launch runs, and plan that.
+
+    looked: what was found of it in turns before. Raises PlanPaused, PlanFailed and NotAnalysed.
+    """
     uses = uses_of(view, message)
     places = view.candidates(queue).alike
     ndrange = NDRange(
@@ -48,7 +54,7 @@ def plan_launch(draft: Draft, view: View, queue: Queue, message: session.Launch)
     why_whole = _why_whole(queue, places, kernel, ndrange, uses)
     if why_whole is None:
         split_ndrange = _with_local_size(ndrange, kernel, places)
-        plan = _plan_split(draft, view, queue, message, split_ndrange, uses, places)
+        plan = _plan_split(draft, view, queue, message, split_ndrange, uses, places, looked)
         if isinstance(plan, Plan):
             return plan
         why_whole = plan
@@ -79,6 +85,7 @@ def _plan_split(
     ndrange: NDRange,
     uses: Sequence[Use],
     places: Sequence[Place],
+    looked: Looked,
 ) -> Plan | str:
     """In parts that write bytes of their own, or whose changes are merged; or why in none."""
     program = view.programs[message.program]
@@ -108,7 +115,10 @@ def _plan_split(
     if why_apart is not None and isinstance(found, Footprint):
         shared = shared_of(found, message)
         uses = shared.uses(uses)
-    division = found if isinstance(found, str) else divide(found, message, ndrange, uses, places)
+    division = (
+        found if isinstance(found, str)
+        else divide(found, message, ndrange, uses, places, looked)
+    )  # fmt: skip
     if isinstance(division, Division):
         moving = 0 if always else _moving_ns(view, queue, division.parts, uses, places)
         if not pays(regions_worth(size, moving, count)):

@@ -11,6 +11,7 @@ from typing import Any
 from master.commands import Command
 from master.places import PlanPaused
 from master.plan import commands, launches, movement
+from master.plan.looked import Looked
 from master.plan.plan import Draft, Plan
 from master.plan.residency import Buffer
 from master.plan.templates import Templates
@@ -34,6 +35,7 @@ class Planner:
         self._view = view
         self.templates = Templates()
         """Plans of launches that may be repeated."""
+        self._looking: tuple[Command, Looked] | None = None  # at one whose planning goes on
 
     def places_changed(self) -> None:
         """The view's places aren't what they were."""
@@ -60,17 +62,22 @@ class Planner:
         return plan
 
     def anew(self, command: Command) -> Plan:
-        """The plan of a command; nothing changes. Raises PlanFailed."""
+        """The plan of a command; nothing changes but what is remembered of it until it is
+        complete. Raises PlanFailed and NotAnalysed."""
         m = command.message
         if isinstance(m, session.Marker):
             return Plan(())
         draft = Draft(movement.brought_max)
+        looked, self._looking = self._looking, None
         try:
             if isinstance(m, session.Launch):
-                return launches.plan_launch(draft, self._view, command.queue, m)
+                if looked is None or looked[0] is not command:
+                    looked = command, Looked()
+                return launches.plan_launch(draft, self._view, command.queue, m, looked[1])
             plan: Plan = _PLANS[type(m)](draft, self._view, command.queue, m)
             return plan
         except PlanPaused:
+            self._looking = looked
             return draft.plan(complete=False)
 
     def written(self, message: Any) -> list[tuple[Buffer, int, int]]:

@@ -17,6 +17,7 @@ brought, compared or sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 from master.access.declared import CONST, DECLARED
@@ -24,12 +25,13 @@ from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import Footprint
 from master.access.memory import Touch
 from master.places import Place
+from master.plan.looked import Looked
 from master.plan.plan import BufferAnswer, Region
 from master.plan.residency import Buffer
 from master.plan.runs import hull, parts_meet, reads_meet, without
 from master.plan.uses import Use
 from master.plan.worth import run_bytes
-from vcl.ndrange import NDRange, boxes, counts_of_boxes, counts_of_slabs
+from vcl.ndrange import NDRange, counts_of_boxes, counts_of_slabs
 from vcl.wire.messages import session
 
 runs_together_max, runs_by_part = 256, 8
@@ -178,11 +180,13 @@ def divide(
     ndrange: NDRange,
     uses: Sequence[Use],
     places: Sequence[Place],
+    looked: Looked,
 ) -> Division | Hulls | str:
     """The cheapest division of a launch over these places.
 
     Where there is none, the parts whose hulls are least to bring and to merge; or why nothing is
-    known of any.
+    known of any. looked: of this launch, in this turn and those before. Raises PlanPaused if
+    another turn is needed.
     """
     if any(use.buffer.is_cut_up for use in uses):
         return "a buffer is in very many pieces"
@@ -190,12 +194,18 @@ def divide(
     hulls: Hulls | None = None
     least = cost = 0
     most = max(looked_at_max, looked_at_by_part * len(places))
+    layouts = [use.buffer.layout for use in uses]
+    if not looked.begin((footprint, ndrange, uses), (places, layouts)):
+        _count_missing_anew(looked, places)
     for counts in counts_of_slabs(ndrange, len(places)):
-        pieces = boxes(ndrange, counts)
-        cost += footprint.cost * len(pieces)
+        cost += footprint.cost * prod(counts)
         if cost > most:
             return best or hulls or "its parts touch memory in too many ways"
-        made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
+        made = looked.cuts.get(counts)
+        if made is None:
+            pieces = looked.pieces(ndrange, counts)
+            made = _cut(footprint, m, ndrange, pieces, uses, counts, places, looked)
+            looked.found(counts, made)
         if isinstance(made, Division):
             if best is None or made.missing_bytes < best.missing_bytes:
                 best = made
@@ -203,24 +213,42 @@ def divide(
             size = made.changed_bytes + _missing_of(made.parts, places)
             if hulls is None or size < least:
                 hulls, least = made, size
+    looked.pause()
     if best is None:
         return hulls or "one work-group is all there is"
     if _saved_at_most(best, places) <= run_bytes * len(places):
         return best
     for counts in counts_of_boxes(ndrange, len(places)):
-        pieces = boxes(ndrange, counts)
-        cost += footprint.cost * (1 + len(pieces))
+        cost += footprint.cost * (1 + len(places))
         if cost > most:
             break
-        # Parts are much alike: the first tells of most that the others are looked at in vain.
-        first = _cut(footprint, m, ndrange, pieces[:1], uses, counts, places)
-        few = min(_runs_most(len(pieces)), best.weight // run_bytes)
-        if isinstance(first, Hulls) or first.runs * len(pieces) > few:
+        if counts in looked.rejected:
             continue
-        made = _cut(footprint, m, ndrange, pieces, uses, counts, places)
+        made = looked.cuts.get(counts)
+        if made is None:
+            pieces = looked.pieces(ndrange, counts)
+            if not looked.parts:
+                # Parts are much alike: the first tells of most that all are looked at in vain.
+                alone = Looked(in_turns=False)
+                first = _cut(footprint, m, ndrange, pieces[:1], uses, counts, places, alone)
+                few = min(_runs_most(len(pieces)), best.weight // run_bytes)
+                if isinstance(first, Hulls) or first.runs * len(pieces) > few:
+                    looked.rejected.add(counts)
+                    continue
+            made = _cut(footprint, m, ndrange, pieces, uses, counts, places, looked)
+            looked.found(counts, made)
         if isinstance(made, Division) and made.weight < best.weight:
             best = made
+    looked.pause()
     return best
+
+
+def _count_missing_anew(looked: Looked, places: Sequence[Place]) -> None:
+    """Places have come or gone since the last turn, or bytes are elsewhere."""
+    for counts, cut in looked.cuts.items():
+        if isinstance(cut, Division):
+            missing = _missing_of(cut.parts, places)
+            looked.cuts[counts] = cut._replace(missing_bytes=missing)
 
 
 def _runs_most(parts: int) -> int:
@@ -251,18 +279,21 @@ def _cut(
     uses: Sequence[Use],
     counts: tuple[int, ...],
     places: Sequence[Place],
+    looked: Looked,
 ) -> Division | Hulls:
+    """looked: has what the first parts touch, or not yet. Raises PlanPaused."""
     given = {i: r for i, a in enumerate(m.arguments) if (r := session.argument_region(a))}
     sizes = {index: size for index, (_, _, size) in given.items()}
     starts = {index: (buffer, offset) for index, (buffer, offset, _) in given.items()}
-    touched = []
-    why = None
-    for piece in pieces:
+    for piece in pieces[len(looked.parts) :]:
+        looked.pause()
         found = extents(footprint, ndrange, piece, sizes)
-        if why is None:
-            unbounded = [index for index, extent in found.items() if extent.writes is None]
-            why = f"where argument {unbounded[0] + 1} is written isn't known" if unbounded else None
-        touched.append(_by_buffer(found, starts, sizes))
+        unbounded = (index for index, extent in found.items() if extent.writes is None)
+        looked.parts.append((_by_buffer(found, starts, sizes), next(unbounded, None)))
+        looked.spend(footprint.cost)
+    touched: list[Touched] = [one for one, _ in looked.parts]
+    unknown = next((index for _, index in looked.parts if index is not None), None)
+    why = None if unknown is None else f"where argument {unknown + 1} is written isn't known"
     if _pieces(touched) > _runs_most(len(pieces)):
         # What is between the pieces of a read may be brought, too; it mustn't be given back.
         touched = [{b: (hull(r), w) for b, (r, w) in one.items()} for one in touched]

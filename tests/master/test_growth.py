@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from master import sessions
-from master.plan import commit, movement, regions, residency
+from master.plan import commit, looked, movement, regions, residency
 from master.plan import templates as subject
+from master.plan.asked import Question
 from master.plan.movement import bring
 from master.plan.plan import Draft
 from master.plan.residency import Contents
@@ -292,6 +293,31 @@ def test_a_launch_in_many_parts_is_carried_out_in_turns() -> None:
     assert max(many) < 1.1 * max(few) and len(many) == len(few) + 4
 
 
+def test_a_launch_in_many_parts_is_looked_at_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each as many parts, and nothing twice: places may change meanwhile."""
+    monkeypatch.setattr(looked, "looked_at_in_turn_max", 200)
+    seen: list[object] = []
+    extents = regions.extents
+    monkeypatch.setattr(regions, "extents", lambda *of: seen.append(of[2]) or extents(*of))
+    r, message = wide_rig(300)
+    r.session.from_client([message(1000)])
+    in_turns(r)
+    (question,) = r.session.ledger.for_analysis
+    assert isinstance(question, Question)
+    r.session.analysed(question.number, r.analyse(question))
+    r.session.ledger.for_analysis.clear()
+    most = 0
+    while not told_to_go(r):
+        before = len(seen)
+        in_turns(r, 1)
+        most = max(most, len(seen) - before)
+        r.session.places_changed()
+    assert 0 < most <= 200 and len(seen) == len({id(piece) for piece in seen}) == 300
+    in_turns(r)
+    r.run()
+    assert r.ended() == {1000: 0}
+
+
 def test_each_device_may_have_work_and_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "operations_max", 1)
     r, message = wide_rig(3)
@@ -307,18 +333,19 @@ def test_an_executor_that_is_lost_meanwhile_is_lost_afterwards() -> None:
     def what_is_left(turns: int) -> tuple[dict[int, int], list[tuple[int, int, Contents]]]:
         devices = 3 * commit.steps_in_turn_max
         r, message = wide_rig(devices)
-        r.say(message(1000))
-        r.run()
-        r.session.from_client([message(1001)])
+        for event in (1000, 1001, 1002):
+            r.say(message(event))
+            r.run()
+        r.session.from_client([message(1003)])
         in_turns(r, turns)
         assert (0 < told_to_go(r) < devices) == (turns < 10)
         r.session.executor_lost(devices, "gone")
-        r.say(message(1002))
+        r.say(message(1004))
         r.run()
         return r.ended(), list(r.session.buffers[20].contents.segments(0, 16 * devices))
 
     ended, contents = what_is_left(turns=3)
-    assert ended[1001] == DEVICE_NOT_AVAILABLE and contents[-1][2].lost is not None
+    assert ended[1003] == DEVICE_NOT_AVAILABLE and contents[-1][2].lost is not None
     assert (ended, contents) == what_is_left(turns=10)
 
 

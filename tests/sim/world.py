@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master.plan import commands, commit, links, movement, regions, residency
+from master.plan import commands, commit, links, looked, movement, regions, residency
 from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
@@ -111,6 +111,7 @@ class World:
             patch.object(residency, "pieces_max", self._pieces_max),
             patch.object(residency, "pieces_by_device", 0 if self._pieces_max < 256 else 4),
             patch.object(commit, "steps_in_turn_max", 128 if self._brought_max == 64 else 2),
+            patch.object(looked, "looked_at_in_turn_max", 2000 if self._brought_max == 64 else 1),
             patch.object(movement, "brought_by_part", 0 if self._brought_max < 64 else 3),
             patch.object(regions, "gap_bytes_max", self._gap_bytes_max),
         ):

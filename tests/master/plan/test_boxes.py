@@ -97,6 +97,30 @@ def test_boxes_come_last_where_looking_has_an_end(monkeypatch: pytest.MonkeyPatc
     assert cut(launched_in_a_plane(LONG_ROW, 4)) == "x and y (2 x 2)"
 
 
+@pytest.mark.parametrize("most", [1, 30, 200])
+def test_what_is_looked_at_in_turns_is_cut_the_same(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    kernels = [PAIRS, PAIRS.replace("b[y * n + k]", "b[y * n + k / 2]"), "a[y * 8 + x] = b[y * n];"]
+    cuts = [cut(launched_in_a_plane(LONG_ROW, 8, one, local=1)) for one in kernels]
+    assert cuts == ["x and y (2 x 4)", "x and y (4 x 2)", "y"]
+    looks = []
+    parts = regions_module.extents
+
+    def looking(*given: Any) -> Any:
+        looks.append(given)
+        return parts(*given)
+
+    monkeypatch.setattr(regions_module, "extents", looking)
+    for one, expected in zip(kernels, cuts, strict=True):
+        assert cut(launched_in_a_plane(LONG_ROW, 8, one, local=1)) == expected
+    in_one_turn, looks[:] = len(looks), []
+    monkeypatch.setattr("master.plan.looked.looked_at_in_turn_max", most)
+    for one, expected in zip(kernels, cuts, strict=True):
+        assert cut(launched_in_a_plane(LONG_ROW, 8, one, local=1)) == expected
+    assert len(looks) < 1.1 * in_one_turn, "nothing twice, but the first of some"
+
+
 def test_boxes_are_not_looked_for_where_they_could_save_nothing() -> None:
     with patch.object(regions_module, "counts_of_boxes", side_effect=AssertionError):
         # Each byte is brought to one part anyhow.
