@@ -6,7 +6,7 @@ not know: how a launch is divided.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, prod
 from typing import Any
 
 from master.places import PlanPaused
@@ -14,6 +14,9 @@ from vcl.ndrange import NDRange, boxes
 
 looked_at_in_turn_max = 2000
 """What is looked at in one turn, as `Footprint.cost` counts; some seven milliseconds."""
+
+compared_cost, planned_cost = 4, 4
+"""What else is done for each part counts so much: comparing all with each other; planning them."""
 
 Counts = tuple[int, ...]
 """Of parts along each dimension, which tell one way to cut a launch from the others."""
@@ -27,8 +30,8 @@ class Looked:
     """
 
     def __init__(self, in_turns: bool = True) -> None:
-        self._in_turns = in_turns
-        self._room = inf
+        self._most = looked_at_in_turn_max if in_turns else inf
+        self._spent = 0
         self._of: Any = None
         self._now: Any = None
         self.cuts: dict[Counts, Any] = {}
@@ -42,7 +45,7 @@ class Looked:
     def begin(self, of: Any, now: Any) -> bool:
         """A turn. of: what parts touch depends on this; if it's another all is found anew. now: and
         what has to be brought for them on this, too; answers whether it is as it was."""
-        self._room = looked_at_in_turn_max if self._in_turns else inf
+        self._spent = 0
         as_it_was = bool(self._now == now)
         self._now = now
         if self._of != of:
@@ -55,22 +58,21 @@ class Looked:
     def pieces(self, ndrange: NDRange, counts: Counts) -> list[NDRange]:
         """The parts of a way to cut. Raises PlanPaused."""
         if self._pieces[0] != counts:
-            self.pause()
+            self.spend(2 * prod(counts))
             self._pieces, self.parts = (counts, boxes(ndrange, counts)), []
-            self.spend(2 * len(self._pieces[1]))
         return self._pieces[1]
 
     def found(self, counts: Counts, cut: Any) -> None:
-        """All of a way to cut; its parts were compared, which takes time, too."""
+        """All of a way to cut."""
         self.cuts[counts] = cut
-        self.spend(4 * len(self.parts))
         self.parts = []
 
     def spend(self, cost: int) -> None:
-        """Something was looked at."""
-        self._room -= cost
+        """Something comes next that costs so much.
 
-    def pause(self) -> None:
-        """Raise PlanPaused if the turn was long enough: what comes next is for another."""
-        if self._room <= 0:
+        Raises PlanPaused if that is more than is left of the turn: it's for another then, in which
+        it comes first.
+        """
+        if self._spent and self._spent + cost > self._most:
             raise PlanPaused
+        self._spent += cost

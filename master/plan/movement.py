@@ -20,6 +20,9 @@ brought_by_part = 3
 """For a launch in many parts so many for each, as a plan in turns can't be used again: what it
 reads beyond either end, and something else."""
 
+holders_by_piece = 32
+"""So many holders of a piece are as much to look through as another piece is to bring."""
+
 sources_max = 16
 """Of more holders so many are weighed as where bytes come from: half of them those of the lowest
 numbers, half those next to the receiver's, as the devices of one node are."""
@@ -82,6 +85,7 @@ def bring(
             found = sources(view, contents, holders, to.device)
             source = view.links.nearest(found, to)
             draft.carry(buffer, low, high, source, to, shared)
+            draft.take_room(len(holders) // holders_by_piece)
 
 
 def gather(

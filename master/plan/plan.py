@@ -169,6 +169,10 @@ class Draft:
         """So many pieces may be brought from now, or as many as may anyhow."""
         self._room = max(self._room, room)
 
+    def take_room(self, room: int) -> None:
+        """So many pieces fewer may be brought from now."""
+        self._room -= room
+
     def add(self, step: Step) -> int:
         """Put a step behind the others; answers its index."""
         self.steps.append(step)
@@ -198,7 +202,7 @@ class Draft:
                     yield first, last, contents, contents.holders | more
 
     def _comes(self, buffer: Buffer, start: int, end: int, device: int) -> None:
-        if not self._room:
+        if self._room <= 0:
             raise PlanPaused
         self._room -= 1
         if buffer.id not in self._coming:

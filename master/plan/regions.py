@@ -25,7 +25,7 @@ from master.access.extents import Extent, Runs, extents, in_order
 from master.access.kernels import Footprint
 from master.access.memory import Touch
 from master.places import Place
-from master.plan.looked import Looked
+from master.plan.looked import Looked, compared_cost, planned_cost
 from master.plan.plan import BufferAnswer, Region
 from master.plan.residency import Buffer
 from master.plan.runs import hull, parts_meet, reads_meet, without
@@ -213,11 +213,9 @@ def divide(
             size = made.changed_bytes + _missing_of(made.parts, places)
             if hulls is None or size < least:
                 hulls, least = made, size
-    looked.pause()
-    if best is None:
-        return hulls or "one work-group is all there is"
-    if _saved_at_most(best, places) <= run_bytes * len(places):
-        return best
+    if best is None or _saved_at_most(best, places) <= run_bytes * len(places):
+        looked.spend(planned_cost * len(places))
+        return best or hulls or "one work-group is all there is"
     for counts in counts_of_boxes(ndrange, len(places)):
         cost += footprint.cost * (1 + len(places))
         if cost > most:
@@ -239,7 +237,7 @@ def divide(
             looked.found(counts, made)
         if isinstance(made, Division) and made.weight < best.weight:
             best = made
-    looked.pause()
+    looked.spend(planned_cost * len(places))
     return best
 
 
@@ -286,11 +284,11 @@ def _cut(
     sizes = {index: size for index, (_, _, size) in given.items()}
     starts = {index: (buffer, offset) for index, (buffer, offset, _) in given.items()}
     for piece in pieces[len(looked.parts) :]:
-        looked.pause()
+        looked.spend(footprint.cost)
         found = extents(footprint, ndrange, piece, sizes)
         unbounded = (index for index, extent in found.items() if extent.writes is None)
         looked.parts.append((_by_buffer(found, starts, sizes), next(unbounded, None)))
-        looked.spend(footprint.cost)
+    looked.spend(compared_cost * len(pieces))
     touched: list[Touched] = [one for one, _ in looked.parts]
     unknown = next((index for _, index in looked.parts if index is not None), None)
     why = None if unknown is None else f"where argument {unknown + 1} is written isn't known"

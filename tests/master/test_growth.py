@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from master import sessions
+from master.places import PlanPaused
 from master.plan import commit, looked, movement, regions, residency
 from master.plan import templates as subject
 from master.plan.asked import Question
@@ -371,6 +372,24 @@ def test_what_a_launch_may_bring_at_once_grows_with_its_parts() -> None:
     one(1008)
     assert len(r.said(part.Receive)) == 2 * (devices - 1) > movement.brought_max
     assert templates.used == used + 1 and r.report(1008)[0] == "regions"
+
+
+def test_what_many_hold_takes_more_room_to_bring() -> None:
+    """As all of them are looked through for the nearest."""
+    r = rig(2)
+    r.say(Fill(1000, 3, [], 10, 0, SIZE, b"x"))
+    buffer, view = r.session.buffers[10], r.session._view
+
+    def bring_two() -> None:
+        draft = Draft(2)
+        for start in (0, 64):
+            bring(draft, view, buffer, start, start + 64, place(999))
+
+    bring_two()
+    for device in range(2, movement.holders_by_piece + 1):
+        buffer.add_holder(device, 0, SIZE)
+    with pytest.raises(PlanPaused):
+        bring_two()
 
 
 def test_a_launch_over_many_buffers_in_pieces_is_planned_once() -> None:

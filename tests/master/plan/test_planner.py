@@ -9,6 +9,7 @@ import pytest
 
 from master.access.guard import Verdict
 from master.commands import Command
+from master.objects import Context, Queue
 from master.plan import templates as subject
 from master.plan.plan import Kind, Plan
 from tests.hostile.mutations import picture
@@ -128,6 +129,14 @@ def test_a_launch_is_planned_for_places_that_do_not_exist(count: int) -> None:
     assert kinds.count(Kind.RUN) == kinds.count(Kind.SNAPSHOT) == count
     assert kinds.count(Kind.SEND_CHANGES) == count - 1 and kinds[-1] is Kind.MERGE
     assert {step.place.device for step in steps} == set(range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("devices", "most"), [(1, 2**15), (4096, 2**15), (10_000, 80_000), (2**20, 2**17)]
+)
+def test_kept_plans_may_be_of_more_on_many_devices(devices: int, most: int) -> None:
+    context = Context(1, list(range(1, devices + 1)), True)
+    assert subject.most_pieces(Queue(2, context, 0, True)) == most
 
 
 def test_kept_plans_have_a_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
