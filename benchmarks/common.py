@@ -165,6 +165,47 @@ def connect(cluster: LocalCluster) -> Devices:
     return Devices(remotes, whole, remotes[0].name.removesuffix(suffixes[0]), cores)
 
 
+@contextmanager
+def ways(cluster: LocalCluster) -> Iterator[Iterator[tuple[str, LocalCluster]]]:
+    """(how bulk goes, a cluster where it goes so) of each way: by memory that both ends share, by a
+    WebSocket between them, and through the master."""
+    import vcl
+
+    with ExitStack() as stack:
+
+        def each() -> Iterator[tuple[str, LocalCluster]]:
+            yield "shared memory", cluster
+            for way, listen in (("direct", None), ("relayed", "none")):
+                other = vcl.LocalCluster(
+                    nodes=2, cores_per_node=1, shared_memory=False, data_listen=listen
+                )
+                yield way, stack.enter_context(other)
+                stack.close()
+
+        yield each()
+
+
+def bulk_rows(
+    measure: str,
+    cluster: LocalCluster,
+    settings: Settings,
+    make: Callable[[Devices], Sampler],
+    yardsticks: Sequence[str],
+) -> list[Row]:
+    """The rows of a measure of bulk of several sizes, by each way, beside yardsticks."""
+    rows = []
+    with ways(cluster) as each:
+        for way, where in each:
+            devices = connect(where)
+            figures = sample_in_turn(measure, devices, settings, {way: make(devices)}, yardsticks)
+            rows += [
+                row(f"{measure} {mib} MiB, {way}", "MB/s", "higher", figures, f"{mib} MiB", way,
+                    yardsticks)
+                for mib in settings.transfer_sizes_mib
+            ]  # fmt: skip
+    return rows
+
+
 class Yardstick:
     """A process that takes samples when asked, one at a time (`benchmarks.yardsticks`)."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import common, read, write
-from benchmarks.common import MB, MIB, Row, Sampler, Settings
+from benchmarks.common import MB, MIB, Devices, Row, Sampler, Settings
 
 if TYPE_CHECKING:
     from vcl import LocalCluster
@@ -65,14 +65,10 @@ def _transfer(cl: Any, queues: Sequence[Any], built: Any, size_bytes: int) -> Ca
 
 
 def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
-    """From the first node's device to the second's, beside TCP."""
+    """From the first node's device to the second's, by each way, beside TCP."""
     import vcl
 
-    devices = common.connect(cluster)
-    ours = {"two nodes": between(vcl, devices.remotes, settings)}
-    figures = common.sample_in_turn("peers", devices, settings, ours, ["tcp"])
-    return [
-        common.row(f"from one node to the other, {mib} MiB", "MB/s", "higher", figures,
-                   f"{mib} MiB", "two nodes", ["tcp"])
-        for mib in settings.transfer_sizes_mib
-    ]  # fmt: skip
+    def make(devices: Devices) -> Sampler:
+        return between(vcl, devices.remotes, settings)
+
+    return common.bulk_rows("peers", cluster, settings, make, ["tcp"])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import common
-from benchmarks.common import MB, MIB, Row, Sampler, Settings
+from benchmarks.common import MB, MIB, Devices, Row, Sampler, Settings
 
 if TYPE_CHECKING:
     from vcl import LocalCluster
@@ -73,15 +73,10 @@ def produced(z: Words) -> Words:
 
 
 def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
-    """From the first node's device, beside native and TCP."""
+    """From the first node's device, by each way, beside native and TCP."""
     import vcl
 
-    devices = common.connect(cluster)
-    ours = {"remote device": program(vcl, devices.remote, settings)}
-    yardsticks = ("native", "tcp")
-    figures = common.sample_in_turn("read", devices, settings, ours, yardsticks)
-    return [
-        common.row(f"read {mib} MiB, remote device", "MB/s", "higher", figures, f"{mib} MiB",
-                   "remote device", yardsticks)
-        for mib in settings.transfer_sizes_mib
-    ]  # fmt: skip
+    def make(devices: Devices) -> Sampler:
+        return program(vcl, devices.remote, settings)
+
+    return common.bulk_rows("read", cluster, settings, make, ("native", "tcp"))

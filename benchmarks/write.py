@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import common
-from benchmarks.common import MB, MIB, Row, Sampler, Settings
+from benchmarks.common import MB, MIB, Devices, Row, Sampler, Settings
 
 if TYPE_CHECKING:
     from vcl import LocalCluster
@@ -63,15 +63,10 @@ def _write(cl: Any, queue: Any, pick: Any, size_bytes: int) -> Callable[[], floa
 
 
 def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
-    """To the first node's device, beside native and TCP."""
+    """To the first node's device, by each way, beside native and TCP."""
     import vcl
 
-    devices = common.connect(cluster)
-    ours = {"remote device": program(vcl, devices.remote, settings)}
-    yardsticks = ("native", "tcp")
-    figures = common.sample_in_turn("write", devices, settings, ours, yardsticks)
-    return [
-        common.row(f"write {mib} MiB, remote device", "MB/s", "higher", figures, f"{mib} MiB",
-                   "remote device", yardsticks)
-        for mib in settings.transfer_sizes_mib
-    ]  # fmt: skip
+    def make(devices: Devices) -> Sampler:
+        return program(vcl, devices.remote, settings)
+
+    return common.bulk_rows("write", cluster, settings, make, ("native", "tcp"))
