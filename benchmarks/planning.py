@@ -96,10 +96,8 @@ class DryRun:
         planner = self.session._planner
         queue = self.session.queues[message.queue]
         buffers, program = (self.session.buffers[10],), self.session.programs[5]
-        command = Command(
-            message.event, message, queue=queue, buffers=buffers, program=program,
-            key=key_of(queue, message, None),
-        )  # fmt: skip
+        command = Command(message.event, message, (), queue, buffers)
+        command.program, command.key = program, key_of(queue, message, None)
         (planner.anew if anew else planner.plan)(command)
 
 

@@ -4,6 +4,8 @@ Owns: ids of operations, transfers and versions as plans need them, waits, hazar
 to executors and to the client. Must not know: why a plan is as it is, or what happens afterwards.
 
 Nothing here can fail half-way: a plan names only what there is.
+
+Long because each kind of step has its message here.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from master.plan.looked import Looked
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
 from master.plan.plan import Answer, BufferAnswer, Draft, Kind, Makes, Plan, Region, Step
-from master.plan.regions import Division, Part, divide, kept_beside, whole_regions
+from master.plan.regions import Division, Hulls, Part, divide, kept_beside, whole_regions
 from master.plan.residency import Buffer
 from master.plan.uses import Use, uses_of
 from master.plan.view import View
@@ -89,8 +89,7 @@ def _plan_split(
 ) -> Plan | str:
     """In parts that write bytes of their own, or whose changes are merged; or why in none."""
     program = view.programs[message.program]
-    kernel = program.kernels[message.kernel]
-    count = count_of_split(ndrange, len(places))
+    kernel, count = program.kernels[message.kernel], count_of_split(ndrange, len(places))
     if count < 2:
         return "one work-group is all there is"
     draft.make_room(movement.brought_by_part * count)
@@ -109,16 +108,14 @@ def _plan_split(
         # What the program declares is no proof.
         message = message._replace(declared=b"")
     found = footprint_of(program, kernel, message, ndrange, places[0])
+    shared = Shared()
+    division: Division | Hulls | str = found if isinstance(found, str) else ""
     if isinstance(found, Footprint):
         draft.depends = looked_at(found, kernel, message)
-    shared = Shared()
-    if why_apart is not None and isinstance(found, Footprint):
-        shared = shared_of(found, message)
-        uses = shared.uses(uses)
-    division = (
-        found if isinstance(found, str)
-        else divide(found, message, ndrange, uses, places, looked)
-    )  # fmt: skip
+        if why_apart is not None:
+            shared = shared_of(found, message)
+            uses = shared.uses(uses)
+        division = divide(found, message, ndrange, uses, places, looked)
     if isinstance(division, Division):
         moving = 0 if always else _moving_ns(view, queue, division.parts, uses, places)
         if not pays(regions_worth(size, moving, count)):
@@ -132,7 +129,7 @@ def _plan_split(
         if why is not None:
             return f"{why_apart} ({why})"
     hulls = division
-    if isinstance(hulls, str):
+    if isinstance(hulls, str):  # of whole buffers
         hulls = whole_regions(split(ndrange, len(places)), uses, hulls)
     if why_apart is None and hulls.reads_meet and not view.policy.trusts:
         why = f" ({hulls.why})" if hulls.why else ""

@@ -1,4 +1,7 @@
-"""What a command costs doesn't grow with how many others are live, or with what is stored."""
+"""What a command costs doesn't grow with how many others are live, or with what is stored.
+
+Long because each thing that might grow has its test here.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from vcl.direct import dialling
+from vcl.direct.itself import ToItself
 from vcl.direct.link import Link
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
@@ -59,6 +60,7 @@ class Ways:
     ) -> None:
         self._relay, self._own = relay, own
         self._take, self._streamed, self._say, self._pool = take, streamed, say, pool
+        self._itself = ToItself(own, take, streamed, pool)
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
         self._provers: Counter[int] = Counter()  # dials that wait for what is expected
@@ -69,17 +71,22 @@ class Ways:
         self._stream: dialling.StreamListener | None = None
 
     def way(self, endpoint: int) -> Way:
-        """How bulk gets to an endpoint now."""
+        """How bulk gets to another endpoint now."""
         link = self._links.get(endpoint)
         return Way.RELAY if link is None else link.way
 
     def stream(self, effect: Stream) -> None:
         """Send a transfer."""
-        (self._links.get(effect.endpoint) or self._relay).stream(effect)
+        self._to(effect.endpoint).stream(effect)
 
     def grant(self, effect: GrantCredit) -> None:
         """Send credit."""
-        (self._links.get(effect.endpoint) or self._relay).grant(effect)
+        self._to(effect.endpoint).grant(effect)
+
+    def _to(self, endpoint: int) -> Link | BulkLink | ToItself:
+        if endpoint == self._own:
+            return self._itself
+        return self._links.get(endpoint) or self._relay
 
     # ---- opening
 
