@@ -9,6 +9,7 @@ have been decided by rates, so a rate counts as changed only when it is another 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from master.places import Place
@@ -22,6 +23,10 @@ byte_ns_guess = 4.0
 
 told_bytes_min = 2**22
 """Transfers of fewer bytes tell nothing: they are over before their chunks are under way."""
+
+transfer_ns = 300_000
+"""What a transfer takes besides its bytes, where another waits for it: from the event of what made
+them, over both ends' threads, to the start of what needs them (benchmarks/NOTES.md)."""
 
 byte_ns_max = 1000.0
 """A transfer that took longer stood still, or its clock did."""
@@ -76,11 +81,14 @@ class Links:
         )
 
     def carrying_ns(self, draft: Draft) -> float:
-        """Nanoseconds that the transfers of a draft take, one after the other."""
+        """Nanoseconds that the transfers of a draft take: their bytes one after the other, and
+        what each takes besides at all places at the same time."""
         total = 0.0
+        counts: Counter[int] = Counter()
         for source, destination, _ in draft.transfers:
             end = draft.steps[destination]
             node = CLIENT if source == CLIENT_END else draft.steps[source].place.node
             size = sum(high - low for _, low, high in end.writes)
             total += size * self.byte_ns(node, end.place.node)
-        return total
+            counts[end.place.device] += 1
+        return total + transfer_ns * max(counts.values(), default=0)

@@ -11,6 +11,7 @@ from master.plan.links import (
     byte_ns_max,
     changed_ratio,
     told_bytes_min,
+    transfer_ns,
 )
 from master.plan.plan import Draft
 from master.plan.residency import Buffer
@@ -80,9 +81,11 @@ def test_what_transfers_of_a_draft_take() -> None:
     draft.zero(buffer, 0, 100, place(1), False)
     assert links.carrying_ns(draft) == 0, "zeros are made where they are needed"
     draft.carry(buffer, 100, 200, None, place(1), False)
-    assert links.carrying_ns(draft) == 700
+    assert links.carrying_ns(draft) == 700 + transfer_ns
     draft.carry(buffer, 100, 200, place(1), place(2), False)
-    assert links.carrying_ns(draft) == 900
+    assert links.carrying_ns(draft) == 900 + transfer_ns, "to two places at the same time"
+    draft.carry(buffer, 200, 300, None, place(1), False)
+    assert links.carrying_ns(draft) == 1600 + 2 * transfer_ns
 
 
 def test_a_session_learns_from_what_its_executors_receive() -> None:
