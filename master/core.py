@@ -368,6 +368,9 @@ class MasterCore:
         except Exception as error:  # see _unexpected
             self._unexpected(live.session.number, error)
             return
+        for one, other, why in live.session.unlinked:
+            self._effects.append(Log(_unlinked(live, one, other, why)))
+        live.session.unlinked = []
         suspects, live.session.suspects = live.session.suspects, []
         for node, text in suspects:
             if node in live.executors and live.executors[node].ready:
@@ -584,6 +587,16 @@ class MasterCore:
                 if executor.starts and self._now - executor.asked > executor_start_timeout_s:
                     why = f"it didn't start within {executor_start_timeout_s:g} s"
                     self._executor_lost(live, executor.node, why)
+
+
+def _unlinked(live: Live, one: int, other: int, why: str) -> str:
+    """Why bulk between two ends of a session goes through the master."""
+    names = [
+        f"node {live.executors[node].node_name}" if node in live.executors else "its program"
+        for node in (one, other)
+    ]
+    text = f"session {live.session.number}: data between {names[0]} and {names[1]}"
+    return f"{text} goes through the master: {plain(why, failure_length_max)}"
 
 
 def _slot(role: Role) -> str:

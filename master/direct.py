@@ -27,12 +27,13 @@ from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 @dataclass(slots=True)
 class _Pair:
     """ends: nodes, the lower first. dialled: those whose executors have been told to expect the
-    other. dialler: who dials, or has dialled last."""
+    other. dialler: who dials, or has dialled last. has_failed: nobody reaches the other."""
 
     ends: tuple[int, int]
     way: Way = Way.RELAY
     dialled: set[int] = field(default_factory=set)
     dialler: int = -1
+    has_failed: bool = False
 
 
 class DirectLinks:
@@ -52,6 +53,8 @@ class DirectLinks:
         self._pairs: defaultdict[int, dict[int, _Pair]] = defaultdict(dict)  # by one, by other
         self._nodes: dict[int, int] = {}  # by endpoint, of those that were told to anybody
         self._last_ticket = 0
+        self.failed: list[tuple[int, int, str]] = []
+        """Links that didn't come to be: between which two, and why; since the owner took them."""
 
     def way(self, one: int, other: int) -> Way:
         """How bulk gets from one node to another."""
@@ -91,7 +94,10 @@ class DirectLinks:
             pair.way = Way(m.way)
             return None
         if pair.way is Way.RELAY and pair.dialler == node:
-            self._open(pair)  # it couldn't dial: perhaps the other can
+            # It couldn't dial: perhaps the other can.
+            if not self._open(pair) and not pair.has_failed:
+                pair.has_failed = True
+                self.failed.append((node, other, m.message))
             return None
         pair.way = Way.RELAY
         return node if other == CLIENT else other
@@ -103,8 +109,9 @@ class DirectLinks:
         for other in self._pairs.pop(node, ()):
             del self._pairs[other][node]
 
-    def _open(self, pair: _Pair) -> None:
-        """Have one end dial the other, if that takes dials and wasn't dialled before."""
+    def _open(self, pair: _Pair) -> bool:
+        """Have one end dial the other, if that takes dials and wasn't dialled before; answers
+        whether one does."""
         low, high = pair.ends
         for dialler, other in ((low, high), (high, low)):
             addresses = self._addresses.get(other)
@@ -119,7 +126,8 @@ class DirectLinks:
             self._nodes[here], self._nodes[there] = dialler, other
             self._say(other, ExpectLink(here, ticket, answer))
             self._say(dialler, OpenLink(there, ticket, answer, addresses))
-            return
+            return True
+        return False
 
     def _tickets(self, pair: _Pair) -> Sequence[str]:
         """What proves the one that dials, and the other: known to these two ends only."""

@@ -72,8 +72,11 @@ def test_if_one_cant_reach_the_other_the_other_tries_once() -> None:
     assert rig.dials() == [(1, 2)]
     assert rig.links.linked(1, Linked(20, Way.RELAY, "no route")) is None
     assert rig.dials() == [(2, 1)]
+    assert rig.links.failed == []
     assert rig.links.linked(2, Linked(10, Way.RELAY, "no route")) is None
     assert rig.heard() == []
+    assert rig.links.linked(2, Linked(10, Way.RELAY, "no route")) is None
+    assert rig.links.failed == [(2, 1, "no route")], "said once"
 
 
 def test_secrets_are_of_one_link() -> None:

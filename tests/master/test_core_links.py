@@ -1,0 +1,59 @@
+"""Direct links at the master: who is told of whom, what is logged, who is given up."""
+
+from __future__ import annotations
+
+from master.effects import Log
+from tests.master.rigs import MasterRig
+from tests.master.test_core import begin, events, fill
+from vcl.wire.direct import Way
+from vcl.wire.messages import session
+from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
+
+RELAY, SHARED = int(Way.RELAY), int(Way.SHARED_MEMORY)
+"""As they travel."""
+
+
+def linked() -> tuple[MasterRig, int, int, OpenLink]:
+    """A rig, its client and an executor on node a, between which there was a transfer."""
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    m.say(client, fill(20), session.Read(21, 2, [], 10, 0, 64))
+    control, _ = m.join(m.asked(agent))
+    m.say(control, Listening(["unix:a"]))
+    (dial,) = [x for x in m.sent(client) if isinstance(x, OpenLink)]
+    (expect,) = [x for x in m.sent(control) if isinstance(x, ExpectLink)]
+    assert (dial.addresses, dial.ticket, dial.answer) == (["unix:a"], expect.ticket, expect.answer)
+    assert (dial.endpoint, expect.endpoint) == (1, 0)
+    return m, client, control, dial
+
+
+def logs(m: MasterRig) -> list[str]:
+    return [effect.text for effect in m.effects if isinstance(effect, Log)]
+
+
+def test_why_there_is_no_link_is_logged_once() -> None:
+    m, client, _, _ = linked()
+    m.say(client, Linked(1, RELAY, "unix:a: \x1b[31mrefused"))
+    (text,) = logs(m)
+    assert text.startswith("session 1: data between its program and node a goes through the master")
+    assert "refused" in text and "\x1b" not in text
+    m.say(client, Linked(1, RELAY, "again"))
+    assert logs(m) == []
+
+
+def test_a_link_that_breaks_costs_the_executor_a_second_later() -> None:
+    m, client, control, _ = linked()
+    m.say(client, Linked(1, SHARED, ""))
+    m.say(client, Linked(1, RELAY, "the direct link broke: it was cut"))
+    assert m.closed() == {} and events(m, client) == []
+    m.wake()
+    assert control in m.closed()
+    assert "node a is gone: the direct link broke: it was cut" in logs(m)[0]
+
+
+def test_a_link_that_breaks_with_its_executor_says_how_that_ended() -> None:
+    m, client, control, _ = linked()
+    m.say(client, Linked(1, SHARED, ""))
+    m.say(client, Linked(1, RELAY, "the other end is gone"))
+    m.close(control, "no close handshake")
+    assert m.closed() == {}, "its agent may still say more"
