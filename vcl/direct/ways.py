@@ -34,6 +34,9 @@ from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
 
 log = logging.getLogger("vcl-link")
 
+leave_timeout_s = 1.0
+"""What a dial under way may put off the end of a program."""
+
 accept_pause_s = 1.0
 """How long no dial is taken after one couldn't be."""
 
@@ -266,7 +269,9 @@ class Ways:
         """Serve the links on their loop no longer; while nothing is under way, and of an end that
         doesn't listen."""
         if self._running:  # or an end would think a link up that isn't
-            await asyncio.wait(self._running)
+            _, tardy = await asyncio.wait(self._running, timeout=leave_timeout_s)
+            for dial in tardy:  # nobody answers there, or a program's end would wait for it
+                dial.cancel()
         for link in self._links.values():
             link.leave()
 

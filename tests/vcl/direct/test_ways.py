@@ -262,3 +262,16 @@ async def test_nothing_is_left_open(way: Way) -> None:
     async with asyncio.timeout(LONG_S):
         while not set(os.listdir("/proc/self/fd")) <= before:
             await asyncio.sleep(0.01)  # closing handshakes
+
+
+async def test_a_dial_that_nobody_answers_puts_nothing_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ways, "leave_timeout_s", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        async with two() as (client, _, _):
+            url = f"ws://127.0.0.1:{deaf.getsockname()[1]}"
+            client.ways.open(OpenLink(3, TICKET, ANSWER, [url]))
+            async with asyncio.timeout(LONG_S / 4):
+                await client.ways.leave()
+            assert client.said.empty() and not client.relay.sent
