@@ -26,6 +26,7 @@ from master.access.standing import Standing
 from master.judging import analysis_time_s_max, guard_time_s_max
 from master.places import KIND, Place
 from master.plan.apart import Shared, shared_of
+from master.plan.looked import Looked
 from master.plan.regions import Division, divide
 from master.plan.residency import Buffer
 from master.plan.uses import Use
@@ -161,7 +162,8 @@ def _divided(
         return ("merge", found) if why_apart is None else ("whole", found)
     message = session.Launch(0, 0, [], 0, "", [], [], None, launch.arguments)
     shared = Shared() if why_apart is None else shared_of(found, message)
-    division = divide(found, message, launch.ndrange, shared.uses(launch.uses), PLACES)
+    uses, looked = shared.uses(launch.uses), Looked(in_turns=False)
+    division = divide(found, message, launch.ndrange, uses, PLACES, looked)
     if isinstance(division, Division):
         return "regions", ""
     if isinstance(division, str):
