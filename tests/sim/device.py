@@ -110,7 +110,7 @@ class Device:
         for other, theirs in self.active.items():
             for buffer, start, end, writes in theirs:
                 for b, s, e, w in accesses:
-                    if b == buffer and s < end and start < e and (w or writes):
+                    if b == buffer and max(s, start) < min(e, end) and (w or writes):
                         raise Violation(
                             f"race on device {self.number}, buffer {b}: {key} at {s}:{e} and "
                             f"{other} at {start}:{end}"
