@@ -165,24 +165,17 @@ def connect(cluster: LocalCluster) -> Devices:
     return Devices(remotes, whole, remotes[0].name.removesuffix(suffixes[0]), cores)
 
 
-@contextmanager
-def ways(cluster: LocalCluster) -> Iterator[Iterator[tuple[str, LocalCluster]]]:
+def ways(cluster: LocalCluster) -> Iterator[tuple[str, LocalCluster]]:
     """(how bulk goes, a cluster where it goes so) of each way: by memory that both ends share, by a
     WebSocket between them, and through the master."""
     import vcl
 
-    with ExitStack() as stack:
-
-        def each() -> Iterator[tuple[str, LocalCluster]]:
-            yield "shared memory", cluster
-            for way, listen in (("direct", None), ("relayed", "none")):
-                other = vcl.LocalCluster(
-                    nodes=2, cores_per_node=1, shared_memory=False, data_listen=listen
-                )
-                yield way, stack.enter_context(other)
-                stack.close()
-
-        yield each()
+    yield "shared memory", cluster
+    for way, listen in (("direct", None), ("relayed", "none")):
+        with vcl.LocalCluster(
+            nodes=2, cores_per_node=1, shared_memory=False, data_listen=listen
+        ) as other:
+            yield way, other
 
 
 def bulk_rows(
@@ -194,15 +187,14 @@ def bulk_rows(
 ) -> list[Row]:
     """The rows of a measure of bulk of several sizes, by each way, beside yardsticks."""
     rows = []
-    with ways(cluster) as each:
-        for way, where in each:
-            devices = connect(where)
-            figures = sample_in_turn(measure, devices, settings, {way: make(devices)}, yardsticks)
-            rows += [
-                row(f"{measure} {mib} MiB, {way}", "MB/s", "higher", figures, f"{mib} MiB", way,
-                    yardsticks)
-                for mib in settings.transfer_sizes_mib
-            ]  # fmt: skip
+    for way, where in ways(cluster):
+        devices = connect(where)
+        figures = sample_in_turn(measure, devices, settings, {way: make(devices)}, yardsticks)
+        rows += [
+            row(f"{measure} {mib} MiB, {way}", "MB/s", "higher", figures, f"{mib} MiB", way,
+                yardsticks)
+            for mib in settings.transfer_sizes_mib
+        ]  # fmt: skip
     return rows
 
 

@@ -368,9 +368,8 @@ class MasterCore:
         except Exception as error:  # see _unexpected
             self._unexpected(live.session.number, error)
             return
-        for one, other, why in live.session.unlinked:
+        for one, other, why in live.session.take_unlinked():
             self._effects.append(Log(_unlinked(live, one, other, why)))
-        live.session.unlinked = []
         suspects, live.session.suspects = live.session.suspects, []
         for node, text in suspects:
             if node in live.executors and live.executors[node].ready:

@@ -117,8 +117,6 @@ class Session:
         # What is being carried out in turns, nothing else meanwhile.
         self._half_done: tuple[Command, Plan, Iterator[None]] | None = None
         self._losses: dict[int, Iterator[None]] = {}  # what is left to do of them, by node
-        self.unlinked: list[tuple[int, int, str]] = []
-        """Ends (nodes, or CLIENT) between which there is no direct link, and why."""
         self.suspects: list[tuple[int, str]] = []
         """Nodes whose executors lost a direct link, and how: they are gone, or bytes are."""
         self.culprit: tuple[int, str] | None = None
@@ -645,11 +643,14 @@ class Session:
             self._builds.answered(node, item)
             self.graph.ready.extend(self._questions.built())
 
+    def take_unlinked(self) -> list[tuple[int, int, str]]:
+        """Ends (nodes, or CLIENT) between which no direct link came to be, and why, since then."""
+        failed, self._direct.failed = self._direct.failed, []
+        return failed
+
     def _linked(self, m: Linked, node: int = CLIENT) -> None:
         """An end of a direct link tells what has become of it."""
         suspect = self._direct.linked(node, m)
-        self.unlinked += self._direct.failed
-        self._direct.failed.clear()
         if suspect is not None:
             self.suspects.append((suspect, plain(m.message, failure_length_max)))
 

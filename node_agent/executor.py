@@ -37,7 +37,7 @@ from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire.messages import part
-from vcl.wire.messages.direct import ExpectLink, Listening, OpenLink
+from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 from vcl.wire.messages.handshake import Hello
 
 log = logging.getLogger("vcl-executor")
@@ -87,7 +87,7 @@ class Executor:
             a.node,
             lambda frames: self._feed([FromEndpoint(f) for f in frames]),
             self._streamed,
-            lambda linked: self._control.send([linked]),
+            self._tell,
             Pool(shares=False),
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
@@ -104,6 +104,10 @@ class Executor:
             reader.cancel()
         for reader in done:
             reader.result()
+
+    def _tell(self, linked: Linked) -> None:
+        with contextlib.suppress(ConnectionClosed):  # its reader is about to end this process
+            self._control.send([linked])
 
     def _streamed(self, transfer: int) -> None:
         self._feed([Streamed(transfer)])

@@ -48,6 +48,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.family", SHELL),
     ("vcl.lifeline", SHELL),
     ("vcl.links", SHELL),
+    ("vcl.running", SHELL),
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),
     ("vcl.stdout", SHELL),

@@ -14,6 +14,7 @@ from typing import Any
 from vcl import transport
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.numbering import Numbering
+from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectFailed, Connection, ConnectionClosed
 from vcl.wire import codec, frame
@@ -119,7 +120,7 @@ class BulkLink:
         self.connection = connection
         self._endpoint = endpoint
         self._streamed = streamed
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams = Running("a bulk stream failed")
 
     def grant(self, effect: GrantCredit) -> None:
         """Send credit; on the loop's thread only."""
@@ -130,16 +131,7 @@ class BulkLink:
 
     def stream(self, effect: Stream) -> None:
         """Send a transfer in chunks, taking turns with others; on the loop's thread only."""
-        stream = asyncio.get_running_loop().create_task(self._stream(effect))
-        self._streams.add(stream)
-        stream.add_done_callback(self._stream_ended)
-
-    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
-        self._streams.discard(stream)
-        error = None if stream.cancelled() else stream.exception()
-        if error is not None:
-            context = {"message": "a bulk stream failed", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+        self._streams.start(self._stream(effect))
 
     async def _stream(self, effect: Stream) -> None:
         try:

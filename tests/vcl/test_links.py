@@ -299,7 +299,7 @@ async def test_streams_go_in_chunks_and_take_turns(monkeypatch: pytest.MonkeyPat
                 open_transfers.remove(got.transfer)
     assert arrived == {transfer: b"".join(data) for transfer, data in contents.items()}
     assert order[:3] == [1, 2, 3], "none waits for another's end"
-    await asyncio.gather(*sender._streams)
+    await asyncio.gather(*sender._streams._all)
     assert sorted(streamed) == [1, 2, 3]
     await left.close()
 
@@ -320,6 +320,6 @@ async def test_a_stream_ends_with_its_connection() -> None:
     await right.recv()
     left.cut()
     async with asyncio.timeout(LONG_S):
-        while sender._streams:
-            await asyncio.gather(*sender._streams)
+        while sender._streams._all:
+            await asyncio.gather(*sender._streams._all)
     assert streamed == []

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from vcl.direct.pool import Pool
+from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
 from vcl.wire.limits import shared_chunk_bytes_max
@@ -35,7 +36,7 @@ class ToItself:
         self._loop = asyncio.get_running_loop()
         self._under_way = 0
         self._room = asyncio.Event()
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams = Running("a stream within the process failed")
 
     def grant(self, effect: GrantCredit) -> None:
         """Give credit; not at once, as the owner is in the middle of something."""
@@ -44,15 +45,7 @@ class ToItself:
 
     def stream(self, effect: Stream) -> None:
         """Copy a transfer in chunks, taking turns with others."""
-        stream = self._loop.create_task(self._stream(effect))
-        self._streams.add(stream)
-        stream.add_done_callback(self._stream_ended)
-
-    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
-        self._streams.discard(stream)
-        if not stream.cancelled() and (error := stream.exception()) is not None:
-            context = {"message": "a stream within the process failed", "exception": error}
-            self._loop.call_exception_handler(context)
+        self._streams.start(self._stream(effect))
 
     async def _stream(self, effect: Stream) -> None:
         for offset, chunk, last in effect.chunks(shared_chunk_bytes_max):

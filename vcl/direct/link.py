@@ -9,38 +9,39 @@ import asyncio
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from vcl.errors import RemoteProtocolError
+from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.direct import Way
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
 
 
-class Link(ABC):
-    """A direct link to one end.
+class Ends(NamedTuple):
+    """Between which endpoints a link is, and what this end is told of it.
 
-    connected: a socket on which both have greeted. own, peer: endpoints. take(frames): called on
-    the loop for what comes; what it raises is its owner's affair. streamed(transfer): when its
-    bytes may change. lost(reason): once, if the link ends by itself.
+    take(frames): on the loop, what comes; what it raises is the owner's affair.
+    streamed(transfer): when its bytes may change. lost(reason): once, if the link ends by itself.
     """
+
+    own: int
+    peer: int
+    take: Callable[[Sequence[BulkFrame]], None]
+    streamed: Callable[[int], None]
+    lost: Callable[[str], None]
+
+
+class Link(ABC):
+    """A direct link to one end. connected: a socket on which both have greeted."""
 
     way: ClassVar[Way]
 
-    def __init__(
-        self,
-        connected: socket.socket,
-        own: int,
-        peer: int,
-        take: Callable[[Sequence[BulkFrame]], None],
-        streamed: Callable[[int], None],
-        lost: Callable[[str], None],
-    ) -> None:
+    def __init__(self, connected: socket.socket, ends: Ends) -> None:
         self._socket = connected
-        self._own, self._peer = own, peer
-        self._take, self._streamed, self._lost = take, streamed, lost
+        self._own, self._peer, self._take, self._streamed, self._lost = ends
         self._waiting: list[asyncio.Future[None]] = []
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams = Running("a direct stream failed")
         self._over = False
         self._writing = False
 
@@ -105,19 +106,11 @@ class Link(ABC):
 
     def stream(self, effect: Stream) -> None:
         """Send a transfer in chunks, taking turns with others."""
-        stream = self._loop.create_task(self._stream(effect))
-        self._streams.add(stream)
-        stream.add_done_callback(self._stream_ended)
+        self._streams.start(self._stream(effect))
 
     async def _stream(self, effect: Stream) -> None:
         await self._send_transfer(effect)
         self._streamed(effect.transfer)
-
-    def _stream_ended(self, stream: asyncio.Task[None]) -> None:
-        self._streams.discard(stream)
-        if not stream.cancelled() and (error := stream.exception()) is not None:
-            context = {"message": "a direct stream failed", "exception": error}
-            self._loop.call_exception_handler(context)
 
     def _header(self, transfer: int, offset: int, last: bool) -> BulkFrame:
         return BulkFrame(CHUNK, last, self._peer, self._own, transfer, offset, b"")

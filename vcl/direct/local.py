@@ -3,10 +3,9 @@
 Owns: that link. Must not know: which ends there are, who may open a link to whom, or how
 (`dialling`).
 
-What is short travels in the packet
-itself. What is longer is copied into this end's ring, once, and the receiver uses it there, until
-it says that it is done. What is in shared memory already isn't even copied. Where there is no
-memory for a ring, everything travels in packets.
+What is short travels in the packet itself. What is longer is copied into this end's ring, once, and
+the receiver uses it there, until it says that it is done. What is in shared memory already isn't
+even copied. Where there is no memory for a ring, everything travels in packets.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from vcl.direct.link import Link
+from vcl.direct.link import Ends, Link
 from vcl.direct.shared import PeersMemory, Ring, SharedMemory
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import Stream
@@ -57,22 +56,15 @@ class LocalLink(Link):
     """A link to an end on this host.
 
     find(bytes): in which memory of this end's they are already, where they don't change as long as
-    somebody refers to them. The others as of Link.
+    somebody refers to them.
     """
 
     way = Way.SHARED_MEMORY
 
     def __init__(
-        self,
-        connected: socket.socket,
-        own: int,
-        peer: int,
-        take: Callable[[Sequence[BulkFrame]], None],
-        streamed: Callable[[int], None],
-        lost: Callable[[str], None],
-        find: Find = lambda data: None,
+        self, connected: socket.socket, ends: Ends, find: Find = lambda data: None
     ) -> None:
-        super().__init__(connected, own, peer, take, streamed, lost)
+        super().__init__(connected, ends)
         self._find = find
         self._ring: Ring | None = None
         self._no_ring = False

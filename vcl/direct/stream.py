@@ -15,9 +15,8 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
 
-from vcl.direct.link import Link
+from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import Stream
@@ -46,23 +45,15 @@ silence_s_max = 20
 class StreamLink(Link):
     """A link to an end that may be on another host.
 
-    dialled: whether this end did. pool: for what comes. The others as of Link.
+    dialled: whether this end did. pool: for what comes.
     """
 
     way = Way.DIRECT
 
     def __init__(
-        self,
-        connected: socket.socket,
-        own: int,
-        peer: int,
-        take: Callable[[Sequence[BulkFrame]], None],
-        streamed: Callable[[int], None],
-        lost: Callable[[str], None],
-        pool: Pool,
-        dialled: bool,
+        self, connected: socket.socket, ends: Ends, pool: Pool, dialled: bool
     ) -> None:
-        super().__init__(connected, own, peer, take, streamed, lost)
+        super().__init__(connected, ends)
         self._pool = pool
         self._dialled = dialled
         self._unsent: deque[list[memoryview]] = deque()

@@ -16,20 +16,20 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from vcl.direct import dialling
 from vcl.direct.itself import ToItself
-from vcl.direct.link import Link
+from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
 from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink
+from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.direct import Greeting, Way
 from vcl.wire.frame import BulkFrame
-from vcl.wire.limits import handshake_timeout_s, links_max
+from vcl.wire.limits import handshake_timeout_s
 from vcl.wire.messages.direct import ExpectLink, Linked, OpenLink
 
 log = logging.getLogger("vcl-link")
@@ -67,16 +67,11 @@ class Ways:
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
         self._provers: Counter[int] = Counter()  # dials that wait for what is expected
-        self._running: set[asyncio.Task[None]] = set()
+        self._running = Running("opening a direct link failed")
         self._strangers = 0
         self._closed = False
         self._local: dialling.LocalListener | None = None
         self._stream: dialling.StreamListener | None = None
-
-    def way(self, endpoint: int) -> Way:
-        """How bulk gets to another endpoint now."""
-        link = self._links.get(endpoint)
-        return Way.RELAY if link is None else link.way
 
     def stream(self, effect: Stream) -> None:
         """Send a transfer."""
@@ -105,7 +100,7 @@ class Ways:
             except OSError as error:
                 log.warning("no direct links on this host: %s", error)
             else:
-                self._start(self._accept(self._local))
+                self._running.start(self._accept(self._local))
                 addresses.append(self._local.address)
         if where is not None:
             self._stream = dialling.StreamListener(self._prove, self._stream_in)
@@ -125,12 +120,7 @@ class Ways:
 
     def open(self, m: OpenLink) -> None:
         """Dial an end."""
-        self._start(self._dial(m))
-
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        running = asyncio.get_running_loop().create_task(coroutine)
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._running.start(self._dial(m))
 
     def _expecting(self, endpoint: int) -> asyncio.Future[ExpectLink]:
         """What the master says of an end, which may come after its dial."""
@@ -147,7 +137,8 @@ class Ways:
             except (OSError, RemoteProtocolError) as error:  # a TimeoutError is an OSError
                 reasons.append(f"{address}: {str(error) or 'no answer'}")
                 continue
-            self._up(m.endpoint, link)
+            self._links[m.endpoint] = link
+            self._say(Linked(m.endpoint, link.way, ""))
             return
         self._say(Linked(m.endpoint, Way.RELAY, "; ".join(reasons)))
 
@@ -180,7 +171,7 @@ class Ways:
                 continue
             if self._strangers < dialling.strangers_max:
                 self._strangers += 1
-                self._start(self._accepted(accepted))
+                self._running.start(self._accepted(accepted))
             else:
                 accepted.close()
 
@@ -194,6 +185,9 @@ class Ways:
             log.warning("a direct link wasn't let in: %s", str(error) or "no greeting in time")
             accepted.close()
             return
+        except BaseException:  # it's the end of this one's listening
+            accepted.close()
+            raise
         finally:
             self._strangers -= 1
         self._links[greeting.endpoint] = self._local_link(accepted, greeting.endpoint)
@@ -223,34 +217,16 @@ class Ways:
         self._links[greeting.endpoint] = self._stream_link(taken, greeting.endpoint, dialled=False)
 
     def _stream_link(self, connected: socket.socket, endpoint: int, dialled: bool) -> Link:
-        return StreamLink(
-            connected,
-            self._own,
-            endpoint,
-            self._take,
-            self._streamed,
-            lambda reason: self._lost(endpoint, reason),
-            self._pool,
-            dialled,
-        )
+        return StreamLink(connected, self._ends(endpoint), self._pool, dialled)
 
     def _local_link(self, connected: socket.socket, endpoint: int) -> Link:
-        return local.LocalLink(
-            connected,
-            self._own,
-            endpoint,
-            self._take,
-            self._streamed,
-            lambda reason: self._lost(endpoint, reason),
-            self._pool.find,
-        )
+        return local.LocalLink(connected, self._ends(endpoint), self._pool.find)
 
-    def _up(self, endpoint: int, link: Link) -> None:
-        if len(self._links) >= links_max:
-            link.close()
-            return
-        self._links[endpoint] = link
-        self._say(Linked(endpoint, link.way, ""))
+    def _ends(self, endpoint: int) -> Ends:
+        def lost(reason: str) -> None:
+            self._lost(endpoint, reason)
+
+        return Ends(self._own, endpoint, self._take, self._streamed, lost)
 
     # ---- ends
 
@@ -259,19 +235,12 @@ class Ways:
         log.debug("the direct link to endpoint %d broke: %s", endpoint, reason)
         self._say(Linked(endpoint, Way.RELAY, f"the direct link broke: {reason}"))
 
-    def forget(self, endpoint: int) -> None:
-        """That end is gone, as the master says."""
-        link = self._links.pop(endpoint, None)
-        if link is not None:
-            link.close()
-
     async def leave(self) -> None:
         """Serve the links on their loop no longer; while nothing is under way, and of an end that
         doesn't listen."""
-        if self._running:  # or an end would think a link up that isn't
-            _, tardy = await asyncio.wait(self._running, timeout=leave_timeout_s)
-            for dial in tardy:  # nobody answers there, or a program's end would wait for it
-                dial.cancel()
+        # Else an end would think a link up that isn't; but where nobody answers, a program's end
+        # would wait for it.
+        await self._running.end(leave_timeout_s)
         for link in self._links.values():
             link.leave()
 
@@ -283,12 +252,11 @@ class Ways:
     def close(self) -> None:
         """End all links."""
         self._closed = True
-        for running in self._running:
-            running.cancel()
+        self._running.cancel()
         if self._local is not None:
             self._local.close()
         if self._stream is not None:
-            self._start(self._stream.close())
+            self._running.start(self._stream.close())
         links, self._links = self._links, {}
         for link in links.values():
             link.close()

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vcl.direct.link import Link
+from vcl.direct.link import Ends, Link
 from vcl.direct.local import LocalLink
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
@@ -32,7 +32,8 @@ class End:
         self._hold = hold
         self._changed = asyncio.Event()
         connected.setblocking(False)
-        self.link = make(connected, own, peer, self._take, self._streamed, self._lost)
+        told = Ends(own, peer, self._take, self._streamed, self._lost)
+        self.link = make(connected, told)
 
     def _take(self, frames: Sequence[BulkFrame]) -> None:
         kept = frames if self._hold else [f._replace(payload=bytes(f.payload)) for f in frames]
