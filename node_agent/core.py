@@ -273,6 +273,8 @@ class ExecutorCore:
                 record.begun = record.begun or self._now
                 store = Store(record.message, effect.offset, effect.data, effect.last)
                 self._effects.append(store)
+                if effect.last:
+                    self._readiness.issue(record.number)
 
     def _gather(self, record: Gathering, chunk: Deliver) -> None:
         record.chunks[chunk.transfer].append(bytes(chunk.data))
@@ -295,6 +297,11 @@ class ExecutorCore:
         if node is None:
             return  # it failed before, and more of it was on its way to the driver
         if status == 0 and node.kept is None and node.outcome is None and node.doomed is None:
+            if node.undone:
+                # The driver's threads race: whether the bytes that it followed came isn't told yet.
+                node.outcome = one
+                self._readiness.hold(node)
+                return
             # A launch that went well, as most did.
             self._readiness.end(operation, None)
             self._done.append([operation, status, start, end, text, extra])
@@ -424,7 +431,10 @@ class ExecutorCore:
                 self._end_unstarted(operation, reason)
             settled = self._readiness.take_settled()
             for node in settled:
-                self._offer(node, Happens.SETTLED)
+                if node.kept is None:
+                    self._end(node, node.outcome)
+                else:
+                    self._offer(node, Happens.SETTLED)
             if not started and not failed and not settled:
                 return
 

@@ -5,10 +5,10 @@ Owns: the graph of operations that aren't done. Must not know: what an operation
 Theory of operation. An operation waits for others of this executor. The driver keeps some kinds
 in order by itself once they are handed to it (`leads`), and lets some kinds be handed over behind
 those (`follows`): a following operation may be handed over as soon as all that it waits for is
-done or is a leading one that was handed over. Every other operation starts when all that it
-waits for is done. Whatever waits, directly or not, for an operation that failed fails too,
-without being started if it wasn't. An operation that was skipped, having changed nothing, fails
-alone.
+done or is a leading one that was handed over; one that ends before what it waits for has ended is
+held. Every other operation starts when all that it waits for is done. Whatever waits, directly or
+not, for an operation that failed fails too, without being started if it wasn't. An operation that
+was skipped, having changed nothing, fails alone.
 """
 
 from __future__ import annotations
@@ -137,11 +137,16 @@ class Readiness:
                 continue  # it failed before it was taken
             taken.append(node)
             if node.leads and not node.issued:
-                node.issued = True
-                for dependent in node.dependents:
-                    dependent.unissued -= 1
-                    self._consider(dependent)
+                self.issue(node.id)
         return taken
+
+    def issue(self, operation: int) -> None:
+        """A started operation is in the driver's hands only now: others may follow it."""
+        node = self._nodes[operation]
+        node.issued = True
+        for dependent in node.dependents:
+            dependent.unissued -= 1
+            self._consider(dependent)
 
     def take_failed(self) -> list[tuple[int, str]]:
         """Operations that failed without being started, with the reason; the owner ends them."""

@@ -18,11 +18,14 @@ from node_agent.driver.library import load_pyopencl, matching_devices
 from node_agent.driver.memory import Device, Devices
 from node_agent.driver.merging import Merging
 from node_agent.driver.programs import Programs
-from node_agent.driver.queues import closed, stored, untold
+from node_agent.driver.queues import Finish, closed, stored, untold
 from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
 from vcl.wire.messages import part
+
+read_in_line_bytes_max = 2**16
+"""Of a Send that follows what was enqueued last: so few bytes are read before what comes next."""
 
 
 class Driver:
@@ -48,6 +51,7 @@ class Driver:
         self._launcher = Launcher(self._cl, self._programs)
         self._merging = Merging(self._cl, self._devices, self._launcher, post)
         self._events: dict[int, Any] = {}  # of queued operations that may be running
+        self._stores: dict[int, tuple[Device, Any]] = {}  # of Receives: of their last bytes
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._commands: Mapping[type, Callable[[Any], None]] = {
@@ -56,13 +60,13 @@ class Driver:
             part.CopyRegion: self._copy,
             part.CopyBox: self._copy_box,
             part.Snapshot: self._snapshot,
-            part.Send: self._send,
         }
         self._others: Mapping[type, Callable[[Any], None]] = {
             part.Allocate: self._allocate,
             part.Free: self._free,
             part.Build: self._start_build,
             part.ForgetProgram: self._forget_program,
+            part.Send: lambda message: self._guarded(message.operation, self._send, message),
             part.SendChanges: self._start_packing,
         }
 
@@ -75,6 +79,8 @@ class Driver:
             self._others[type(message)](message)
             return
         try:
+            if self._stores:
+                self._await_stores(message.waits, self._devices[message.device])
             command(message)
         except Exception as error:  # as in _guarded, which costs each launch a call more
             self._failed(message.operation, error)
@@ -115,9 +121,20 @@ class Driver:
         self._launcher.forget(m.program)
         self._post([Ended(m.operation, 0, 0, 0)])
 
-    def _queued(self, operation: int, device: Device, event: Any, watched: Any = None) -> None:
+    def _await_stores(self, waits: Sequence[int], device: Device) -> None:
+        """What is enqueued next on the compute queue waits for what Receives store."""
+        found = [stored for wait in waits if (stored := self._stores.get(wait)) is not None]
+        here = [event for on, event in found if on is device]
+        if here:
+            self._cl.enqueue_barrier(device.compute.queue, wait_for=here)
+        if len(here) < len(found):  # another context's events can't be waited for in a queue
+            self._cl.wait_for_events([event for on, event in found if on is not device])
+
+    def _queued(self, message: Any, device: Device, event: Any, watched: Any = None) -> None:
         """watched: what is to be waited for in place of the event."""
+        operation = message.operation
         self._events[operation] = event
+        device.note(operation, message.cause)
         device.compute.watch(
             event if watched is None else watched, self._queued_ended, operation
         )
@@ -137,11 +154,11 @@ class Driver:
             self._refused(message.operation, error)
             return
         watched = self._printer.watch(message, event, device.context) if prints else None
-        self._queued(message.operation, device, event, watched)
+        self._queued(message, device, event, watched)
 
     def start_again(self, effect: StartAgain) -> None:
         """Carry out a StartAgain."""
-        (operation, _, _, values, _), told = effect
+        (operation, waits, _, values, cause), told = effect
         first = told.message
         special = told.kept is None and has_images(first.arguments)
         if special or self._printer.prints(first.program):
@@ -149,6 +166,8 @@ class Driver:
             return
         try:
             device = self._devices[first.device]
+            if self._stores:
+                self._await_stores(waits, device)
             event = self._launcher.repeat(device, told, values)
         except NotEnqueued as error:
             self._refused(operation, error)
@@ -156,6 +175,7 @@ class Driver:
             self._failed(operation, error)
         else:
             self._events[operation] = event
+            device.note(operation, cause)
             device.compute.watch(event, self._queued_ended, operation)
 
     def _refused(self, operation: int, error: NotEnqueued) -> None:
@@ -173,7 +193,7 @@ class Driver:
             m.offset,
             m.size,
         )
-        self._queued(m.operation, device, event)
+        self._queued(m, device, event)
 
     def _copy(self, m: part.CopyRegion) -> None:
         device = self._devices[m.device]
@@ -185,7 +205,7 @@ class Driver:
             src_offset=m.source_offset,
             dst_offset=m.destination_offset,
         )
-        self._queued(m.operation, device, event)
+        self._queued(m, device, event)
 
     def _copy_box(self, m: part.CopyBox) -> None:
         device = self._devices[m.device]
@@ -201,7 +221,7 @@ class Driver:
             src_pitches=(m.source_row_pitch, m.source_slice_pitch),
             dst_pitches=(m.destination_row_pitch, m.destination_slice_pitch),
         )
-        self._queued(m.operation, device, event)
+        self._queued(m, device, event)
 
     def _snapshot(self, m: part.Snapshot) -> None:
         device = self._devices[m.device]
@@ -218,7 +238,7 @@ class Driver:
             )
             copies.append(copy)
         device.snapshots[m.merge] = copies
-        self._queued(m.operation, device, event)
+        self._queued(m, device, event)
 
     # ---- bytes
 
@@ -227,15 +247,21 @@ class Driver:
         # The threads that wait take events out as they end.
         found = [self._events.get(w) for w in m.waits]
         after = [event for event in found if event is not None]
+        queue = device.transfer
+        if after and m.size <= read_in_line_bytes_max and not device.newest.isdisjoint(m.waits):
+            # Before the kernel that is enqueued next: a driver with few threads may run that first.
+            queue = device.compute
+            after += [s[1] for w in m.waits if (s := self._stores.get(w)) and s[0] is device]
         array, event = device.map(
-            self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
-        )
+            self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after,
+            queue,
+        )  # fmt: skip
         self._mapped[m.operation] = [(device, array)]
 
         def finish(operation: int, start: int, end: int) -> BytesReady:
             return BytesReady(operation, (memoryview(array),), start)
 
-        device.transfer.watch(event, finish, m.operation)
+        queue.watch(event, finish, m.operation)
 
     def unmap(self, operation: int) -> None:
         """Carry out an Unmap."""
@@ -269,8 +295,19 @@ class Driver:
         else:
             event = self._cl.enqueue_marker(device.transfer.queue)
         # The bytes of any must live until its end, though only the last one's is told.
-        told = closed if not store.data else stored if store.last else untold
+        told: Finish = untold
+        if not store.data:
+            told = closed
+        elif store.last:
+            self._stores[m.operation] = device, event
+            told = self._stored
         device.transfer.watch(event, told, m.operation)
+
+    def _stored(self, operation: int, start: int, end: int) -> Ended:
+        # What finds nothing to wait for relies on that it was waited for: to see an event's status
+        # doesn't order memory.
+        self._stores.pop(operation)[1].wait()
+        return stored(operation, start, end)
 
     # ---- on the host thread
 

@@ -37,6 +37,16 @@ class Device:
         self.samplers: dict[tuple[int, ...], Any] = {}
         self.kernels: dict[int, dict[str, Kernel]] = {}  # by program and name
         self.frees = 0  # how often a buffer went: kernels may know one that is gone
+        self.newest: set[int] = set()
+        """The operations of the command that was the last to be enqueued for computing."""
+        self._cause = 0
+
+    def note(self, operation: int, cause: int) -> None:
+        """An operation was enqueued for computing. cause: the command that it is of, or 0."""
+        if cause and cause == self._cause:
+            self.newest.add(operation)
+        else:
+            self._cause, self.newest = cause, {operation}
 
     def buffer(self, number: int) -> Any:
         """A buffer's memory; raises DriverFailure if it has none here."""
@@ -94,11 +104,15 @@ class Device:
         self._regions.pop(number, None)
 
     def map(
-        self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None
+        self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None,
+        queue: Queue | None = None,
     ) -> tuple[Any, Any]:
-        """(array, event) of bytes of a buffer in the host's memory, once the event has ended."""
+        """(array, event) of bytes of a buffer in the host's memory, once the event has ended.
+
+        queue: that this is enqueued in, if not the one for transfers.
+        """
         mapped: tuple[Any, Any] = cl.enqueue_map_buffer(
-            self.transfer.queue,
+            (queue or self.transfer).queue,
             buffer,
             flags,
             offset,

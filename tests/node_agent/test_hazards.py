@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from node_agent.core import ExecutorCore
 from node_agent.effects import Start, Store, Unmap
 from node_agent.inputs import BytesReady, Ended, FromEndpoint, FromMaster, Streamed
-from tests.node_agent.test_core import BIG, NOW, OTHER, Rig, receive, run, send
+from tests.node_agent.test_core import BIG, NOW, OTHER, Rig, done, receive, run, send
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
@@ -56,6 +56,43 @@ def test_nothing_overwrites_a_region_before_it_has_left(by: str, size: int) -> N
 def test_what_only_reads_a_region_needn_t_wait_until_it_has_left() -> None:
     r = Rig()
     assert r.order(send(1), run(2), send(3)) == [Start(send(1)), Start(run(2)), Start(send(3))]
+
+
+# A launch is handed over behind the last bytes that it needs, before the driver has stored them
+
+
+def test_a_launch_is_handed_over_with_the_last_bytes_that_it_needs() -> None:
+    r = Rig()
+    wanted, needing, after = receive(1), run(2, 1), run(3, 2)
+    r.order(wanted, needing, after, part.Free(4, [1], 1, 10))
+    assert r.chunk(101, 0, b"1234", last=False) == [Store(wanted, 0, b"1234", False)]
+    assert r.chunk(101, 4, b"5678") == [
+        Store(wanted, 4, b"5678", True), Start(needing), Start(after),
+    ]  # fmt: skip
+    assert r.feed(Ended(1, 0, 5, 6))[0] == Start(part.Free(4, [1], 1, 10)), "which doesn't follow"
+
+
+def test_its_end_is_told_after_that_of_the_bytes() -> None:
+    """Two threads of the driver tell of them, and whichever comes first."""
+    r = Rig()
+    r.order(receive(1), run(2, 1), run(3, 2), send(4, 3))
+    r.chunk(101, 0, b"12345678")
+    assert r.feed(Ended(2, 0, 6, 7), Ended(3, 0, 7, 8)) == []
+    assert r.feed(BytesReady(4, (b"12345678",), 9)) == []
+    assert r.feed(Ended(1, 0, 5, 6)) == [
+        Stream(104, OTHER, (b"12345678",)),
+        done([1, 0, NOW, 6, None, None], [2, 0, 6, 7, None, None], [3, 0, 7, 8, None, None]),
+    ]
+
+
+def test_a_launch_on_bytes_that_could_not_be_stored_has_failed_though_it_ran() -> None:
+    r = Rig()
+    r.order(receive(1), run(2, 1), send(3, 2))
+    r.chunk(101, 0, b"12345678")
+    r.feed(Ended(2, 0, 6, 7), BytesReady(3, (b"12345678",), 8), Ended(1, -4, 0, 0, "no memory"))
+    (*effects, report) = r.feed(Ended(1, 0, 9, 9, closing=True))
+    assert effects == [Unmap(3)], "nothing is sent"
+    assert [row[0] for row in report.messages[0].operations if row[1] < 0] == [1, 2, 3]
 
 
 # Bytes arrive while an older operation still reads or writes their region

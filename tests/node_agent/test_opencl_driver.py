@@ -189,6 +189,27 @@ def test_a_batch_is_carried_out_in_order(rig: Rig) -> None:
     assert all(a.end <= b.end for a, b in itertools.pairwise(ends))
 
 
+def test_what_follows_bytes_finds_them_though_nobody_has_waited(rig: Rig) -> None:
+    """It is the driver that has to order two queues: neither a kernel nor what is read behind it
+    may see what was there before."""
+    buffer = rig.buffer([0] * COUNT)
+    for value in range(1, 100):
+        stored, scaled, read = rig.new(), rig.new(), rig.new()
+        data = np.full(COUNT, value, np.int32).tobytes()
+        receive = part.Receive(stored, [], 1, buffer, 0, SIZE, 1, 0)
+        arguments = [whole(buffer), scalar(3)]
+        rig.host.call("store", Store(receive, 0, data, True))
+        rig.host.start(
+            part.Run(scaled, [stored], 1, PROGRAM, "scale", [0], [COUNT], None, arguments, value),
+            part.Send(read, [scaled], 1, buffer, 0, SIZE, 1, 0, value),
+        )
+        ready = rig.host.take(read)
+        assert isinstance(ready, BytesReady)
+        assert set(np.frombuffer(ready.data[0], np.int32)) == {3 * value}
+        rig.host.call("unmap", read)
+        assert rig.end(stored).status == rig.end(scaled).status == 0
+
+
 # Arguments, which aren't set again where they are the same
 
 

@@ -97,6 +97,7 @@ class Device:
         self.compute = InOrder(heap, rng, scale_s)
         self.transfer = InOrder(heap, rng, scale_s / 4)
         self.compute.followers.append(self.transfer)
+        self.transfer.followers.append(self.compute)
 
     def buffer(self, number: int) -> bytearray:
         """Raises Failure if it isn't here."""
@@ -233,7 +234,8 @@ class Driver:
         accesses, work = self._prepare(device, m)
 
         def begin() -> None:
-            device.occupy(_key(m), accesses)
+            # What waits for bytes that were refused computes nonsense, which the core throws away.
+            device.occupy(_key(m), accesses if self._refused.isdisjoint(m.waits) else [])
 
         def finish() -> None:
             work()
@@ -242,8 +244,12 @@ class Driver:
             self._ended(m, 0)
 
         # Into the table first: an idle queue begins at once.
-        item = self._items[m.operation] = Item(begin, finish)
+        item = self._items[m.operation] = Item(begin, finish, self._before(m))
         device.compute.add(item)
+
+    def _before(self, m: Any) -> list[Item]:
+        """What is in one of the queues and has to end before an operation begins."""
+        return [self._items[w] for w in m.waits if w in self._items]
 
     def _prepare(self, device: Device, m: Any) -> tuple[list[Access], Callable[[], None]]:
         """What an operation of the compute queue touches, and what it does."""
@@ -315,7 +321,7 @@ class Driver:
         device = self.devices[m.device]
         data = device.buffer(m.buffer)
         end = m.offset + m.size
-        after = [self._items[w] for w in m.waits if w in self._items]
+        after = self._before(m)
         self.mapped[m.operation] = device
 
         def finish() -> None:
@@ -328,7 +334,9 @@ class Driver:
             useful = self._refused.isdisjoint(m.waits)
             device.occupy(_key(m), [(m.buffer, m.offset, end, False)] if useful else [])
 
-        device.transfer.add(Item(begin, finish, after))
+        # In which queue is the driver's affair.
+        queue = device.compute if after and self._rng.random() < 0.5 else device.transfer
+        queue.add(Item(begin, finish, after))
 
     def unmap(self, operation: int) -> None:
         """Carry out an Unmap."""
@@ -350,12 +358,16 @@ class Driver:
             target[start:end] = effect.data
             device.vacate((_key(m), start))
             if effect.last:
-                self._ended(m, 0)
+                self._items.pop(m.operation, None)
+                self._ended(m, 0, closing=not effect.data)
 
         def begin() -> None:
             device.occupy((_key(m), start), [(m.buffer, start, end, True)])
 
-        device.transfer.add(Item(begin, finish))
+        item = Item(begin, finish)
+        if effect.last and effect.data:
+            self._items[m.operation] = item
+        device.transfer.add(item)
 
     # ---- the host thread
 
