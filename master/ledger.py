@@ -61,9 +61,9 @@ class Operation:
     """An operation that was sent to an executor.
 
     main: its times are the command's. part: index of the part of a launch that it runs, or None.
-    piece: that part's NDRange. transfer: that it sends, or 0. receives: transfers that it takes in.
-    staging: the client's copy that a Receive takes in, or None. printed_bytes: text that it has
-    sent so far.
+    piece: that part's NDRange, if it tells how long the kernel takes. transfer: that it sends, or
+    0. receives: transfers that it takes in. staging: the client's copy that a Receive takes in, or
+    None. printed_bytes: text that it has sent so far.
     """
 
     id: int

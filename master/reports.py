@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 from master.ledger import Operation
@@ -49,9 +48,9 @@ def note(
     """Put what an operation reported into its launch's record. way: of the bytes that it moved, if
     it did."""
     if operation.part is not None:
-        assert operation.piece is not None
         record.times[operation.part] = (start, end)
-        record.kernel.learn(prod(operation.piece.global_size), end - start)
+        if operation.piece is not None:
+            record.kernel.learn(operation.piece.work_items, end - start)
     elif type(extra) is list:
         where = _argument(record, extra[1])
         record.mode = "whole"
@@ -102,22 +101,33 @@ def as_message(record: LaunchRecord) -> list[Any]:
 def _buffers(record: LaunchRecord) -> list[list[Any]]:
     """[argument, answer, reason, [brought, read, written] in bytes of each part] of each buffer."""
     assert record.plan.answer is not None
-    received: defaultdict[tuple[int, int], int] = defaultdict(int)  # by device and buffer
+    received: defaultdict[tuple[int, int], list[Region]] = defaultdict(list)
+    """By device and buffer."""
     for step in record.plan.steps:
         if step.kind is Kind.RECEIVE:
             for region in step.writes:
-                received[step.place.device, region.buffer] += region.end - region.start
+                received[step.place.device, region.buffer].append(region)
     parts = record.parts
     made = []
     for argument, buffer, answer, reason in record.plan.answer.buffers:
         rows = []
         for step in parts:
-            brought = received[step.place.device, buffer]
+            brought = _common_bytes(received[step.place.device, buffer], step)
             touched = answer != "untouched"
             read = _bytes(step.reads, buffer) if touched else 0
             rows.append([brought, read, _bytes(step.writes, buffer)])
         made.append([argument + 1, answer, reason, rows])
     return made
+
+
+def _common_bytes(received: Sequence[Region], step: Step) -> int:
+    """How many of them a part touches; whatever came is for one, unless a device has several."""
+    return sum(
+        max(0, min(come.end, region.end) - max(come.start, region.start))
+        for come in received
+        for region in (*step.reads, *step.writes)
+        if region.buffer == come.buffer
+    )
 
 
 def _bytes(regions: Sequence[Region], buffer: int) -> int:

@@ -144,7 +144,8 @@ class Committer:
             if place.node not in program.nodes:
                 self._build(program, place, doing.cause)
         command = None if step.shared else doing.command
-        operation = ledger.begin(place.node, command, step.main, step.part, step.piece)
+        learned = None if step.rim else step.piece
+        operation = ledger.begin(place.node, command, step.main, step.part, learned)
         waits = sorted(self._order(step, operation.id))
         if step.sends is not None:
             self._begin_sending(step, operation, doing)

@@ -17,6 +17,7 @@ from master.places import Place, PlanFailed, PlanPaused
 from master.plan import movement
 from master.plan.apart import Shared, shared_of
 from master.plan.asked import footprint_of, looked_at, variant_of
+from master.plan.cores import Cores, Piece, pieces_of
 from master.plan.looked import Looked
 from master.plan.merges import plan_merge
 from master.plan.movement import bring, gather
@@ -123,7 +124,8 @@ def _plan_split(
         assert isinstance(found, Footprint)
         cuts = f"each part writes bytes of its own, cut along {axes_told(division.counts)}"
         answer = Answer("regions", cuts, division.answers(found, message))
-        return _plan_regions(draft, view, division, uses, places, answer, sees)
+        pieces = pieces_of(division.parts, places, Cores(found, message, ndrange, uses), pays)
+        return _plan_regions(draft, view, pieces, uses, answer, sees)
     if why_apart is not None:
         why = division if isinstance(division, str) else shared.why_not(division)
         if why is not None:
@@ -212,24 +214,22 @@ class _Sees:
 def _plan_regions(
     draft: Draft,
     view: View,
-    division: Division,
+    pieces: Sequence[Piece],
     uses: Sequence[Use],
-    places: Sequence[Place],
     answer: Answer,
     sees: _Sees | None,
 ) -> Plan:
-    parts = list(zip(division.parts, places, strict=False))
-    for part, place in parts:
+    for part, place, _ in pieces:
         for buffer, start, end in [*part.reads, *part.writes]:
             bring(draft, view, buffer, start, end, place)
-    for index, (part, place) in enumerate(parts):
+    for index, (part, place, rim) in enumerate(pieces):
         reads = [Region(buffer.id, start, end) for buffer, start, end in part.reads]
         reads += kept_beside(part, uses)
         writes = tuple(Region(buffer.id, start, end) for buffer, start, end in part.writes)
         draft.add(
             Step(
                 Kind.RUN, place, tuple(reads), writes, Makes.VERSION, main=True, part=index,
-                piece=part.piece, rewritten=sees is not None,
+                piece=part.piece, rim=rim, rewritten=sees is not None,
                 hidden=sees.hidden(part.piece) if sees else None,
             )
         )  # fmt: skip

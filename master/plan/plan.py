@@ -67,7 +67,8 @@ class Step(NamedTuple):
     reads, writes: what others have to be ordered with; a region that is written needn't be read,
     too. sends, receives: indices of transfers. main: its times are the command's. part: index of
     the part of a launch that it runs, or None. piece: the NDRange of a RUN or MERGE. shared: the
-    command doesn't depend on it.
+    command doesn't depend on it. rim: it is the rim of a part, which tells nothing of how long the
+    kernel takes.
     """
 
     kind: Kind
@@ -81,6 +82,7 @@ class Step(NamedTuple):
     part: int | None = None
     piece: NDRange | None = None
     shared: bool = False
+    rim: bool = False
     rewritten: bool = False
     hidden: bytes | None = None
 

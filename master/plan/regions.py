@@ -21,7 +21,7 @@ from math import prod
 from typing import NamedTuple
 
 from master.access.declared import CONST, DECLARED
-from master.access.extents import Extent, Runs, extents, in_order
+from master.access.extents import Runs, in_order
 from master.access.kernels import Footprint
 from master.access.memory import Touch
 from master.places import Place
@@ -29,6 +29,7 @@ from master.plan.looked import Looked, compared_cost, planned_cost
 from master.plan.plan import BufferAnswer, Region
 from master.plan.residency import Buffer
 from master.plan.runs import hull, parts_meet, reads_meet, without
+from master.plan.touched import Touched, given_regions, touched_by
 from master.plan.uses import Use
 from master.plan.worth import run_bytes
 from vcl.ndrange import NDRange, counts_of_boxes, counts_of_slabs
@@ -48,10 +49,6 @@ many places so much for each: two or three times what a part costs whenever it i
 
 _WHERE = {DECLARED: "declared by vcl.access", CONST: "declared const"}
 """Where a touch comes from that has no line."""
-
-
-Touched = dict[int, tuple[Runs, Runs]]
-"""(reads, writes) of each buffer, by id."""
 
 
 class Part(NamedTuple):
@@ -280,14 +277,10 @@ def _cut(
     looked: Looked,
 ) -> Division | Hulls:
     """looked: has what the first parts touch, or not yet. Raises PlanPaused."""
-    given = {i: r for i, a in enumerate(m.arguments) if (r := session.argument_region(a))}
-    sizes = {index: size for index, (_, _, size) in given.items()}
-    starts = {index: (buffer, offset) for index, (buffer, offset, _) in given.items()}
+    given = given_regions(m)
     for piece in pieces[len(looked.parts) :]:
         looked.spend(footprint.cost)
-        found = extents(footprint, ndrange, piece, sizes)
-        unbounded = (index for index, extent in found.items() if extent.writes is None)
-        looked.parts.append((_by_buffer(found, starts, sizes), next(unbounded, None)))
+        looked.parts.append(touched_by(footprint, ndrange, piece, given))
     looked.spend(compared_cost * len(pieces))
     touched: list[Touched] = [one for one, _ in looked.parts]
     unknown = next((index for _, index in looked.parts if index is not None), None)
@@ -316,16 +309,18 @@ def _cut(
 def _parts(
     pieces: Sequence[NDRange], touched: Sequence[Touched], uses: Sequence[Use]
 ) -> list[Part]:
-    parts = []
-    for piece, one in zip(pieces, touched, strict=True):
-        reads: list[tuple[Buffer, int, int]] = []
-        writes: list[tuple[Buffer, int, int]] = []
-        for use in uses:
-            read, written = one[use.buffer.id]
-            writes += [(use.buffer, start, end) for start, end in written]
-            reads += [(use.buffer, start, end) for start, end in without(read, written)]
-        parts.append(Part(piece, tuple(reads), tuple(writes)))
-    return parts
+    return [part_of(*pair, uses) for pair in zip(pieces, touched, strict=True)]
+
+
+def part_of(piece: NDRange, touched: Touched, uses: Sequence[Use]) -> Part:
+    """The part that a piece is, by what it touches."""
+    reads: list[tuple[Buffer, int, int]] = []
+    writes: list[tuple[Buffer, int, int]] = []
+    for use in uses:
+        read, written = touched[use.buffer.id]
+        writes += [(use.buffer, start, end) for start, end in written]
+        reads += [(use.buffer, start, end) for start, end in without(read, written)]
+    return Part(piece, tuple(reads), tuple(writes))
 
 
 def _in_elements(runs: Runs, use: Use) -> Runs:
@@ -356,25 +351,6 @@ def _missing_of(parts: Sequence[Part], places: Sequence[Place]) -> int:
     return sum(_missing(place, [*part.reads, *part.writes]) for part, place in pairs)
 
 
-def _by_buffer(
-    found: dict[int, Extent], starts: dict[int, tuple[int, int]], sizes: dict[int, int]
-) -> Touched:
-    """Of whichever arguments a buffer was given for; all of a region where that isn't known."""
-    by_buffer: Touched = {}
-    for index, extent in found.items():
-        buffer, offset = starts[index]
-        reads, writes = by_buffer.setdefault(buffer, ([], []))
-        for runs, known in ((reads, extent.reads), (writes, extent.writes)):
-            anywhere = [(0, sizes[index])]
-            runs += [
-                (offset + start, offset + end)
-                for start, end in (anywhere if known is None else known)
-            ]
-    return {
-        buffer: (in_order(reads), in_order(writes)) for buffer, (reads, writes) in by_buffer.items()
-    }
-
-
 def _pieces(touched: Sequence[Touched]) -> int:
     return sum(len(r) + len(w) for one in touched for r, w in one.values())
 
@@ -387,3 +363,13 @@ def _missing(place: Place, regions: Sequence[tuple[Buffer, int, int]]) -> int:
         for low, high, contents in buffer.contents.segments(start, end)
         if place.device not in contents.holders
     )
+
+
+def missing_runs(part: Part, place: Place) -> dict[Buffer, Runs]:
+    """Where the bytes of a part are that its place doesn't hold, by buffer."""
+    found: dict[Buffer, Runs] = {}
+    for buffer, start, end in [*part.reads, *part.writes]:
+        for low, high, contents in buffer.contents.segments(start, end):
+            if place.device not in contents.holders:
+                found.setdefault(buffer, []).append((low, high))
+    return {buffer: in_order(runs) for buffer, runs in found.items()}

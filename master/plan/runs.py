@@ -57,6 +57,21 @@ def _writers(writes: Sequence[Runs]) -> list[tuple[int, int, int | None]]:
     return found
 
 
+def common(runs: Runs, others: Runs) -> Runs:
+    """The bytes that are in both, of runs that are in order and apart."""
+    found: Runs = []
+    left = iter(others)
+    other = next(left, None)
+    for start, end in runs:
+        while other is not None and other[0] < end:
+            if other[1] > start:
+                found.append((max(start, other[0]), min(end, other[1])))
+            if other[1] > end:
+                break  # the next run may have more of it
+            other = next(left, None)
+    return found
+
+
 def without(runs: Runs, others: Runs) -> Runs:
     """What of these runs isn't in the others."""
     left: Runs = []

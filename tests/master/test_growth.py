@@ -11,7 +11,7 @@ import pytest
 
 from master import sessions
 from master.places import PlanPaused
-from master.plan import commit, looked, movement, regions, residency
+from master.plan import commit, looked, movement, regions, residency, touched
 from master.plan import templates as subject
 from master.plan.asked import Question
 from master.plan.movement import bring
@@ -301,8 +301,8 @@ def test_a_launch_in_many_parts_is_looked_at_in_turns(monkeypatch: pytest.Monkey
     """In each as many parts, and nothing twice: places may change meanwhile."""
     monkeypatch.setattr(looked, "looked_at_in_turn_max", 200)
     seen: list[object] = []
-    extents = regions.extents
-    monkeypatch.setattr(regions, "extents", lambda *of: seen.append(of[2]) or extents(*of))
+    extents = touched.extents
+    monkeypatch.setattr(touched, "extents", lambda *of: seen.append(of[2]) or extents(*of))
     r, message = wide_rig(300)
     r.session.from_client([message(1000)])
     in_turns(r)

@@ -279,8 +279,10 @@ class ClientShell:
         for message in messages:
             marks[type(message).__name__] += 1
             if isinstance(message, session.Report) and message.report is not None:
-                mode, reason, *_ = message.report
+                mode, reason, _, parts, _ = message.report
                 marks[f"mode: {mode}"] += 1
+                if len({(node, device) for node, device, *_ in parts}) < len(parts):
+                    marks["a core before its rims"] += 1
                 if "atomic_inc" in reason:
                     marks["whole: the guard"] += 1
                 elif "single device" in reason:

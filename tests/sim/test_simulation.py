@@ -24,7 +24,7 @@ RARE = (
     "transfer in chunks", "zero fill", "DropStaging", "CopyBox", "write waits for room",
     "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "mode: reduce",
     "analysed", "declared", "repeated", "Again", "a direct link", "direct",
-    "a dial before its ticket", "a dial that failed",
+    "a dial before its ticket", "a dial that failed", "a core before its rims",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 

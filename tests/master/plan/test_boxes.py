@@ -9,6 +9,7 @@ import pytest
 
 import master.plan.regions as regions_module
 from master.access.kernels import Footprint
+from master.plan import touched
 from tests.master.plan.test_regions import SIZE, Rig, regions
 from vcl.wire.messages import part
 from vcl.wire.messages.session import CreateBuffer, Launch, Pull, Read, Write
@@ -105,13 +106,13 @@ def test_what_is_looked_at_in_turns_is_cut_the_same(
     cuts = [cut(launched_in_a_plane(LONG_ROW, 8, one, local=1)) for one in kernels]
     assert cuts == ["x and y (2 x 4)", "x and y (4 x 2)", "y"]
     looks = []
-    parts = regions_module.extents
+    parts = touched.extents
 
     def looking(*given: Any) -> Any:
         looks.append(given)
         return parts(*given)
 
-    monkeypatch.setattr(regions_module, "extents", looking)
+    monkeypatch.setattr(touched, "extents", looking)
     for one, expected in zip(kernels, cuts, strict=True):
         assert cut(launched_in_a_plane(LONG_ROW, 8, one, local=1)) == expected
     in_one_turn, looks[:] = len(looks), []

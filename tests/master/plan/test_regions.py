@@ -117,7 +117,7 @@ def test_an_iterated_stencil_moves_its_halo_only() -> None:
     assert regions(r.said(part.Send, 2)) == [(10, 128, 132)]
     assert regions(r.said(part.Receive, 1)) == [(10, 128, 132)]
     assert regions(r.said(part.Receive, 2)) == [(10, 124, 128)]
-    assert len(r.said(part.Run)) == 2 and len(r.questions) == 1, "it's the same launch"
+    assert len(r.questions) == 1, "it's the same launch"
 
 
 def test_a_launch_is_asked_about_once_and_others_go_on_meanwhile() -> None:
