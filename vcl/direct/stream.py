@@ -15,9 +15,11 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
+from collections.abc import Callable
 
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
+from vcl.direct.tls import TlsSocket
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import Stream
 from vcl.wire.direct import Way
@@ -45,7 +47,7 @@ silence_s_max = 20
 class StreamLink(Link):
     """A link to an end that may be on another host.
 
-    dialled: whether this end did. pool: for what comes.
+    connected: plain, or a TlsSocket. dialled: whether this end did. pool: for what comes.
     """
 
     way = Way.DIRECT
@@ -61,8 +63,18 @@ class StreamLink(Link):
         self._payload: memoryview | None = None
         self._missing = 0
         self._frame: BulkFrame | None = None
+        self._send_parts: Callable[[list[memoryview]], int] = connected.sendmsg
+        self._inside_bytes = _nothing
+        if isinstance(connected, TlsSocket):
+            self._send_parts, self._inside_bytes = connected.send_parts, connected.pending
         set_up(connected)
         self.join()
+
+    def join(self) -> None:
+        """As of Link."""
+        super().join()
+        if self._inside_bytes():
+            self._loop.call_soon(self._readable)
 
     def close(self) -> None:
         """As of Link, with a close frame, where that doesn't cut another."""
@@ -111,7 +123,7 @@ class StreamLink(Link):
         try:
             while self._unsent and written < turn_bytes_max:
                 parts = self._unsent[0]
-                count = self._socket.sendmsg(parts)
+                count = self._send_parts(parts)
                 written += count
                 while parts and count >= len(parts[0]):
                     count -= len(parts.pop(0))
@@ -129,7 +141,8 @@ class StreamLink(Link):
 
     def _receive(self, frames: list[BulkFrame]) -> None:
         read = 0
-        while read < turn_bytes_max:
+        # What has been decrypted already makes no socket readable.
+        while read < turn_bytes_max or self._inside_bytes():
             if self._payload is None:
                 read += self._receive_head(frames)
                 continue
@@ -170,6 +183,11 @@ class StreamLink(Link):
             self._frame, self._payload, self._missing = frame, self._pool.room(size), size
         else:
             frames.append(frame)
+
+
+def _nothing() -> int:
+    """What is inside a plain socket and not in the kernel."""
+    return 0
 
 
 def set_up(connected: socket.socket) -> None:

@@ -16,6 +16,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from vcl.transport.connection import (
+    ByHand,
     ConnectFailed,
     Connection,
     ConnectionClosed,
@@ -27,6 +28,7 @@ from vcl.transport.connection import (
 )
 
 __all__ = [
+    "ByHand",
     "ConnectFailed",
     "Connection",
     "ConnectionClosed",
@@ -36,6 +38,7 @@ __all__ = [
     "Server",
     "Settings",
     "adopt",
+    "by_hand",
     "connect",
     "prepare_to_adopt",
     "serve",
@@ -79,6 +82,12 @@ async def adopt(
     """
     module = _module("websockets")
     return cast(Connection, await module.adopt(url, open_socket, settings or Settings()))
+
+
+def by_hand(url: str | None, settings: Settings) -> ByHand:
+    """One end of a WebSocket whose link is the caller's: of who dials `url`, or with None of who is
+    dialled, which refuses requests with an Origin as `serve` does. Always by `websockets`."""
+    return cast(ByHand, _module("websockets").ByHand(url, settings))
 
 
 def prepare_to_adopt() -> None:

@@ -171,3 +171,28 @@ class Server(Protocol):
     async def close(self) -> None:
         """Stop listening, close every connection with 1001 and wait for their handlers."""
         ...
+
+
+class ByHand(Protocol):
+    """One end of a WebSocket as bytes, which its user carries: handshake and whole messages."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the opening handshake is done."""
+        ...
+
+    def received(self, data: bytes) -> list[bytes]:
+        """Take bytes of the peer's; answers the messages that are whole with them.
+
+        Raises RemoteProtocolError for a handshake that fails, and for any frame that isn't a whole
+        binary message.
+        """
+        ...
+
+    def send(self, message: bytes) -> None:
+        """Put one binary message into what is to be sent; only once it is open."""
+        ...
+
+    def to_send(self) -> bytes:
+        """What is to be sent now; it counts as sent."""
+        ...

@@ -3,7 +3,8 @@
 Owns everything that knows `websockets`; no other module imports it. The library does the opening
 handshake, the framing and the closing handshake. Its receive queue (counted in frames, not bytes),
 its keep-alive (blind to a slow link) and its waiting `send` are replaced by those of `base`,
-through the subclasses that its `create_connection` argument is for.
+through the subclasses that its `create_connection` argument is for. `ByHand` is its handshake and
+framing alone, for who does the rest.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Event
+from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from vcl.errors import RemoteProtocolError
 from vcl.transport import base, failure
 from vcl.transport.connection import (
     CLOSE_ABNORMAL,
@@ -285,3 +288,48 @@ async def serve(
         ssl=ssl,
     )
     return _Server(listening, handlers)
+
+
+class ByHand:
+    """One end of a WebSocket without a link; see `vcl.transport.by_hand`."""
+
+    def __init__(self, url: str | None, settings: Settings) -> None:
+        limit = settings.message_bytes_max
+        self._protocol: ClientProtocol | ServerProtocol
+        if url is None:
+            self._protocol = ServerProtocol(origins=[None], max_size=limit)
+        else:
+            self._protocol = ClientProtocol(parse_uri(url), max_size=limit)
+            self._protocol.send_request(self._protocol.connect())
+
+    @property
+    def is_open(self) -> bool:
+        """See vcl.transport.ByHand."""
+        return self._protocol.state is OPEN
+
+    def received(self, data: bytes) -> list[bytes]:
+        """See vcl.transport.ByHand."""
+        self._protocol.receive_data(data)
+        messages = []
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                assert isinstance(self._protocol, ServerProtocol)
+                response = self._protocol.accept(event)
+                self._protocol.send_response(response)
+            elif isinstance(event, Frame) and event.opcode is Opcode.BINARY and event.fin:
+                messages.append(bytes(event.data))
+            elif isinstance(event, Frame):
+                raise RemoteProtocolError("not a whole binary message")
+        if (why := self._protocol.handshake_exc) is not None:
+            raise RemoteProtocolError(f"{failure.NOT_WEBSOCKET}: {why}")
+        if self._protocol.close_sent is not None:
+            raise RemoteProtocolError(self._protocol.close_sent.reason)
+        return messages
+
+    def send(self, message: bytes) -> None:
+        """See vcl.transport.ByHand."""
+        self._protocol.send_binary(message)
+
+    def to_send(self) -> bytes:
+        """See vcl.transport.ByHand."""
+        return b"".join(self._protocol.data_to_send())

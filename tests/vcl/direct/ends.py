@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
+from vcl.direct import certificate
 from vcl.direct.link import Ends, Link
 from vcl.direct.local import LocalLink
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
+from vcl.direct.tls import TlsSocket
 from vcl.wire.frame import BulkFrame
 
 LONG_S = 20.0
@@ -77,9 +82,41 @@ def local_ends(hold: bool = False) -> tuple[End, End]:
     return End(LocalLink, one, 1, 2), End(LocalLink, other, 2, 1, hold)
 
 
+def tls_sockets() -> tuple[TlsSocket, TlsSocket]:
+    """As stream_sockets, and both have shaken hands."""
+    dialling = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    dialling.check_hostname, dialling.verify_mode = False, ssl.CERT_NONE
+    dialling.sslsocket_class = TlsSocket
+    listening, _ = certificate.listening_context()
+    made = []
+    for context, each in zip((dialling, listening), stream_sockets(), strict=True):
+        each.setblocking(False)
+        serves = context is listening
+        made.append(context.wrap_socket(each, serves, do_handshake_on_connect=False))
+    unready, end_s = list(made), time.monotonic() + LONG_S
+    while unready:
+        assert time.monotonic() < end_s
+        for one in list(unready):
+            with suppress(ssl.SSLWantReadError):
+                one.do_handshake()
+                unready.remove(one)
+    one, other = made
+    assert isinstance(one, TlsSocket) and isinstance(other, TlsSocket)
+    return one, other
+
+
+def tls_ends(hold: bool = False) -> tuple[End, End]:
+    """As stream_ends, encrypted."""
+    return _streams(tls_sockets(), hold)
+
+
 def stream_ends(hold: bool = False) -> tuple[End, End]:
     """Of two hosts; the first has dialled."""
-    one, other = stream_sockets()
+    return _streams(stream_sockets(), hold)
+
+
+def _streams(sockets: tuple[socket.socket, socket.socket], hold: bool) -> tuple[End, End]:
+    one, other = sockets
     first, second = (partial(StreamLink, pool=Pool(shares=False), dialled=d) for d in (True, False))
     return End(first, one, 1, 2), End(second, other, 2, 1, hold)
 

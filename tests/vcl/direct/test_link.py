@@ -1,4 +1,4 @@
-"""What both kinds of direct links promise, over real sockets, in one process."""
+"""What all kinds of direct links promise, over real sockets, in one process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.vcl.direct.ends import End, local_ends, stream_ends, whole
+from tests.vcl.direct.ends import End, local_ends, stream_ends, tls_ends, whole
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import frame
 from vcl.wire.limits import chunk_bytes_max, packet_bytes_max
 
 Ends = Callable[..., tuple[End, End]]
-BOTH = pytest.mark.parametrize("ends", [local_ends, stream_ends], ids=["local", "stream"])
+ALL = pytest.mark.parametrize(
+    "ends", [local_ends, stream_ends, tls_ends], ids=["local", "stream", "tls"]
+)
 
 SIZES = [0, 1, packet_bytes_max, packet_bytes_max + 1, 3 * chunk_bytes_max + 5, 20 * 2**20]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@BOTH
+@ALL
 async def test_bytes_arrive(ends: Ends, size: int) -> None:
     a, b = ends()
     data = os.urandom(size)
@@ -34,7 +36,7 @@ async def test_bytes_arrive(ends: Ends, size: int) -> None:
     }
 
 
-@BOTH
+@ALL
 async def test_pieces_and_credit(ends: Ends) -> None:
     a, b = ends()
     pieces = (b"a" * 8, os.urandom(2 * 2**20), b"", b"tail")
@@ -46,7 +48,7 @@ async def test_pieces_and_credit(ends: Ends) -> None:
     assert [f.transfer for f in b.frames if f.kind == frame.CREDIT] == [9]
 
 
-@BOTH
+@ALL
 async def test_streams_take_turns_and_both_ways_at_once(ends: Ends) -> None:
     a, b = ends()
     data = {n: os.urandom(6 * 2**20) for n in range(4)}
@@ -63,7 +65,7 @@ async def test_streams_take_turns_and_both_ways_at_once(ends: Ends) -> None:
     assert set(firsts) == {0, 1}, "the second doesn't wait for the first"
 
 
-@BOTH
+@ALL
 async def test_the_bytes_may_change_once_they_count_as_sent(ends: Ends) -> None:
     a, b = ends()
     buffers = [bytearray(os.urandom(n)) for n in (60_000, 2 * 2**20)]
@@ -78,7 +80,7 @@ async def test_the_bytes_may_change_once_they_count_as_sent(ends: Ends) -> None:
         assert whole([f for f in b.frames if f.transfer == n]) == sent[n % 2]
 
 
-@BOTH
+@ALL
 async def test_a_link_ends_with_its_peer_and_streams_with_it(ends: Ends) -> None:
     a, b = ends(True)
     a.link.stream(Stream(7, 2, (bytes(20 * 2**20),)))
@@ -92,7 +94,7 @@ async def test_a_link_ends_with_its_peer_and_streams_with_it(ends: Ends) -> None
     await a.until("sorted(end.streamed) == [7, 8, 9]")
 
 
-@BOTH
+@ALL
 async def test_nothing_is_left_open(ends: Ends) -> None:
     gc.collect()  # what other tests left
     before = set(os.listdir("/proc/self/fd"))
@@ -104,7 +106,7 @@ async def test_nothing_is_left_open(ends: Ends) -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-@BOTH
+@ALL
 async def test_another_loop_goes_on_with_a_link(ends: Ends) -> None:
     a, b = ends()
     a.link.stream(Stream(7, 2, (b"first",)))
