@@ -42,10 +42,9 @@ Listen = Annotated[
     str | None,
     typer.Option(
         metavar="HOST[:PORT[-PORT]]",
-        help="Where executors take data straight from programs and other nodes, unencrypted; "
-        "each takes a port. 'none': all data goes through the master.",
-        show_default="any port of the address that this host has towards a ws:// master, "
-        "nowhere for a wss:// one",
+        help="Where executors take data straight from programs and other nodes; each takes a port. "
+        "It's encrypted where URL is wss://. 'none': all data goes through the master.",
+        show_default="any port of the address that this host has towards the master",
     ),
 ]
 SharedMemory = Annotated[
@@ -60,7 +59,8 @@ def run(
         str,
         typer.Argument(
             metavar="URL",
-            help="The master: ws://HOST:PORT; - is for the first line of standard input.",
+            help="The master: ws://HOST:PORT or wss://HOST:PORT; - is for the first line of "
+            "standard input.",
         ),
     ],
     name: Annotated[

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from node_agent import processes
-from node_agent.assignment import Assignment
+from node_agent.assignment import NO_DATA_LISTEN, Assignment
 from node_agent.environment import ExecutorUser, child_environment
 from node_agent.host import host_id
 from node_agent.processes import Executors
 from node_agent.redial import delay_s
+from vcl.direct import certificate
 from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
 from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
@@ -320,6 +321,9 @@ async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> i
 
     ready: called with the Agent once it is registered.
     """
+    encrypts = options.url.startswith("wss:") and options.data_listen != NO_DATA_LISTEN
+    if encrypts and not certificate.AVAILABLE:
+        log.warning("no direct links from other hosts: %s", certificate.WHY_NOT)
     agent = Agent(options)
     try:
         await agent.connect()

@@ -26,6 +26,7 @@ from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
 from node_agent.effects import DropSnapshot, Report, Start, StartAgain, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
+from vcl.direct import certificate
 from vcl.direct.dialling import DataListen
 from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
@@ -89,6 +90,7 @@ class Executor:
             self._streamed,
             self._tell,
             Pool(shares=False),
+            _encrypts(a),
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
@@ -132,9 +134,16 @@ class Executor:
             self._driver.flush()
 
 
+def _encrypts(assignment: Assignment) -> bool:
+    """Whether links to other hosts are encrypted: as the way to the master is."""
+    return assignment.url.startswith("wss:")
+
+
 def _where(assignment: Assignment) -> DataListen | None:
     """Where this executor takes direct links from other hosts."""
     if assignment.data_listen == NO_DATA_LISTEN:
+        return None
+    if _encrypts(assignment) and not certificate.AVAILABLE:  # the agent has said so
         return None
     if assignment.data_listen is None:
         return DataListen.towards(assignment.url)

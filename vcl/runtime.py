@@ -149,7 +149,7 @@ class Runtime:
         self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
         self._ways = Ways(
             self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell,
-            self._pool,
+            self._pool, self.url.startswith("wss:"),
         )  # fmt: skip
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
+
+from tests.certificate import write_certificate
 from tests.processes import started_text
+from tests.tls_proxy import EncryptedCluster
 from tests.vcl.test_runtime import executors
 from vcl.local import LocalCluster
 
@@ -41,6 +46,12 @@ PROGRAM = """
         except cl.Error as error:
             print(str(error).replace("\\n", " "), flush=True)
     """
+
+# It says too how the bytes of its last launch moved, and what the links' sockets are.
+TELLING = PROGRAM.replace(
+    "*ways,",
+    "*ways, *moved, *{type(x._socket).__name__ for x in event._runtime._ways._links.values()},",
+)
 
 
 def shared(pid: int) -> int:
@@ -105,6 +116,30 @@ def test_between_hosts_bytes_go_by_a_websocket_or_the_master() -> None:
                     assert line.startswith("right"), "whichever way it went"
                     program.say("go")
                     line = program.line()
+
+
+@pytest.mark.parametrize("data_listen", [None, "127.0.0.1:20000-40000"])
+def test_links_are_encrypted_where_the_way_to_the_master_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_listen: str | None
+) -> None:
+    certificate = write_certificate(tmp_path / "certificate.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with EncryptedCluster(
+        certificate, nodes=2, data_listen=data_listen, shared_memory=False
+    ) as apart:
+        assert apart.url.startswith("wss:")
+        variables = {"VCL_MASTER": apart.url, "VCL_TOKEN": apart.token}
+        with started_text(TELLING, **variables) as program:
+            assert program.line() == "ready"
+            for _ in range(20):
+                program.say("go")
+                line = program.line()
+                assert line.startswith("right"), "whichever way it went"
+                if line == "right DIRECT DIRECT direct TlsSocket":
+                    break
+            assert line == "right DIRECT DIRECT direct TlsSocket"
+            program.say("end")
+            assert program.end() == (0, "")
 
 
 def test_a_forked_child_changes_no_copy_that_its_parent_keeps(

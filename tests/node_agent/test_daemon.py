@@ -19,6 +19,7 @@ from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import ExecutorUser
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
+from vcl.direct import certificate
 from vcl.errors import ConnectionProblem
 from vcl.transport import ConnectionClosed
 from vcl.wire.messages import node
@@ -286,3 +287,24 @@ async def test_the_next_executor_waits_until_the_last_one_has_had_its_build(
         preparing = agent._preparing
         assert not preparing.done() and not agent._executors._ready
     assert preparing.done() and not agent._executors._ready, "and who closes doesn't wait for it"
+
+
+@pytest.mark.parametrize(
+    ("url", "data_listen", "expected"),
+    [("wss", None, 1), ("wss", "127.0.0.1", 1), ("wss", "none", 0), ("ws", None, 0)],
+)
+async def test_an_agent_that_can_make_no_certificates_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+    data_listen: str | None,
+    expected: int,
+) -> None:
+    async def fail(agent: Agent) -> None:
+        raise ConnectionProblem("nobody is there")
+
+    monkeypatch.setattr(Agent, "connect", fail)
+    monkeypatch.setattr(certificate, "AVAILABLE", False)
+    given = options(f"{url}://127.0.0.1:9", data_listen=data_listen)
+    assert await run_agent(given, asyncio.Event(), lambda agent: None) == 1
+    assert sum("vcl[tls]" in line for line in ours(caplog)) == expected

@@ -10,10 +10,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from node_agent import executor as executor_module
 from node_agent.assignment import Assignment
 from node_agent.environment import child_environment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
+from vcl.direct import certificate
+from vcl.direct.dialling import DataListen
 from vcl.links import ControlLink
 from vcl.wire import frame
 from vcl.wire.messages import part
@@ -117,3 +122,18 @@ async def test_without_an_assignment_it_ends_quietly() -> None:
 async def test_it_does_not_outlive_a_parent_that_is_gone_already() -> None:
     async with executor(parent=1 << 30) as process:
         assert await process.wait() == 0
+
+
+def test_links_from_other_hosts_are_encrypted_or_there_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, encrypted = assignment("ws://127.0.0.1:9"), assignment("wss://127.0.0.1:9")
+    asked = assignment("wss://127.0.0.1:9", data_listen="127.0.0.2:5000")
+    assert [executor_module._encrypts(a) for a in (plain, encrypted, asked)] == [False, True, True]
+    here = DataListen("127.0.0.1")
+    assert executor_module._where(plain) == executor_module._where(encrypted) == here
+    assert executor_module._where(asked) == DataListen("127.0.0.2", 5000, 5000)
+    assert executor_module._where(assignment("wss://h", data_listen="none")) is None
+    monkeypatch.setattr(certificate, "AVAILABLE", False)
+    assert executor_module._where(plain) == here
+    assert executor_module._where(encrypted) is executor_module._where(asked) is None

@@ -5,9 +5,9 @@ the greetings (`local`, `stream`).
 
 Both ends share a host if one reaches the other's Unix socket, whose name is in Linux's abstract
 namespace: it's in no file system, and gone with its process. Between hosts it is a WebSocket, whose
-handshake a library carries out. The greetings are its first messages; then the socket is taken from
-the library. So that nothing is lost in there, who was dialled says nothing after its greeting until
-the other has said, by a pong, that it has taken its socket.
+handshake a library carries out, or `tls` where it is encrypted. The greetings are its first
+messages; then the socket is taken. So that nothing is lost in there, who was dialled says nothing
+after its greeting until the other has said, by a pong, that it has taken its socket.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from vcl import transport
+from vcl.direct import certificate, tls
 from vcl.errors import RemoteProtocolError
-from vcl.transport import ConnectFailed, Connection, ConnectionClosed, Server, Settings
+from vcl.transport import ConnectFailed, ConnectionClosed, Data, Settings
 from vcl.wire import direct
 from vcl.wire.limits import handshake_timeout_s
 from vcl.wire.websocket import PONG, pack_head
@@ -67,11 +70,8 @@ class DataListen:
 
     @classmethod
     def towards(cls, url: str) -> DataListen | None:
-        """Any port of the address that this host has towards a master; None if the way there is
-        encrypted, as direct links aren't."""
+        """Any port of the address that this host has towards a master; None if it has none."""
         target = urlsplit(url)
-        if target.scheme != "ws":
-            return None
         for family, kind, _, _, address in socket.getaddrinfo(
             target.hostname, target.port or 80, type=socket.SOCK_DGRAM
         ):
@@ -140,27 +140,42 @@ def _name(address: str) -> str:
     return "\0" + address.removeprefix(SCHEME)
 
 
+class _Opened(Protocol):
+    """What greetings need of a `transport.Connection`."""
+
+    async def send(self, *parts: Data) -> None: ...
+    async def recv(self) -> bytes | memoryview: ...
+    async def close(self) -> None: ...
+    def take_socket(self) -> socket.socket | None: ...
+
+
 async def dial_stream(
     url: str, greeting: direct.Greeting, check: Callable[[direct.Greeting], None]
 ) -> socket.socket:
-    """Connect to a StreamListener, and greet; the socket is taken from the library.
+    """Connect to a StreamListener, and greet; the socket is then ours alone.
 
     check: raises RemoteProtocolError for a wrong answer. Raises OSError, RemoteProtocolError.
     """
+    encrypted = url.startswith("wss:")
     try:
-        connection = await transport.connect(url, _SETTINGS)
+        connection: _Opened = await (tls if encrypted else transport).connect(url, _SETTINGS)
     except ConnectFailed as error:
         raise OSError(error.why) from error
     try:
         await connection.send(direct.pack_greeting(greeting))
         check(direct.unpack_greeting(await connection.recv()))
     except ConnectionClosed as error:
+        await connection.close()
         raise RemoteProtocolError("it wasn't let in") from error
     except BaseException:
         await connection.close()
         raise
     taken = _take(connection)
-    await asyncio.get_running_loop().sock_sendall(taken, _READY)
+    try:
+        await tls.send_all(taken, _READY)
+    except BaseException:
+        taken.close()
+        raise
     return taken
 
 
@@ -168,23 +183,31 @@ class StreamListener:
     """Takes dials of ends that may be on other hosts.
 
     take(greeting): the answer to who dials; raises RemoteProtocolError for who isn't let in.
-    taken(greeting, socket): it was, and has taken its end.
+    taken(greeting, socket): it was, and has taken its end. encrypted: whether they speak TLS; only
+    where `certificate.AVAILABLE`.
     """
 
     def __init__(
         self,
         take: Callable[[direct.Greeting], Awaitable[direct.Greeting]],
         taken: Callable[[direct.Greeting, socket.socket], None],
+        encrypted: bool,
     ) -> None:
-        self._take, self._taken = take, taken
-        self._server: Server | None = None
+        self._take, self._taken, self._encrypted = take, taken, encrypted
+        self._server: transport.Server | None = None
         self._strangers = 0
 
     async def listen(self, where: DataListen) -> str:
         """Listen; answers the URL. Raises OSError where no port is to be had."""
+        scheme, mark = "ws", ""
+        serve: Callable[..., Awaitable[transport.Server]] = transport.serve
+        if self._encrypted:
+            context, fingerprint = certificate.listening_context()
+            serve = partial(tls.serve, context=context)
+            scheme, mark = "wss", f"#{fingerprint}"
         for port in range(where.low, where.high + 1):
             try:
-                self._server = await transport.serve(self._handle, where.host, port, _SETTINGS)
+                self._server = await serve(self._handle, where.host, port, _SETTINGS)
             except OSError:
                 if port == where.high:
                     raise
@@ -192,9 +215,9 @@ class StreamListener:
             break
         assert self._server is not None
         host, port = self._server.address
-        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{mark}"
 
-    async def _handle(self, connection: Connection, path: str) -> None:
+    async def _handle(self, connection: _Opened, path: str) -> None:
         if self._strangers >= strangers_max:
             return
         self._strangers += 1
@@ -218,7 +241,7 @@ class StreamListener:
             await self._server.close()
 
 
-def _take(connection: Connection) -> socket.socket:
+def _take(connection: _Opened) -> socket.socket:
     taken = connection.take_socket()
     if taken is None:
         raise RemoteProtocolError("more than a greeting came, or the socket can't be taken")
@@ -231,7 +254,7 @@ async def _await_ready(taken: socket.socket) -> None:
     data = b""
     try:
         while len(data) < len(_READY):
-            more = await asyncio.get_running_loop().sock_recv(taken, len(_READY) - len(data))
+            more = await tls.receive(taken, len(_READY) - len(data))
             data += more
             if not more or not _READY.startswith(data):
                 raise RemoteProtocolError("who dialled didn't take its socket")

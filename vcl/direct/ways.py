@@ -49,7 +49,8 @@ if HAS_LOCAL:
 class Ways:
     """The ways from one end; on one loop.
 
-    own: its endpoint. take, streamed, pool: as of links. say(Linked): to the master.
+    own: its endpoint. take, streamed, pool: as of links. say(Linked): to the master. encrypted:
+    whether links to other hosts must be, as the way to the master is.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Ways:
         streamed: Callable[[int], None],
         say: Callable[[Linked], None],
         pool: Pool,
+        encrypted: bool,
     ) -> None:
-        self._relay, self._own = relay, own
+        self._relay, self._own, self._encrypted = relay, own, encrypted
         self._take, self._streamed, self._say, self._pool = take, streamed, say, pool
         self._itself = ToItself(own, take, streamed, pool)
         self._links: dict[int, Link] = {}
@@ -103,7 +105,9 @@ class Ways:
                 self._running.start(self._accept(self._local))
                 addresses.append(self._local.address)
         if where is not None:
-            self._stream = dialling.StreamListener(self._prove, self._stream_in)
+            self._stream = dialling.StreamListener(
+                self._prove, self._stream_in, self._encrypted
+            )
             try:
                 addresses.append(await self._stream.listen(where))
             except OSError as error:
@@ -135,7 +139,8 @@ class Ways:
                 async with asyncio.timeout(handshake_timeout_s):
                     link = await self._dialled(address, m)
             except (OSError, RemoteProtocolError) as error:  # a TimeoutError is an OSError
-                reasons.append(f"{address}: {str(error) or 'no answer'}")
+                where = address.partition("#")[0]  # the fingerprint tells nobody anything
+                reasons.append(f"{where}: {str(error) or 'no answer'}")
                 continue
             self._links[m.endpoint] = link
             self._say(Linked(m.endpoint, link.way, ""))
@@ -144,7 +149,9 @@ class Ways:
 
     async def _dialled(self, address: str, m: OpenLink) -> Link:
         greeting = Greeting(self._own, m.ticket)
-        if address.startswith("ws:"):
+        if address.startswith("ws:") and self._encrypted:
+            raise OSError("it isn't encrypted, as the way to the master is")
+        if address.startswith(("ws:", "wss:")):
             taken = await dialling.dial_stream(
                 address, greeting, lambda answer: _check(answer, m.endpoint, m.answer)
             )

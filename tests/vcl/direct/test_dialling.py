@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from urllib.parse import urlsplit
 
 import pytest
 
 from vcl import transport
-from vcl.direct import dialling
+from vcl.direct import dialling, tls
 from vcl.direct.dialling import DataListen, StreamListener
+from vcl.direct.tls import TlsSocket
 from vcl.errors import RemoteProtocolError
 from vcl.wire import frame
 from vcl.wire.direct import Greeting
@@ -55,15 +57,17 @@ def test_where_nobody_can_listen(text: str) -> None:
 
 def test_the_address_towards_a_master() -> None:
     assert DataListen.towards("ws://127.0.0.1:9") == DataListen("127.0.0.1")
-    assert DataListen.towards("wss://127.0.0.1:9") is None, "it would not be encrypted"
+    assert DataListen.towards("wss://127.0.0.1") == DataListen("127.0.0.1")
 
 
 class Listening:
     """A listener that lets the right greeting in, and who came."""
 
-    def __init__(self) -> None:
+    def __init__(self, encrypted: bool) -> None:
         self.came: asyncio.Queue[tuple[Greeting, socket.socket]] = asyncio.Queue()
-        self.listener = StreamListener(self._take, lambda *came: self.came.put_nowait(came))
+        self.listener = StreamListener(
+            self._take, lambda *came: self.came.put_nowait(came), encrypted
+        )
 
     async def _take(self, greeting: Greeting) -> Greeting:
         if greeting.secret != "ticket":
@@ -81,27 +85,32 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(transport.ENVIRONMENT_VARIABLE, request.param)
 
 
+BOTH = pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
+
+
+@BOTH
 @pytest.mark.usefixtures("library")
-async def test_between_hosts_the_sockets_are_the_ends_own() -> None:
-    there = Listening()
+async def test_between_hosts_the_sockets_are_the_ends_own(encrypted: bool) -> None:
+    there = Listening(encrypted)
     url = await there.listener.listen(DataListen("127.0.0.1"))
     dialled = await dialling.dial_stream(url, Greeting(0, "ticket"), accept)
     greeting, accepted = await there.came.get()
     assert greeting == Greeting(0, "ticket")
-    loop = asyncio.get_running_loop()
+    assert isinstance(dialled, TlsSocket) is isinstance(accepted, TlsSocket) is encrypted
     for one, other in ((dialled, accepted), (accepted, dialled)):
-        await loop.sock_sendall(one, b"raw bytes")
-        assert await loop.sock_recv(other, 100) == b"raw bytes", "nobody else writes or reads"
+        await tls.send_all(one, b"raw bytes")
+        assert await tls.receive(other, 100) == b"raw bytes", "nobody else writes or reads"
     await there.listener.close()
-    await loop.sock_sendall(dialled, b"still")
-    assert await loop.sock_recv(accepted, 100) == b"still"
+    await tls.send_all(dialled, b"still")
+    assert await tls.receive(accepted, 100) == b"still"
     for each in (dialled, accepted):
         each.close()
 
 
+@BOTH
 @pytest.mark.usefixtures("library")
-async def test_who_isnt_let_in(caplog: pytest.LogCaptureFixture) -> None:
-    there = Listening()
+async def test_who_isnt_let_in(caplog: pytest.LogCaptureFixture, encrypted: bool) -> None:
+    there = Listening(encrypted)
     url = await there.listener.listen(DataListen("127.0.0.1"))
     with pytest.raises(RemoteProtocolError, match="wasn't let in"):
         await dialling.dial_stream(url, Greeting(0, "forged"), accept)
@@ -119,12 +128,26 @@ async def test_who_isnt_let_in(caplog: pytest.LogCaptureFixture) -> None:
         await dialling.dial_stream(url, Greeting(0, "ticket"), accept)
 
 
-async def test_the_first_free_port_is_taken() -> None:
+@BOTH
+async def test_the_first_free_port_is_taken(encrypted: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        one = StreamListener(Listening()._take, print)
+        one = StreamListener(Listening(encrypted)._take, print, encrypted)
         with pytest.raises(OSError, match="in use"):
             await one.listen(DataListen("127.0.0.1", port, port))
         url = await one.listen(DataListen("127.0.0.1", port, min(port + 20, 65535)))
-        assert int(url.rpartition(":")[2]) > port
+        taken_port = urlsplit(url).port
+        assert taken_port is not None and taken_port > port
         await one.close()
+
+
+async def test_a_plain_dial_where_links_are_encrypted(
+    library: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = Listening(encrypted=True)
+    url = await there.listener.listen(DataListen("127.0.0.1"))
+    plain = f"ws://127.0.0.1:{urlsplit(url).port}"
+    with pytest.raises(OSError, match=r"WebSocket|handshake"):
+        await dialling.dial_stream(plain, Greeting(0, "ticket"), accept)
+    assert there.came.empty() and "a direct link wasn't let in: [SSL" in caplog.text
+    await there.listener.close()

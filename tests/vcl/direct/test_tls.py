@@ -176,6 +176,19 @@ async def test_what_is_under_way_ends_with_the_server(served: Served) -> None:
         await tls.connect(served.url, SETTINGS)
 
 
+async def test_who_hangs_up_after_the_tls_handshake() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    context, fingerprint = certificate.listening_context()
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ConnectFailed, match="closed the connection during the handshake"):
+        await tls.connect(f"wss://127.0.0.1:{port}#{fingerprint}", SETTINGS)
+    server.close()
+
+
 async def test_who_is_at_the_right_place_with_another_certificate(served: Served) -> None:
     _, other = certificate.listening_context()
     with pytest.raises(RemoteProtocolError, match="certificate isn't the one"):

@@ -43,14 +43,20 @@ class Relay:
 class End:
     """One end and all that it is told."""
 
-    def __init__(self, own: int) -> None:
+    def __init__(self, own: int, encrypted: bool = False) -> None:
         self.relay = Relay()
         self.frames: asyncio.Queue[BulkFrame] = asyncio.Queue()
         self.said: asyncio.Queue[Linked] = asyncio.Queue()
         self.streamed: list[int] = []
         relay: Any = self.relay
         self.ways = Ways(
-            relay, own, self._take, self.streamed.append, self.said.put_nowait, Pool(shares=False)
+            relay,
+            own,
+            self._take,
+            self.streamed.append,
+            self.said.put_nowait,
+            Pool(shares=False),
+            encrypted,
         )
 
     def _take(self, frames: Sequence[BulkFrame]) -> None:
@@ -61,11 +67,14 @@ class End:
 HERE = DataListen("127.0.0.1")
 
 
+LOCAL, PLAIN, TLS = "local", "plain", "tls"
+
+
 @asynccontextmanager
-async def two(way: Way = Way.SHARED_MEMORY) -> AsyncIterator[tuple[End, End, list[str]]]:
+async def two(kind: str = LOCAL) -> AsyncIterator[tuple[End, End, list[str]]]:
     """The client, which dials, executor 3, which listens, and where."""
-    client, executor = End(0), End(3)
-    local = way is Way.SHARED_MEMORY
+    client, executor = End(0, kind == TLS), End(3, kind == TLS)
+    local = kind == LOCAL
     addresses = await executor.ways.listen(local, None if local else HERE)
     try:
         async with asyncio.timeout(LONG_S):
@@ -75,24 +84,26 @@ async def two(way: Way = Way.SHARED_MEMORY) -> AsyncIterator[tuple[End, End, lis
         executor.ways.close()
 
 
-BOTH = pytest.mark.parametrize("way", [Way.SHARED_MEMORY, Way.DIRECT])
+ALL = pytest.mark.parametrize("kind", [LOCAL, PLAIN, TLS])
 
 
-async def linked(
-    client: End, executor: End, addresses: list[str], way: Way = Way.SHARED_MEMORY
-) -> None:
+async def linked(client: End, executor: End, addresses: list[str], kind: str = LOCAL) -> None:
     executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
     client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
-    assert await client.said.get() == Linked(3, way, "")
+    assert await client.said.get() == Linked(3, way(kind), "")
 
 
-@BOTH
-async def test_until_a_link_is_up_the_master_relays(way: Way) -> None:
-    async with two(way) as (client, executor, addresses):
+def way(kind: str) -> Way:
+    return Way.SHARED_MEMORY if kind == LOCAL else Way.DIRECT
+
+
+@ALL
+async def test_until_a_link_is_up_the_master_relays(kind: str) -> None:
+    async with two(kind) as (client, executor, addresses):
         before = Stream(1, 3, (b"before",))
         client.ways.stream(before)
         assert client.relay.sent == [before]
-        await linked(client, executor, addresses, way)
+        await linked(client, executor, addresses, kind)
         client.ways.stream(Stream(2, 3, (b"after",)))
         got = await executor.frames.get()
         assert (got.transfer, got.payload, got.source) == (2, b"after", 0)
@@ -103,14 +114,14 @@ async def test_until_a_link_is_up_the_master_relays(way: Way) -> None:
         assert client.streamed == [2]
 
 
-@BOTH
-async def test_a_dial_may_come_before_what_the_master_says_of_it(way: Way) -> None:
-    async with two(way) as (client, executor, addresses):
+@ALL
+async def test_a_dial_may_come_before_what_the_master_says_of_it(kind: str) -> None:
+    async with two(kind) as (client, executor, addresses):
         client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
         while not executor.ways._expected:
             await asyncio.sleep(0)  # the dial is there
         executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
-        assert await client.said.get() == Linked(3, way, "")
+        assert await client.said.get() == Linked(3, way(kind), "")
 
 
 @pytest.mark.parametrize("address", ["unix:vcl-nobody", "ws://127.0.0.1:9", "junk", ""])
@@ -190,19 +201,19 @@ async def test_strangers_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not executor.ways._expected and not executor.ways._provers
 
 
-@BOTH
-async def test_an_impostor_is_found_out_by_its_answer(way: Way) -> None:
-    async with two(way) as (client, executor, addresses):
+@ALL
+async def test_an_impostor_is_found_out_by_its_answer(kind: str) -> None:
+    async with two(kind) as (client, executor, addresses):
         executor.ways.expect(ExpectLink(0, TICKET, "something else"))
         client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
         said = await client.said.get()
         assert said.way == Way.RELAY and "isn't the one that was expected" in said.message
 
 
-@BOTH
-async def test_the_loss_of_a_link_is_told_and_the_master_relays_again(way: Way) -> None:
-    async with two(way) as (client, executor, addresses):
-        await linked(client, executor, addresses, way)
+@ALL
+async def test_the_loss_of_a_link_is_told_and_the_master_relays_again(kind: str) -> None:
+    async with two(kind) as (client, executor, addresses):
+        await linked(client, executor, addresses, kind)
         executor.ways.close()
         assert await client.said.get() == Linked(
             3, Way.RELAY, "the direct link broke: the other end is gone"
@@ -253,11 +264,11 @@ async def test_where_there_are_no_such_sockets_nobody_listens(
     assert await End(3).ways.listen(True, None) == []
 
 
-@BOTH
-async def test_nothing_is_left_open(way: Way) -> None:
+@ALL
+async def test_nothing_is_left_open(kind: str) -> None:
     before = set(os.listdir("/proc/self/fd"))
-    async with two(way) as (client, executor, addresses):
-        await linked(client, executor, addresses, way)
+    async with two(kind) as (client, executor, addresses):
+        await linked(client, executor, addresses, kind)
         client.ways.stream(Stream(2, 3, (bytes(2**20),)))
         await executor.frames.get()
     async with asyncio.timeout(LONG_S):
@@ -276,3 +287,59 @@ async def test_a_dial_that_nobody_answers_puts_nothing_off(
             async with asyncio.timeout(LONG_S / 4):
                 await client.ways.leave()
             assert client.said.empty() and not client.relay.sent
+
+
+async def test_another_certificate_is_refused_before_anything_is_said() -> None:
+    async with two(TLS) as (client, executor, [address]):
+        where, _, fingerprint = address.partition("#")
+        executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+        forged = fingerprint[::-1]
+        client.ways.open(OpenLink(3, TICKET, ANSWER, [f"{where}#{forged}"]))
+        said = await client.said.get()
+        assert said == Linked(
+            3, Way.RELAY, f"{where}: its certificate isn't the one that the master told of"
+        )
+        client.ways.open(OpenLink(3, TICKET, ANSWER, [address]))
+        assert (await client.said.get()).way == Way.DIRECT, "the ticket wasn't used"
+
+
+@pytest.mark.parametrize("mark", ["", "#", "#" + "0" * 63, "#" + "0" * 63 + "g"])
+async def test_an_address_without_a_fingerprint_is_not_dialled(mark: str) -> None:
+    async with two(TLS) as (client, _, [address]):
+        where = address.partition("#")[0]
+        client.ways.open(OpenLink(3, TICKET, ANSWER, [f"{where}{mark}", "wss://["]))
+        said = await client.said.get()
+        assert said.way == Way.RELAY
+        assert said.message == (
+            f"{where}: not the address of an encrypted link; "
+            "wss://[: not the address of an encrypted link"
+        )
+
+
+async def test_where_the_way_to_the_master_is_encrypted_no_link_is_plain() -> None:
+    client, executor = End(0, encrypted=True), End(3)
+    addresses = await executor.ways.listen(False, HERE)
+    executor.ways.expect(ExpectLink(0, TICKET, ANSWER))
+    client.ways.open(OpenLink(3, TICKET, ANSWER, addresses))
+    said = await client.said.get()
+    assert said.way == Way.RELAY and "isn't encrypted" in said.message
+    executor.ways.close()
+
+
+async def test_who_needs_no_encryption_dials_who_does() -> None:
+    client, executor = End(0), End(3, encrypted=True)
+    addresses = await executor.ways.listen(False, HERE)
+    assert addresses[0].startswith("wss:")
+    await linked(client, executor, addresses, TLS)
+    client.ways.close()
+    executor.ways.close()
+
+
+async def test_an_encrypted_dial_where_links_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways, "handshake_timeout_s", 0.2)
+    async with two(PLAIN) as (client, executor, [address]):
+        wrong = address.replace("ws:", "wss:")
+        client.ways.open(OpenLink(3, TICKET, ANSWER, [f"{wrong}#{'0' * 64}"]))
+        said = await client.said.get()
+        assert said.way == Way.RELAY and said.message.startswith(f"{wrong}: ")
+        assert not executor.ways._links
