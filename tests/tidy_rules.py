@@ -85,6 +85,7 @@ FACES_OWN: dict[str, tuple[str, ...]] = {"pyopencl": (), "numpy": ("vcl.api.boxe
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgpack": ("vcl.wire", "vcl.wire.*"),
+    "lz4": ("vcl.direct.compressed",),
     "picows": ("vcl.transport.fast",),
     "websockets": ("vcl.transport.websocket",),
     "pyopencl": ("vcl", "vcl.*", "node_agent.driver.*"),

@@ -22,8 +22,8 @@ WAYS = {
 class PartReport:
     """One part. global_offset, global_size: work-items per dimension. seconds: of running.
 
-    One that has to wait for bytes of its neighbours may be several: its core, which doesn't, and its
-    rims.
+    One that has to wait for bytes of its neighbours may be several: its core, which doesn't, and
+    its rims.
     """
 
     node: str

@@ -1,12 +1,17 @@
 """The direct link between two hosts: WebSocket messages on a socket that is this module's own.
 
 Owns: that link. Must not know: the handshakes, which a WebSocket
-library has carried out (`dialling`), or which ends there are.
+library has carried out (`dialling`), which ends there are, or when compressing pays
+(`compressing`).
 
 A library would copy each byte several times and mask what a client sends. Here a chunk is written
 from where it is, with its header, and read into memory that was used before. The masking key of who
 dialled is zeros: it is there so that a page can't make a browser write bytes of its choosing, and
 here is no browser.
+
+Chunks are compressed and decompressed on the loop, without Python's lock: a few ms at most, on
+links that are slower than that. A thread would let the loop go on, but a program's end still sends
+bytes when Python starts no more threads.
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from vcl.direct.compressed import compress, decompress
+from vcl.direct.compressing import Decision, Drain
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
 from vcl.direct.tls import TlsSocket
@@ -26,6 +33,8 @@ from vcl.wire.direct import Way
 from vcl.wire.frame import (
     BULK_HEADER_BYTES,
     CHUNK,
+    COMPRESSED,
+    CREDIT,
     BulkFrame,
     Bytes,
     pack_bulk_header,
@@ -43,19 +52,35 @@ turn_bytes_max = 4 * 2**20
 silence_s_max = 20
 """A peer whose host doesn't answer for so long is gone."""
 
+_PAYLOAD_BYTES = {
+    CHUNK: range(chunk_bytes_max + 1),
+    CREDIT: range(1),
+    COMPRESSED: range(1, chunk_bytes_max),
+}
+
 
 class StreamLink(Link):
     """A link to an end that may be on another host.
 
     connected: plain, or a TlsSocket. dialled: whether this end did. pool: for what comes.
+    compresses: whether both ends can, and agreed that chunks may be compressed.
     """
 
     way = Way.DIRECT
 
     def __init__(
-        self, connected: socket.socket, ends: Ends, pool: Pool, dialled: bool
+        self,
+        connected: socket.socket,
+        ends: Ends,
+        pool: Pool,
+        dialled: bool,
+        compresses: bool = False,
     ) -> None:
         super().__init__(connected, ends)
+        self._compresses = compresses
+        self._kinds = (CHUNK, CREDIT, COMPRESSED) if compresses else (CHUNK, CREDIT)
+        self._decision = Decision()
+        self._drain = Drain(self._decision.drained)
         self._pool = pool
         self._dialled = dialled
         self._unsent: deque[list[memoryview]] = deque()
@@ -99,22 +124,35 @@ class StreamLink(Link):
                 await self._changed()
             if self._over:
                 return  # nobody is there to whom it matters
-            last_parts = self._send(self._header(effect.transfer, offset, last), chunk)
+            frame, payload = self._header(effect.transfer, offset, last), chunk
+            if self._compresses and self._decision.wants(len(chunk)):
+                frame, payload = self._compressed(frame, chunk)
+            last_parts = self._send(frame, payload, len(chunk))
             await asyncio.sleep(0)
         # Until all has left, the bytes are read where they are.
         while last_parts and self._unsent:
             await self._changed()
 
-    def _send(self, frame: BulkFrame, payload: Bytes) -> list[memoryview]:
+    def _compressed(self, frame: BulkFrame, chunk: memoryview) -> tuple[BulkFrame, memoryview]:
+        """A chunk as it shall be sent, after it was tried."""
+        begun_s = self._loop.time()
+        payload = compress(chunk)
+        took_s = self._loop.time() - begun_s
+        if not self._decision.compressed(len(chunk), len(payload), took_s):
+            return frame, chunk
+        return frame._replace(kind=COMPRESSED), memoryview(payload)
+
+    def _send(self, frame: BulkFrame, payload: Bytes, plain: int = 0) -> list[memoryview]:
         """Write a frame, now or later; answers what is still to be written of it, a list that
-        becomes empty."""
+        becomes empty. plain: of how many bytes the chunk is."""
         head = pack_head(BINARY, BULK_HEADER_BYTES + len(payload), self._dialled)
         parts = [memoryview(head + pack_bulk_header(frame)), memoryview(payload)]
-        self._push(parts)
+        self._push(parts, plain)
         return parts
 
-    def _push(self, parts: list[memoryview]) -> None:
+    def _push(self, parts: list[memoryview], plain: int = 0) -> None:
         self._unsent.append(parts)
+        self._drain.queued(sum(map(len, parts)), plain)
         if not self._writing and self._send_more():
             self._write_later()
 
@@ -125,6 +163,7 @@ class StreamLink(Link):
                 parts = self._unsent[0]
                 count = self._send_parts(parts)
                 written += count
+                self._drain.wrote(count)
                 while parts and count >= len(parts[0]):
                     count -= len(parts.pop(0))
                 if parts:
@@ -132,9 +171,11 @@ class StreamLink(Link):
                 else:
                     self._unsent.popleft()
         except BlockingIOError:
-            pass
+            self._drain.full(self._loop.time())
         except OSError:
             self._unsent.clear()  # the reader is about to find out why
+        if not self._unsent:
+            self._drain.idle()
         return bool(self._unsent)
 
     # ---- receiving
@@ -153,8 +194,12 @@ class StreamLink(Link):
             self._missing -= count
             if not self._missing:
                 assert self._frame is not None
-                frames.append(self._frame._replace(payload=self._payload))
+                frame = self._frame._replace(payload=self._payload)
                 self._payload = self._frame = None
+                if frame.kind == COMPRESSED:
+                    frame = _plain(frame)
+                    read += len(frame.payload)  # few bytes may become many, which takes time
+                frames.append(frame)
 
     def _receive_head(self, frames: list[BulkFrame]) -> int:
         """Read towards the end of a frame's head; answers how many bytes."""
@@ -175,9 +220,9 @@ class StreamLink(Link):
             self._push([memoryview(pack_head(PONG, size, self._dialled) + here)])
         if head[0] != BINARY:
             return
-        frame = self._checked(unpack_bulk(here))
+        frame = self._checked(unpack_bulk(here, self._kinds))
         size -= BULK_HEADER_BYTES
-        if size > (chunk_bytes_max if frame.kind == CHUNK else 0):
+        if size not in _PAYLOAD_BYTES[frame.kind]:
             raise RemoteProtocolError(f"{size} bytes in a bulk frame of kind {frame.kind}")
         if size:
             self._frame, self._payload, self._missing = frame, self._pool.room(size), size
@@ -188,6 +233,10 @@ class StreamLink(Link):
 def _nothing() -> int:
     """What is inside a plain socket and not in the kernel."""
     return 0
+
+
+def _plain(frame: BulkFrame) -> BulkFrame:
+    return frame._replace(kind=CHUNK, payload=decompress(frame.payload))
 
 
 def set_up(connected: socket.socket) -> None:

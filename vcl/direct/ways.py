@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from vcl.direct import dialling
+from vcl.direct.compressed import HAS_LZ4
 from vcl.direct.itself import ToItself
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
@@ -71,6 +72,8 @@ class Ways:
         self._provers: Counter[int] = Counter()  # dials that wait for what is expected
         self._running = Running("opening a direct link failed")
         self._strangers = 0
+        # How far an encrypted chunk can be compressed would tell of what it is.
+        self._lz4 = HAS_LZ4 and not encrypted
         self._closed = False
         self._local: dialling.LocalListener | None = None
         self._stream: dialling.StreamListener | None = None
@@ -148,14 +151,18 @@ class Ways:
         self._say(Linked(m.endpoint, Way.RELAY, "; ".join(reasons)))
 
     async def _dialled(self, address: str, m: OpenLink) -> Link:
-        greeting = Greeting(self._own, m.ticket)
+        greeting = Greeting(self._own, m.ticket, self._lz4)
         if address.startswith("ws:") and self._encrypted:
             raise OSError("it isn't encrypted, as the way to the master is")
         if address.startswith(("ws:", "wss:")):
-            taken = await dialling.dial_stream(
-                address, greeting, lambda answer: _check(answer, m.endpoint, m.answer)
-            )
-            return self._stream_link(taken, m.endpoint, dialled=True)
+            answers = []
+
+            def check(answer: Greeting) -> None:
+                _check(answer, m.endpoint, m.answer)
+                answers.append(answer)
+
+            taken = await dialling.dial_stream(address, greeting, check)
+            return self._stream_link(taken, answers[0], dialled=True)
         if not HAS_LOCAL or not address.startswith(dialling.SCHEME):
             raise OSError("this end can't dial there")
         dialled = await dialling.dial(address)
@@ -215,16 +222,17 @@ class Ways:
         _check(greeting, m.endpoint, m.ticket)
         if self._expected.pop(m.endpoint, None) is None:
             raise RemoteProtocolError("the ticket was used already")
-        return Greeting(self._own, m.answer)
+        return Greeting(self._own, m.answer, self._lz4)
 
     def _stream_in(self, greeting: Greeting, taken: socket.socket) -> None:
         if self._closed:
             taken.close()
             return
-        self._links[greeting.endpoint] = self._stream_link(taken, greeting.endpoint, dialled=False)
+        self._links[greeting.endpoint] = self._stream_link(taken, greeting, dialled=False)
 
-    def _stream_link(self, connected: socket.socket, endpoint: int, dialled: bool) -> Link:
-        return StreamLink(connected, self._ends(endpoint), self._pool, dialled)
+    def _stream_link(self, connected: socket.socket, peer: Greeting, dialled: bool) -> Link:
+        ends = self._ends(peer.endpoint)
+        return StreamLink(connected, ends, self._pool, dialled, self._lz4 and peer.lz4)
 
     def _local_link(self, connected: socket.socket, endpoint: int) -> Link:
         return local.LocalLink(connected, self._ends(endpoint), self._pool.find)

@@ -44,10 +44,12 @@ class Way(IntEnum):
 
 class Greeting(NamedTuple):
     """The first thing on a direct link, both ways. endpoint: the greeter's. secret: what the master
-    told both: of who dials the ticket, of who answers another."""
+    told both: of who dials the ticket, of who answers another. lz4: whether chunks that are
+    compressed so may come to it."""
 
     endpoint: int
     secret: str
+    lz4: bool = False
 
 
 class InMemory(NamedTuple):
@@ -91,11 +93,11 @@ def pack_greeting(greeting: Greeting) -> bytes:
 def unpack_greeting(data: Bytes) -> Greeting:
     """Raises RemoteProtocolError for anything that isn't one of this version."""
     value = unpack_value(data, map_length=0, values=8)
-    if type(value) is not list or len(value) != 4 or value[:2] != ["vcl-link", PROTOCOL_VERSION]:
+    if type(value) is not list or len(value) != 5 or value[:2] != ["vcl-link", PROTOCOL_VERSION]:
         raise RemoteProtocolError(f"not the greeting of a direct link, version {PROTOCOL_VERSION}")
-    if type(value[2]) is not int or type(value[3]) is not str:
+    if [type(each) for each in value[2:]] != [int, str, bool]:
         raise RemoteProtocolError("a malformed greeting of a direct link")
-    return Greeting(value[2], value[3])
+    return Greeting(*value[2:])
 
 
 def pack_packet(packet: InMemory | Taken | Memory | Forgotten) -> bytes:

@@ -26,6 +26,7 @@ Bytes = bytes | bytearray | memoryview
 
 CHUNK = 1
 CREDIT = 2
+COMPRESSED = 3  # a CHUNK, as it travels between two hosts whose ends agreed on that
 LAST = 1  # flag of a CHUNK: nothing follows it in this transfer
 
 _HEADER = struct.Struct("<BBHIIQQ")
@@ -35,7 +36,7 @@ BULK_HEADER_BYTES = _HEADER.size
 class BulkFrame(NamedTuple):
     """One bulk frame.
 
-    kind: CHUNK or CREDIT. last: of a CHUNK, that the transfer ends with it.
+    kind: CHUNK, CREDIT or COMPRESSED. last: of a CHUNK, that the transfer ends with it.
     destination, source: endpoints. transfer: its id. offset: of the payload in the transfer, in
     bytes; of a CREDIT, from where the sender shall send. payload: the bytes of a CHUNK, else empty.
     """
@@ -62,8 +63,8 @@ def pack_bulk_header(frame: BulkFrame) -> bytes:
     )
 
 
-def unpack_bulk(data: Bytes) -> BulkFrame:
-    """Take a bulk frame apart without copying its payload.
+def unpack_bulk(data: Bytes, kinds: Sequence[int] = (CHUNK, CREDIT)) -> BulkFrame:
+    """Take a bulk frame apart without copying its payload. kinds: those that may come.
 
     Raises RemoteProtocolError for anything that isn't one.
     """
@@ -71,7 +72,7 @@ def unpack_bulk(data: Bytes) -> BulkFrame:
         raise RemoteProtocolError(f"bulk frame of {len(data)} bytes is shorter than its header")
     kind, flags, reserved, destination, source, transfer, offset = _HEADER.unpack_from(data)
     payload = memoryview(data)[BULK_HEADER_BYTES:]
-    if kind not in (CHUNK, CREDIT) or flags > LAST or reserved:
+    if kind not in kinds or flags > LAST or reserved:
         raise RemoteProtocolError(f"bulk frame of unknown kind {kind}, flags {flags}")
     if len(payload) > chunk_bytes_max:
         raise RemoteProtocolError(

@@ -30,8 +30,10 @@ async def test_dialling_and_greeting() -> None:
     accepted.close()
 
 
-@pytest.mark.parametrize("data", [b"junk", frame.pack_value(["vcl-link", 1, 0, "t"]),
-                                  frame.pack_value(["vcl-link", 2, "0", "t"]), b""])  # fmt: skip
+@pytest.mark.parametrize("data", [b"junk", frame.pack_value(["vcl-link", 1, 0, "t", True]),
+                                  frame.pack_value(["vcl-link", 2, 0, "t"]),
+                                  frame.pack_value(["vcl-link", 2, "0", "t", True]),
+                                  frame.pack_value(["vcl-link", 2, 0, "t", 1]), b""])  # fmt: skip
 async def test_a_greeting_that_isnt_one(data: bytes) -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     other.setblocking(False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from functools import partial
 
 import pytest
 
 from tests.vcl.direct.ends import End, stream_ends, stream_sockets, whole
+from vcl.direct import compressing, stream
+from vcl.direct.compressed import HAS_LZ4, compress
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
 from vcl.transfers import Stream
@@ -20,6 +23,9 @@ from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, pack_head
 
 CHUNK = BulkFrame(frame.CHUNK, True, 2, 1, 7, 0, b"")
 CREDIT = BulkFrame(frame.CREDIT, False, 2, 1, 7, 0, b"")
+COMPRESSED = CHUNK._replace(kind=frame.COMPRESSED)
+
+needs_lz4 = pytest.mark.skipif(not HAS_LZ4, reason="lz4 isn't installed")
 
 
 def packed(chunk: BulkFrame, payload: bytes = b"", masked: bool = True) -> bytes:
@@ -27,10 +33,10 @@ def packed(chunk: BulkFrame, payload: bytes = b"", masked: bool = True) -> bytes
     return head + pack_bulk_header(chunk) + payload
 
 
-def end() -> tuple[socket.socket, End]:
+def end(compresses: bool = False) -> tuple[socket.socket, End]:
     """A raw socket that has dialled, and the end that it has dialled."""
     one, other = stream_sockets()
-    make = partial(StreamLink, pool=Pool(shares=False), dialled=False)
+    make = partial(StreamLink, pool=Pool(shares=False), dialled=False, compresses=compresses)
     return one, End(make, other, 2, 1)
 
 
@@ -118,6 +124,7 @@ BAD = {
     "a fragment": b"\x02" + packed(CHUNK)[1:],
     "no header": pack_head(BINARY, 5, True) + bytes(28),
     "another key": packed(CHUNK)[:2] + b"key!" + packed(CHUNK)[6:],
+    "compressed, which wasn't agreed": packed(COMPRESSED, struct.pack("<I", 1000) + bytes(20)),
 }
 
 
@@ -127,3 +134,109 @@ async def test_what_no_honest_peer_sends_ends_the_link(name: str) -> None:
     one.sendall(BAD[name][:1000])
     await receiver.until("end.lost")
     assert receiver.frames == [] and len(receiver.lost) == 1
+
+
+# Compressed chunks
+
+BAD_COMPRESSED = {
+    "none": b"",
+    "no size": b"\1",
+    "a size and nothing else": struct.pack("<I", 1000),
+    "garbage": struct.pack("<I", 1000) + b"\xff" * 100,
+    "larger than a chunk": struct.pack("<I", chunk_bytes_max + 1) + bytes(100),
+    "not smaller": struct.pack("<I", 100) + bytes(100),
+}
+
+
+@needs_lz4
+@pytest.mark.parametrize("name", BAD_COMPRESSED)
+async def test_a_compressed_chunk_that_is_none_ends_the_link(name: str) -> None:
+    one, receiver = end(compresses=True)
+    one.sendall(packed(CREDIT) + packed(COMPRESSED, BAD_COMPRESSED[name]))
+    await receiver.until("end.lost")
+    assert receiver.frames == [CREDIT] and len(receiver.lost) == 1
+    assert "gone" not in receiver.lost[0]
+
+
+@needs_lz4
+async def test_a_compressed_chunk_comes_as_any_other() -> None:
+    one, receiver = end(compresses=True)
+    one.setblocking(True)
+    one.sendall(packed(COMPRESSED, compress(bytes(1000))) + packed(CHUNK, b"plain"))
+    await receiver.until("len(end.frames) == 2")
+    assert receiver.frames == [CHUNK._replace(payload=data) for data in (bytes(1000), b"plain")]
+
+
+def compressing_ends(monkeypatch: pytest.MonkeyPatch, one: bool, other: bool) -> tuple[End, End]:
+    """Who is told that both can compress, and then does if a chunk becomes smaller."""
+
+    class Always(compressing.Decision):
+        def wants(self, size: int) -> bool:
+            return size > 0
+
+        def compressed(self, plain: int, left: int, seconds: float) -> bool:
+            return left < plain
+
+    monkeypatch.setattr(stream, "Decision", Always)
+    dialled, accepted = stream_sockets()
+    pool = Pool(shares=False)
+    first = partial(StreamLink, pool=pool, dialled=True, compresses=one)
+    second = partial(StreamLink, pool=pool, dialled=False, compresses=other)
+    return End(first, dialled, 1, 2), End(second, accepted, 2, 1)
+
+
+@needs_lz4
+async def test_compressed_and_plain_chunks_arrive_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = compressing_ends(monkeypatch, True, True)
+    data = tuple(bytes([n]) * 3_000_000 if n % 2 else os.urandom(1_500_000) for n in range(9))
+    a.link.stream(Stream(7, 2, (*data, b"")))
+    b.link.stream(Stream(8, 1, data))
+    for receiver, sender in ((a, b), (b, a)):
+        await receiver.until("end.frames and end.frames[-1].last")
+        assert whole(receiver.frames) == b"".join(data)
+        assert {f.kind for f in receiver.frames} == {frame.CHUNK}
+        await sender.until("end.streamed")
+
+
+async def test_without_agreement_nothing_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = compressing_ends(monkeypatch, False, False)
+    a.link.stream(Stream(7, 2, (bytes(3_000_000),)))
+    await b.until("end.frames and end.frames[-1].last")
+    assert whole(b.frames) == bytes(3_000_000)
+
+
+async def forward(source: socket.socket, sink: socket.socket, passed: list[int]) -> None:
+    """Carry bytes on, not faster than 16 MB/s."""
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, 16_000):
+        passed.append(len(data))
+        await loop.sock_sendall(sink, data)
+        await asyncio.sleep(0.001)
+
+
+@needs_lz4
+@pytest.mark.parametrize("compressible", [True, False])
+async def test_a_slow_link_finds_out_what_pays(
+    compressible: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressing, "sample_share", 0.5)  # so that it's soon
+    (dialled, near), (far, accepted) = stream_sockets(), stream_sockets()
+    for each in (dialled, near):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 100_000)
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+        each.setblocking(False)
+    far.setblocking(False)
+    first, second = (
+        partial(StreamLink, pool=Pool(shares=False), dialled=d, compresses=True)
+        for d in (True, False)
+    )
+    a, b = End(first, dialled, 1, 2), End(second, accepted, 2, 1)
+    passed: list[int] = []
+    forwarding = asyncio.create_task(forward(near, far, passed))
+    data = bytes(24 * 2**20) if compressible else os.urandom(6 * 2**20)
+    a.link.stream(Stream(7, 2, (data,)))
+    await b.until("end.frames and end.frames[-1].last")
+    assert whole(b.frames) == data
+    assert (sum(passed) < len(data) / 2) is compressible
+    a.link.close()
+    await forwarding

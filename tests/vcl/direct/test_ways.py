@@ -343,3 +343,14 @@ async def test_an_encrypted_dial_where_links_are_plain(monkeypatch: pytest.Monke
         said = await client.said.get()
         assert said.way == Way.RELAY and said.message.startswith(f"{wrong}: ")
         assert not executor.ways._links
+
+
+@pytest.mark.parametrize("has", [(True, True), (True, False), (False, True), (False, False)])
+async def test_chunks_may_be_compressed_where_both_can(has: tuple[bool, bool]) -> None:
+    async with two(PLAIN) as (client, executor, addresses):
+        client.ways._lz4, executor.ways._lz4 = has
+        await linked(client, executor, addresses, PLAIN)
+        client.ways.stream(Stream(1, 3, (b"x" * 100_000,)))
+        assert (await executor.frames.get()).payload == b"x" * 100_000
+        links: list[Any] = [client.ways._links[3], executor.ways._links[0]]
+        assert [link._compresses for link in links] == [all(has)] * 2

@@ -62,7 +62,7 @@ def test_what_may_not_be(packet: InMemory | Memory) -> None:
         direct.unpack_packet(direct.pack_packet(packet))
 
 
-@given(st.builds(Greeting, st.integers(0, 2**32), st.text(max_size=80)))
+@given(st.builds(Greeting, st.integers(0, 2**32), st.text(max_size=80), st.booleans()))
 def test_a_greeting(greeting: Greeting) -> None:
     assert direct.unpack_greeting(direct.pack_greeting(greeting)) == greeting
 

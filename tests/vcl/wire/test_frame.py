@@ -68,7 +68,7 @@ def test_the_layout_of_a_bulk_frame() -> None:
     ("header", "payload_bytes", "text"),
     [
         ("00" * 28, 0, "unknown kind 0"),
-        ("03" + "00" * 27, 0, "unknown kind 3"),
+        ("03" + "00" * 27, 0, "unknown kind 3"),  # of links between two hosts only,
         ("0102" + "00" * 26, 0, "flags 2"),
         ("01000001" + "00" * 24, 0, "unknown kind 1"),
         ("01" + "00" * 26, 0, "27 bytes is shorter than its header"),
