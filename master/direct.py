@@ -27,13 +27,14 @@ from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 @dataclass(slots=True)
 class _Pair:
     """ends: nodes, the lower first. dialled: those whose executors have been told to expect the
-    other. dialler: who dials, or has dialled last. has_failed: nobody reaches the other."""
+    other. dialler: who dials, or has dialled last. why: there is no link, and none will be;
+    None while one is or may be."""
 
     ends: tuple[int, int]
     way: Way = Way.RELAY
     dialled: set[int] = field(default_factory=set)
     dialler: int = -1
-    has_failed: bool = False
+    why: str | None = None
 
 
 class DirectLinks:
@@ -60,6 +61,16 @@ class DirectLinks:
         """How bulk gets from one node to another."""
         pair = self._pairs[one].get(other) if one in self._pairs else None
         return Way.RELAY if pair is None else pair.way
+
+    def why_none(self, one: int, other: int) -> str | None:
+        """Why there is no link between two ends that were used, whose executors are up; None while
+        one is being opened. Only of what goes by RELAY."""
+        pair = self._pairs[one].get(other) if one in self._pairs else None
+        if pair is None:
+            return f"an end has at most {links_max} direct links"
+        if not pair.dialled:
+            return "one of the two takes no direct links"
+        return pair.why
 
     def used(self, one: int, other: int) -> None:
         """A transfer goes between two ends; each is a node, or CLIENT."""
@@ -95,11 +106,11 @@ class DirectLinks:
             return None
         if pair.way is Way.RELAY and pair.dialler == node:
             # It couldn't dial: perhaps the other can.
-            if not self._open(pair) and not pair.has_failed:
-                pair.has_failed = True
+            if not self._open(pair) and pair.why is None:
+                pair.why = m.message
                 self.failed.append((node, other, m.message))
             return None
-        pair.way = Way.RELAY
+        pair.way, pair.why = Way.RELAY, m.message
         return node if other == CLIENT else other
 
     def forget(self, node: int) -> None:

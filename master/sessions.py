@@ -379,6 +379,21 @@ class Session:
             session.Report(request, None if record is None else as_message(record))
         )
 
+    def _ask_way(self, m: session.AskWay) -> None:
+        ends = {p.device: p.node for p in self._places([m.device, m.other])} | {0: CLIENT}
+        one, other = ends.get(m.device), ends.get(m.other)
+        if one is None or other is None:
+            found = session.WayFound(m.request, Way.RELAY, False, "the node isn't connected")
+        elif one == other:
+            raise RemoteProtocolError("a way is asked for whose two ends are one")
+        else:
+            self._direct.used(one, other)
+            way = self._direct.way(one, other)
+            why = "" if way is not Way.RELAY else self._direct.why_none(one, other)
+            text = plain(why or "", failure_length_max)
+            found = session.WayFound(m.request, way, why is None, text)
+        self.ledger.for_client.append(found)
+
     # ---- release
 
     def _release(self, number: int) -> None:
@@ -833,6 +848,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.SetUserEvent: Session._set_user_event,
     int: Session._release,
     session.AskReport: Session._ask_report,
+    session.AskWay: Session._ask_way,
     Linked: Session._linked,
     session.Launch: Session._enqueue_told,
     session.Repeat: Session._enqueue_repeat,

@@ -135,7 +135,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Answers to requests came: a Built or a Report."""
+    """Answers to requests came: a Built, a Report or a WayFound."""
 
     messages: list[Any]
 

@@ -95,6 +95,7 @@ def test_info(cli: Run, cluster: vcl.LocalCluster) -> None:
     assert "VCL cluster of 2 devices on 2 nodes" in done.stdout
     for node in cluster.nodes:
         assert re.search(rf"Device \d: .* @ {node.name}", done.stdout)
+    assert re.search(r"the program - local0 +shared memory\n", done.stdout)
     assert cluster.token not in done.stdout
 
 
@@ -110,6 +111,21 @@ def test_info_as_json(cli: Run, cluster: vcl.LocalCluster) -> None:
     for device in found["devices"]:
         assert device["max_work_group_size"] >= 1
         assert device["global_mem_size"] > 0
+    assert found["ways"] == [
+        {"between": between, "way": "shared memory", "reason": ""}
+        for between in (["the program", "local0"], ["the program", "local1"], ["local0", "local1"])
+    ]
+
+
+def test_info_says_why_data_goes_through_the_master(tmp_path: Path) -> None:
+    for data_listen, way in (("none", "through the master"), (None, "direct")):
+        with vcl.LocalCluster(nodes=2, data_listen=data_listen, shared_memory=False) as apart:
+            env = environment(VCL_MASTER=apart.url, VCL_TOKEN=apart.token)
+            done = run([*VCL, "info", "--json"], env, tmp_path)
+        ways = json.loads(done.stdout)["ways"]
+        assert [w["way"] for w in ways] == [way] * 3
+        why = "one of the two takes no direct links" if data_listen else ""
+        assert {w["reason"] for w in ways} == {why}
 
 
 def test_info_of_an_embedded_cluster(tmp_path: Path) -> None:
@@ -356,6 +372,7 @@ def test_markup_in_a_device_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     odd = "cpu [bold red]x[/] [/nothing] [link=http://there]y"
     found = {"master": "ws://x", "platform": {"name": "VCL", "version": "3"},
-             "devices": [{"name": odd, "vendor": odd, "sizes": [1, 2]}]}  # fmt: skip
+             "devices": [{"name": odd, "vendor": odd, "sizes": [1, 2]}],
+             "ways": [{"between": ("x", odd), "way": "direct", "reason": ""}]}  # fmt: skip
     monkeypatch.setattr(info, "gather", lambda master: found)
-    assert info.render(None, as_json=False).count(odd) == 3
+    assert info.render(None, as_json=False).count(odd) == 4

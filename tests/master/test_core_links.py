@@ -57,3 +57,35 @@ def test_a_link_that_breaks_with_its_executor_says_how_that_ended() -> None:
     m.say(client, Linked(1, RELAY, "the other end is gone"))
     m.close(control, "no close handshake")
     assert m.closed() == {}, "its agent may still say more"
+
+
+def test_a_client_that_asks_for_a_way_has_it_opened() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    m.say(client, fill(20), session.AskWay(21, 0, 1))
+    control, _ = m.join(m.asked(agent))
+    m.say(control, Listening(["unix:a"]))
+    assert [x for x in m.sent(client) if isinstance(x, OpenLink)], "nothing was transferred"
+
+    def way(request: int, device: int = 1) -> list[session.WayFound]:
+        m.say(client, session.AskWay(request, device, 0))
+        return [x for x in m.sent(client) if isinstance(x, session.WayFound)]
+
+    assert way(22) == [session.WayFound(22, RELAY, True, "")]
+    m.say(client, Linked(1, RELAY, "\x1b[31mrefused"))
+    (found,) = way(23)
+    assert not found.opening and "refused" in found.message and "\x1b" not in found.message
+    assert way(24, 9) == [session.WayFound(24, RELAY, False, "the node isn't connected")]
+
+
+def test_the_way_by_a_link() -> None:
+    m, client, _, _ = linked()
+    m.say(client, Linked(1, SHARED, ""), session.AskWay(22, 0, 1))
+    (found,) = [x for x in m.sent(client) if isinstance(x, session.WayFound)]
+    assert found == session.WayFound(22, SHARED, False, "")
+
+
+def test_a_way_from_an_end_to_itself() -> None:
+    m, client, _, _ = linked()
+    m.say(client, session.AskWay(22, 1, 1))
+    assert client in m.closed()

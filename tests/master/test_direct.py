@@ -160,3 +160,26 @@ def test_devices_of_one_executor_need_no_link() -> None:
 
 def test_what_nobody_was_told_of_is_no_link() -> None:
     assert Rig().links.linked(1, Linked(30, SHARED, "")) is None
+
+
+def test_why_there_is_no_link() -> None:
+    rig = Rig()
+    rig.links.used(CLIENT, 1)
+    assert rig.links.why_none(CLIENT, 1) == "one of the two takes no direct links"
+    rig.listens(1, 2)
+    rig.links.used(1, 2)
+    assert rig.links.why_none(CLIENT, 1) is None and rig.links.why_none(2, 1) is None
+    rig.links.linked(CLIENT, Linked(10, Way.RELAY, "refused"))
+    assert rig.links.why_none(1, CLIENT) == "refused"
+    rig.links.linked(1, Linked(20, Way.RELAY, "1 can't"))
+    assert rig.links.why_none(1, 2) is None, "the other tries"
+    rig.links.linked(2, Linked(10, SHARED, ""))
+    rig.links.linked(2, Linked(10, Way.RELAY, "it broke"))
+    assert rig.links.why_none(1, 2) == "it broke"
+
+
+def test_why_there_is_no_link_beyond_the_limit() -> None:
+    rig = Rig()
+    for node in range(1, links_max + 2):
+        rig.links.used(CLIENT, node)
+    assert rig.links.why_none(CLIENT, links_max + 1) == "an end has at most 64 direct links"

@@ -1,6 +1,7 @@
-"""`vcl info`: the platform and its devices with all their properties.
+"""`vcl info`: the platform, its devices with all their properties, and the ways of bulk.
 
-Owns: gathering and printing them. Must not know: where the answers come from (`vcl.pyopencl_cl`).
+Owns: gathering and printing them. Must not know: where the answers come from
+(`vcl.pyopencl_cl`, `vcl.cli.ways`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vcl.constants import CLASSES
-from vcl.errors import ConnectionProblem
+from vcl.errors import ConnectionProblem, OperatingError
 
 
 def _properties(holder: Any, constants: dict[str, int]) -> dict[str, Any]:
@@ -46,8 +47,9 @@ def _plain(value: Any) -> Any:
 
 
 def gather(master: str | None) -> dict[str, Any]:
-    """{"master", "platform", "devices"}; raises ConnectionProblem."""
+    """{"master", "platform", "devices", "ways"}; raises ConnectionProblem."""
     import vcl
+    from vcl.cli import ways
     from vcl.pyopencl_cl import session
 
     platform = vcl.connect(master)
@@ -58,10 +60,15 @@ def gather(master: str | None) -> dict[str, Any]:
             f"no agent is connected to the vcl-master at {runtime.url}: start `vcl-agent "
             f"{runtime.url}` on each host that has OpenCL devices"
         )
+    try:
+        found_ways = ways.gather(platform)
+    except (vcl.Error, OperatingError) as error:
+        raise ConnectionProblem(f"the vcl-master at {runtime.url}: {error}") from None
     found = {
         "master": runtime.url,
         "platform": _properties(platform, CLASSES["platform_info"]),
         "devices": [_properties(d, CLASSES["device_info"]) for d in devices],
+        "ways": [way._asdict() for way in found_ways],
     }
     session.disconnect()
     return found
@@ -83,6 +90,12 @@ def render(master: str | None, *, as_json: bool) -> str:
         for name, value in device.items():
             table.add_row(name, escape(_shown(value)))
         console.print(table)
+    console.print("\n[bold]Data goes[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for way in found["ways"]:
+        between = " - ".join(way["between"])
+        table.add_row(escape(between), escape(": ".join(filter(None, [way["way"], way["reason"]]))))
+    console.print(table)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
 
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 from vcl.text import clipped
 from vcl.wire.codec import (
+    Between,
     Conversation,
     Count,
     Endpoint,
@@ -272,6 +273,17 @@ class AskReport(NamedTuple):
     event: int
 
 
+class AskWay(NamedTuple):
+    """Ask how bulk gets from one device's node to another's; answered by WayFound.
+
+    device: 0 for the program. If there is no link yet, it is opened as for a transfer.
+    """
+
+    request: int
+    device: int
+    other: int
+
+
 class EventsDone(NamedTuple):
     """Events that ended: [event, status, start, end, message] each; status 0 or negative."""
 
@@ -301,6 +313,18 @@ class Report(NamedTuple):
 
     request: int
     report: Reported | None
+
+
+class WayFound(NamedTuple):
+    """How bulk goes between two ends now.
+
+    opening: a direct link between them is being opened. message: why it isn't direct, "" if it is.
+    """
+
+    request: int
+    way: Annotated[int, Between(min(Way), max(Way))]
+    opening: bool
+    message: str
 
 
 class Push(NamedTuple):
@@ -379,6 +403,7 @@ TO_MASTER = Conversation(
         16: CopyRect,
         17: Repeat,
         20: AskReport,
+        21: AskWay,
         52: Linked,
     },
 )
@@ -392,6 +417,7 @@ TO_CLIENT = Conversation(
         43: Push,
         44: Pull,
         45: DropStaging,
+        46: WayFound,
         47: CancelPush,
         48: EndpointLost,
         49: Printed,

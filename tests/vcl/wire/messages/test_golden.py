@@ -69,6 +69,7 @@ SAMPLES: list[Any] = [
     session.CopyRect(20, 2, [], 7, 21, 0, 5, 8, 3, 2, 64, 256, 8, 24),
     session.Marker(18, 2, [11, 12], False),
     session.AskReport(19, 11),
+    session.AskWay(20, 0, 1),
     session.EventsDone([[11, 0, 10**18, 10**18 + 5, None], [12, -5, 0, 0, "node n: full"]]),
     session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
     session.Report(
@@ -76,6 +77,7 @@ SAMPLES: list[Any] = [
         ["whole", "why", [64, 0, 0, 64], [["n", "d", [0], [64], 0.5]],
          [[1, "read", "why", [[1, 2, 0]]]]],
     ),
+    session.WayFound(20, 2, False, ""),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
