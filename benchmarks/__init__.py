@@ -11,5 +11,5 @@ program: it measures what a node does to bytes in memory. Nor has `start`, which
 
 MEASURES = (
     "start", "roundtrip", "launches", "write", "read", "peers", "memory", "pairs", "stencil",
-    "jacobi", "sizes", "merge", "vectoradd", "matmul", "mandelbrot",
+    "jacobi", "dask", "sizes", "merge", "vectoradd", "matmul", "mandelbrot",
 )  # fmt: skip

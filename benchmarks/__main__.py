@@ -21,7 +21,7 @@ from rich.console import Console
 
 import vcl
 from benchmarks import MEASURES, load, report
-from benchmarks.common import QUICK, Settings
+from benchmarks.common import QUICK, Settings, Skipped
 from vcl import transport
 
 LOAD_INTERVAL_S = 1.0
@@ -105,7 +105,10 @@ def main() -> int:
     with vcl.LocalCluster(nodes=2, cores_per_node=1) as cluster:
         for name in names:
             console.print(f"measuring {name}", highlight=False)
-            measured.append(measure(name, cluster, settings))
+            try:
+                measured.append(measure(name, cluster, settings))
+            except Skipped as reason:
+                console.print(f"{name} is skipped: {reason}", highlight=False)
     run = report.Run(before, machine(), settings, tuple(measured))
     report.print_table(run, console)
     if asked.json is not None:

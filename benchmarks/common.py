@@ -78,6 +78,10 @@ QUICK = Settings(
 """Only shows that everything works."""
 
 
+class Skipped(Exception):
+    """A measure can't be taken here; why."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """Samples of one thing, in the order taken."""
@@ -231,9 +235,10 @@ class Yardstick:
 def yardstick(
     name: str, devices: Devices, settings: Settings, node: int = 0
 ) -> Iterator[Yardstick]:
-    """Start a yardstick's process on the core of a node, and end it."""
+    """Start a yardstick's process, and end it. It is given the core of a node, which it uses, and
+    those of the nodes after that, for yardsticks of several processes."""
     spec = json.dumps(asdict(settings))
-    place = ["--core", str(devices.cores[node]), "--device", devices.local_name]
+    place = ["--core", *map(str, devices.cores[node:]), "--device", devices.local_name]
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.yardsticks", name, *place, "--settings", spec],
         stdin=subprocess.PIPE,

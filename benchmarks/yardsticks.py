@@ -161,10 +161,14 @@ def main() -> None:
     """Take samples as asked."""
     names = [f"native-{measure}" for measure in MEASURES]
     names += [f"tcp-{measure}" for measure in TCP]
+    names.append("dask-jacobi")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.yardsticks")
     parser.add_argument("name", choices=[*names, "tcp-peer"])
     first_core = min(os.sched_getaffinity(0))
-    parser.add_argument("--core", type=int, default=first_core, help="of the device or the peer")
+    parser.add_argument(
+        "--core", type=int, nargs="+", default=[first_core, first_core],
+        help="of the device or the peer; of each of Dask's workers",
+    )  # fmt: skip
     parser.add_argument("--device", help="its name, if not the first")
     parser.add_argument("--settings", type=json.loads, help="as JSON")
     parser.add_argument("--samples", type=int, help="take so many at once")
@@ -174,16 +178,20 @@ def main() -> None:
 
     kind, _, measure = arguments.name.partition("-")
     if measure == "peer":
-        os.sched_setaffinity(0, {arguments.core})
+        os.sched_setaffinity(0, {arguments.core[0]})
         with socket.create_connection(("127.0.0.1", arguments.port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             serve_peer(connection)
         return
     settings = QUICK if arguments.quick else Settings(**(arguments.settings or {}))
     if kind == "native":
-        answer(native(measure, arguments.device, arguments.core, settings), arguments.samples)
+        answer(native(measure, arguments.device, arguments.core[0], settings), arguments.samples)
+    elif kind == "dask":
+        on_dask = importlib.import_module("benchmarks.dask").on_dask
+        with on_dask(arguments.core, arguments.device, settings) as sampler:
+            answer(sampler, arguments.samples)
     else:
-        with tcp(measure, arguments.core, settings) as sampler:
+        with tcp(measure, arguments.core[0], settings) as sampler:
             answer(sampler, arguments.samples)
 
 
