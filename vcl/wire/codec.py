@@ -143,10 +143,9 @@ class Conversation:
         """Shown in errors: who speaks to whom."""
         self.classes = dict(classes)
         """The message classes by their codes."""
-        self._checks: dict[int, tuple[Any, Check]] = {}
+        self._checks: dict[int, tuple[Any, Check]] = {}  # of classes that have come
         for code, cls in classes.items():
             assert _CODES.setdefault(cls, code) == code, f"{cls.__name__} has two codes"
-            self._checks[code] = (cls._make, _compile(cls, cls._fields))
 
     def unpack(self, arrays: Sequence[list[Any]]) -> list[Any]:
         """Check arrays that arrived and make messages of them.
@@ -155,14 +154,20 @@ class Conversation:
         """
         messages = []
         for array in arrays:
-            entry = self._checks.get(array[0])
-            if entry is None:
-                raise RemoteProtocolError(f"{self.name}: unknown message code {array[0]}")
-            make, check = entry
+            make, check = self._checks.get(array[0]) or self._prepare(array[0])
             if not check(array):
                 raise RemoteProtocolError(f"{self.name}: malformed {self._describe(array)}")
             messages.append(make(array[1:]))
         return messages
+
+    def _prepare(self, code: int) -> tuple[Any, Check]:
+        """What makes and checks messages of a class, when the first one comes: no process is sent
+        all classes, and each that starts would wait for half a millisecond a class."""
+        cls = self.classes.get(code)
+        if cls is None:
+            raise RemoteProtocolError(f"{self.name}: unknown message code {code}")
+        entry = self._checks[code] = (cls._make, _compile(cls, cls._fields))
+        return entry
 
     def _describe(self, array: list[Any]) -> str:
         """The name of the message, and of the first field that doesn't fit."""

@@ -148,5 +148,6 @@ def test_an_annotation_without_a_check_is_a_programmers_error() -> None:
 
         pair: tuple[int, int]
 
+    odd = codec.Conversation("odd", {1: Odd})
     with pytest.raises(AssertionError, match="no check"):
-        codec.Conversation("odd", {1: Odd})
+        odd.unpack([[1, [2, 3]]])
