@@ -271,10 +271,12 @@ class ExecutorCore:
             else:
                 record.happens(Happens.ALL if effect.last else Happens.CHUNK)
                 record.begun = record.begun or self._now
-                store = Store(record.message, effect.offset, effect.data, effect.last)
-                self._effects.append(store)
+                awaited = False
                 if effect.last:
-                    self._readiness.issue(record.number)
+                    followers = self._readiness.issue(record.number)
+                    awaited = followers and not effect.offset
+                store = Store(record.message, effect.offset, effect.data, effect.last, awaited)
+                self._effects.append(store)
 
     def _gather(self, record: Gathering, chunk: Deliver) -> None:
         record.chunks[chunk.transfer].append(bytes(chunk.data))

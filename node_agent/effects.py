@@ -49,13 +49,15 @@ class StartAgain(NamedTuple):
 class Store:
     """Write bytes of a Receive to its device; answered by Ended after the last.
 
-    No bytes and last: nothing to write, but answer in order.
+    No bytes and last: nothing to write, but answer in order. awaited: they are all, and what was
+    said to follow them comes next.
     """
 
     message: Any
     offset: int
     data: Bytes
     last: bool
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

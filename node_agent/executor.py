@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ from vcl.wire.messages.handshake import Hello
 
 log = logging.getLogger("vcl-executor")
 
+rounds_max = 8
+"""How often what came of inputs at once is taken in before the loop does something else."""
+
 
 class Executor:
     """Joins the core, the driver and the connections on one event loop."""
@@ -55,12 +59,16 @@ class Executor:
         # A bug here must end the session with an error, not leave it waiting for ever.
         self._loop.set_exception_handler(_end_process)
         self._driver = driver = Driver(assignment.devices, assignment.substring, self._post)
+        self._posted: deque[list[Input]] = deque()
+        self._inputs: list[Input] = []
+        self._feeding = False
+        self._reports: list[Any] = []
         self._control: ControlLink
         self._bulk: BulkLink
         self._effects: Mapping[type, Callable[[Any], None]] = {
             Start: lambda effect: driver.start(effect.message),
             StartAgain: driver.start_again,
-            Report: lambda effect: self._control.send(effect.messages),
+            Report: lambda effect: self._reports.extend(effect.messages),
             Store: driver.store,
             Stream: lambda effect: self._ways.stream(effect),
             GrantCredit: lambda effect: self._ways.grant(effect),
@@ -123,15 +131,39 @@ class Executor:
             self._feed([FromEndpoint(await self._bulk.receive())])
 
     def _post(self, inputs: list[Any]) -> None:
-        self._loop.call_soon_threadsafe(self._feed, inputs)
+        """From any thread."""
+        self._posted.append(inputs)
+        if len(self._posted) == 1:  # else who was told of the first takes all
+            self._loop.call_soon_threadsafe(self._feed_posted)
+
+    def _feed_posted(self) -> None:
+        inputs: list[Input] = []
+        while self._posted:
+            inputs += self._posted.popleft()
+        self._feed(inputs)
 
     def _feed(self, inputs: Sequence[Input]) -> None:
-        effects = self._core.handle(inputs, time.time_ns())
-        carry_out = self._effects
-        for effect in effects:
-            carry_out[type(effect)](effect)
-        if any(type(effect) is not Report for effect in effects):
-            self._driver.flush()
+        """Take inputs in, and what comes of them at once: bytes that have left already, and
+        commands that were over when they had been enqueued."""
+        self._inputs += inputs
+        if self._feeding:
+            return
+        self._feeding = True
+        rounds, carry_out = 0, self._effects
+        while self._inputs and rounds < rounds_max:
+            taken, self._inputs = self._inputs, []
+            effects = self._core.handle(taken, time.time_ns())
+            for effect in effects:
+                carry_out[type(effect)](effect)
+            if any(type(effect) is not Report for effect in effects):
+                self._inputs += self._driver.flush(self._posted)
+            rounds += 1
+        self._feeding = False
+        if self._inputs:
+            self._loop.call_soon(self._feed, ())
+        if self._reports:
+            reports, self._reports = self._reports, []
+            self._control.send(reports)
 
 
 def _encrypts(assignment: Assignment) -> bool:

@@ -140,13 +140,16 @@ class Readiness:
                 self.issue(node.id)
         return taken
 
-    def issue(self, operation: int) -> None:
-        """A started operation is in the driver's hands only now: others may follow it."""
+    def issue(self, operation: int) -> bool:
+        """A started operation is in the driver's hands now: others may follow it. Answers whether
+        one does at once."""
         node = self._nodes[operation]
         node.issued = True
+        ready = len(self._ready)
         for dependent in node.dependents:
             dependent.unissued -= 1
             self._consider(dependent)
+        return len(self._ready) > ready
 
     def take_failed(self) -> list[tuple[int, str]]:
         """Operations that failed without being started, with the reason; the owner ends them."""

@@ -6,7 +6,7 @@ of what is under way. Must not know: sessions' rules, connections, transfers' cr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,8 +24,9 @@ from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
 from vcl.wire.messages import part
 
-read_in_line_bytes_max = 2**16
-"""Of a Send that follows what was enqueued last: so few bytes are read before what comes next."""
+in_line_bytes_max = 2**16
+"""So few bytes are copied to and from the device in the queue of the kernels that make or need
+them, and not mapped: each command and each change between queues costs more than the bytes do."""
 
 
 class Driver:
@@ -85,11 +86,17 @@ class Driver:
         except Exception as error:  # as in _guarded, which costs each launch a call more
             self._failed(message.operation, error)
 
-    def flush(self) -> None:
-        """Submit what was enqueued; called after each batch of effects."""
+    def flush(self, posted: Sized = ()) -> list[Any]:
+        """Submit what was enqueued; called after each batch of effects.
+
+        Answers the inputs of what is over already, unless something that was posted hasn't been
+        taken in, which comes first.
+        """
+        ended: list[Any] = []
         for device in self._devices.used():
-            device.compute.flush()
-            device.transfer.flush()
+            ended += device.compute.flush(posted)
+            ended += device.transfer.flush(posted)
+        return ended
 
     def _guarded(self, operation: int, carry_out: Callable[[Any], None], argument: Any) -> None:
         """Whatever goes wrong in an operation is that operation's failure."""
@@ -248,15 +255,22 @@ class Driver:
         found = [self._events.get(w) for w in m.waits]
         after = [event for event in found if event is not None]
         queue = device.transfer
-        if after and m.size <= read_in_line_bytes_max and not device.newest.isdisjoint(m.waits):
-            # Before the kernel that is enqueued next: a driver with few threads may run that first.
-            queue = device.compute
-            after += [s[1] for w in m.waits if (s := self._stores.get(w)) and s[0] is device]
-        array, event = device.map(
-            self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after,
-            queue,
-        )  # fmt: skip
-        self._mapped[m.operation] = [(device, array)]
+        if m.size <= in_line_bytes_max:
+            if not device.newest.isdisjoint(m.waits):
+                # Before the kernel that is enqueued next, which a driver with few threads may
+                # otherwise run first.
+                queue = device.compute
+                after += [s[1] for w in m.waits if (s := self._stores.get(w)) and s[0] is device]
+            array: Any = np.empty(m.size, np.uint8)
+            event = self._cl.enqueue_copy(
+                queue.queue, array, device.buffer(m.buffer), src_offset=m.offset,
+                wait_for=after, is_blocking=False,
+            )  # fmt: skip
+        else:
+            array, event = device.map(
+                self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
+            )
+            self._mapped[m.operation] = [(device, array)]
 
         def finish(operation: int, start: int, end: int) -> BytesReady:
             return BytesReady(operation, (memoryview(array),), start)
@@ -284,16 +298,21 @@ class Driver:
     def _store(self, store: Store) -> None:
         m = store.message
         device = self._devices[m.device]
+        in_line = store.awaited and 0 < len(store.data) <= in_line_bytes_max
+        queue = device.compute if in_line else device.transfer
         if store.data:
             event = self._cl.enqueue_copy(
-                device.transfer.queue,
+                queue.queue,
                 device.buffer(m.buffer),
                 store.data,
                 dst_offset=m.offset + store.offset,
                 is_blocking=False,
             )
         else:
-            event = self._cl.enqueue_marker(device.transfer.queue)
+            event = self._cl.enqueue_marker(queue.queue)
+        if in_line:
+            self._queued(m, device, event)
+            return
         # The bytes of any must live until its end, though only the last one's is told.
         told: Finish = untold
         if not store.data:

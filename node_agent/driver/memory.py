@@ -104,15 +104,11 @@ class Device:
         self._regions.pop(number, None)
 
     def map(
-        self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None,
-        queue: Queue | None = None,
+        self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None
     ) -> tuple[Any, Any]:
-        """(array, event) of bytes of a buffer in the host's memory, once the event has ended.
-
-        queue: that this is enqueued in, if not the one for transfers.
-        """
+        """(array, event) of bytes of a buffer in the host's memory, once the event has ended."""
         mapped: tuple[Any, Any] = cl.enqueue_map_buffer(
-            (queue or self.transfer).queue,
+            self.transfer.queue,
             buffer,
             flags,
             offset,

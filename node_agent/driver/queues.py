@@ -6,14 +6,17 @@ what was enqueued.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from queue import SimpleQueue
 from typing import Any
 
 from node_agent.driver.failures import status_of
 from node_agent.inputs import Ended
+
+log = logging.getLogger("vcl-executor")
 
 events_handed_over_max = 64
 """Events that are kept for the waiting thread until a batch of effects ends: to wake it costs."""
@@ -51,6 +54,8 @@ class Queue:
         self._clock_offset: int | None = None
         self._watched: list[_Watched] = []
         self._waiting: SimpleQueue[list[_Watched] | None] = SimpleQueue()
+        self._given = self._told = 0
+        """Lists that the thread was given, and of which it has told all."""
         self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
 
@@ -61,13 +66,47 @@ class Queue:
         if len(self._watched) >= events_handed_over_max:
             self._hand_over()
 
-    def flush(self) -> None:
-        """Submit what was enqueued, and wait for what is watched."""
+    def flush(self, posted: Sized) -> list[Any]:
+        """Submit what was enqueued, and have the thread wait for what is watched.
+
+        Answers what is told of operations that are over already, of which none was posted or will
+        be. posted: what was posted and isn't taken in; it comes before anything else, so nothing is
+        answered until it has been.
+        """
         self.queue.flush()
+        ended: list[Any] = []
+        # In this order: what the thread has told of is in `posted` before it says so.
+        if self._watched and self._told == self._given and not posted:
+            ended = self._over()
         self._hand_over()
+        return ended
+
+    def _over(self) -> list[Any]:
+        """What is told of the first that are watched, as far as they are over."""
+        ended: list[Any] = []
+        over = 0
+        try:
+            for event, finish, operation in self._watched:
+                if event.get_info(self._status) != 0:
+                    break
+                self._finish(event, finish, operation, ended)
+                over += 1
+            if over:
+                self._watched[over - 1][0].wait()  # as in `_tell`
+        except self._cl.Error as error:
+            log.debug("the thread shall see to it: %s", error)
+        del self._watched[:over]
+        return ended
+
+    def _finish(self, event: Any, finish: Finish, operation: int, ended: list[Any]) -> None:
+        """Tell of an event that has ended; raises what the driver raises."""
+        result = finish(operation, *self._times(event))
+        if result is not None:
+            ended.append(result)
 
     def _hand_over(self) -> None:
         if self._watched:
+            self._given += 1
             self._waiting.put(self._watched)
             self._watched = []
 
@@ -80,7 +119,9 @@ class Queue:
     def _wait(self) -> None:
         ended: list[Any] = []
         seen: Any = None  # an event that is complete, as all before it, and wasn't waited for
+        taken = 0
         while (watched := self._waiting.get()) is not None:
+            taken += 1
             for event, finish, operation in watched:
                 complete = event.get_info(self._status) == 0
                 if ended and not complete:
@@ -91,15 +132,15 @@ class Queue:
                         seen = event
                     else:
                         event.wait()
-                    result = finish(operation, *self._times(event))
-                    if result is not None:
-                        ended.append(result)
+                    self._finish(event, finish, operation, ended)
                 except self._cl.Error as error:
                     code, text = status_of(error)
                     ended.append(Ended(operation, code, 0, 0, text, closing=finish is closed))
-            if ended and self._waiting.empty():
-                self._tell(ended, seen)
-                ended, seen = [], None
+            if self._waiting.empty():
+                if ended:
+                    self._tell(ended, seen)
+                    ended, seen = [], None
+                self._told = taken
         if ended:
             self._tell(ended, seen)
 

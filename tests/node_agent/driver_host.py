@@ -130,6 +130,7 @@ def main() -> None:
     shapes = ShapesTold()
     calls = {
         "tell": lambda run: shapes.tell(run.shape, Told(run)),
+        "flush": lambda: post(driver.flush()),
         "again": lambda m: driver.start_again(StartAgain(m, shapes.find(m.shape))),
     }
     with contextlib.suppress(EOFError):

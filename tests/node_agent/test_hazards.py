@@ -72,6 +72,17 @@ def test_a_launch_is_handed_over_with_the_last_bytes_that_it_needs() -> None:
     assert r.feed(Ended(1, 0, 5, 6))[0] == Start(part.Free(4, [1], 1, 10)), "which doesn't follow"
 
 
+@pytest.mark.parametrize("follower", [run(2, 1), fill(2, 1), None])
+def test_bytes_that_come_at_once_are_stored_in_line_with_what_comes_next(follower: Any) -> None:
+    """And others apart, as they may be stored while a kernel runs."""
+    r = Rig()
+    wanted = receive(1)
+    r.order(wanted, *([] if follower is None else [follower]))
+    (store, *started) = r.chunk(101, 0, b"12345678")
+    assert store == Store(wanted, 0, b"12345678", True, awaited=follower is not None)
+    assert started == ([] if follower is None else [Start(follower)])
+
+
 def test_its_end_is_told_after_that_of_the_bytes() -> None:
     """Two threads of the driver tell of them, and whichever comes first."""
     r = Rig()

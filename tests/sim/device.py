@@ -367,7 +367,8 @@ class Driver:
         item = Item(begin, finish)
         if effect.last and effect.data:
             self._items[m.operation] = item
-        device.transfer.add(item)
+        in_line = effect.awaited and self._rng.random() < 0.5
+        (device.compute if in_line else device.transfer).add(item)
 
     # ---- the host thread
 

@@ -96,8 +96,7 @@ class LocalLink(Link):
             super().stream(effect)
             return
         self._send(direct.FRAME, pack_bulk_header(self._header(effect.transfer, 0, True)), first)
-        # Not at once: the owner is in the middle of something.
-        self._loop.call_soon(self._streamed, effect.transfer)
+        self._streamed(effect.transfer)
 
     async def _send_transfer(self, effect: Stream) -> None:
         offset = 0
