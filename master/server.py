@@ -96,32 +96,23 @@ class _Early:
 class _Turn:
     """For a coroutine that may find more to do each time without having to wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._end = time.monotonic() + turn_s_max
-        self._waited = False
 
     async def next(self, receive: Callable[[], Awaitable[Received_]]) -> Received_:
         """What is received next; the others have a turn first, if this one has lasted long enough.
 
         While it waits for something to come they have theirs anyway.
         """
+        if not self._connection.has_arrived:
+            received = await receive()
+            self._end = time.monotonic() + turn_s_max
+            return received
         if time.monotonic() > self._end:
             await asyncio.sleep(0)
             self._end = time.monotonic() + turn_s_max
-        self._waited = False
-        # Runs if the loop gets round to others before something has come. How long it takes says
-        # nothing of that: what has come has to be read, too.
-        passing = asyncio.get_running_loop().call_soon(self._others_passed)
-        try:
-            received = await receive()
-        finally:
-            passing.cancel()
-        if self._waited:
-            self._end = time.monotonic() + turn_s_max
-        return received
-
-    def _others_passed(self) -> None:
-        self._waited = True
+        return await receive()
 
 
 class MasterServer:
@@ -219,12 +210,7 @@ class MasterServer:
             if knock.role.endswith("bulk"):
                 await self._relay(number, connection)
             else:
-                link, turn = self._links[number], _Turn()
-                while True:
-                    self._feed([Received(number, await turn.next(link.receive))])
-                    await self._turns_of(number)
-                    if knock.role == "client":
-                        await self._room(self._core.session_of(number) or 0)
+                await self._converse(number, self._links[number], knock.role == "client")
         except ConnectionClosed as error:
             reason = error.reason or str(error)
         except RemoteProtocolError as error:
@@ -234,6 +220,16 @@ class MasterServer:
         finally:
             self._forget(number)
             self._feed([Closed(number, reason)])
+
+    async def _converse(self, number: int, link: ControlLink, is_client: bool) -> None:
+        """Take in what is said on a control connection, until it ends."""
+        turn = _Turn(link.connection)
+        while True:
+            self._feed([Received(number, await turn.next(link.receive))])
+            if self._turns:
+                await self._turns_of(number)
+            if is_client:
+                await self._room(self._core.session_of(number) or 0)
 
     def _turn_away(self, number: int) -> None:
         """Of too many that haven't said Hello, the one that has had the most time for it."""
@@ -251,7 +247,7 @@ class MasterServer:
     async def _relay(self, number: int, connection: Connection) -> None:
         """Pass bulk frames on to the endpoint that they name, within the session only."""
         session, endpoint = self._bound[number]
-        turn = _Turn()
+        turn = _Turn(connection)
         while number in self._bound:
             data = await turn.next(connection.recv)
             header = frame.unpack_bulk(data)

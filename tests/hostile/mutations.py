@@ -66,7 +66,8 @@ def mutated(message: Any, ids: Sequence[int] = ()) -> Iterator[list[Any]]:
 
 def is_well_formed(conversation: codec.Conversation, array: list[Any]) -> bool:
     """Whether the codec lets the array pass, so that it is the core's to refuse."""
-    _, check = conversation._checks[array[0]]  # not unpack, which would say what is wrong
+    # Not by unpack, which would say what is wrong.
+    _, check = conversation._checks.get(array[0]) or conversation._prepare(array[0])
     return check(array)
 
 

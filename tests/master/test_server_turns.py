@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -264,17 +265,14 @@ async def test_a_reader_of_bulk_frames_gives_way(
 async def test_who_waited_has_a_new_turn(monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
     clock, passed = Clock(), list[str]()
     monkeypatch.setattr(subject, "time", clock)
-    turn = subject._Turn()
+    connection: Any = SimpleNamespace(has_arrived=not waits)
+    turn = subject._Turn(connection)
 
     async def read() -> None:
         clock.now += subject.turn_s_max + 1.0  # however long that takes
 
-    async def wait_and_read() -> None:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await read()
-
-    await turn.next(wait_and_read if waits else read)
+    await turn.next(read)
+    connection.has_arrived = True
     asyncio.get_running_loop().call_soon(passed.append, OTHERS)
     await turn.next(read)
     assert bool(passed) != waits

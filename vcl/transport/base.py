@@ -56,6 +56,9 @@ JUDGE_LATE_S = 1.0
 FRAMES_PER_TURN = 1000
 """Frames of one connection after which reading rests for a turn of the loop."""
 
+FRAMES_UNCOUNTED = 8
+"""Fewer frames don't tell turns apart: that costs as much as to take a frame."""
+
 TINY_BYTES = 24
 """A payload below this is no bulk frame and hardly a message."""
 
@@ -114,6 +117,7 @@ class BaseConnection(ABC):
         # Of this turn of the loop; whether reading rests until its end.
         self._frames_in_turn = 0
         self._tiny_in_turn = 0
+        self._turn_ends = False
         self._resting = False
 
     # What an adapter supplies. None of these may raise because the link is closing or gone.
@@ -206,6 +210,11 @@ class BaseConnection(ABC):
             self._resume_reading()
         return message
 
+    @property
+    def has_arrived(self) -> bool:
+        """See Connection.has_arrived."""
+        return bool(self._messages) or self._end is not None
+
     async def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """See Connection.close."""
         assert 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015), code
@@ -261,9 +270,10 @@ class BaseConnection(ABC):
         It may find thousands of tiny ones in one go, and read on as long as more come: then reading
         rests until the loop has come round. But what was read is taken to its end, however much.
         """
-        if not self._frames_in_turn:
-            self._loop.call_soon(self._next_turn)
         self._frames_in_turn += weight
+        if self._frames_in_turn >= FRAMES_UNCOUNTED and not self._turn_ends:
+            self._turn_ends = True
+            self._loop.call_soon(self._next_turn)
         if payload_bytes < TINY_BYTES or weight > 1 or not self._received_any:
             self._tiny_in_turn += weight
             if self._tiny_in_turn >= TINY_PER_TURN_MAX:
@@ -275,6 +285,7 @@ class BaseConnection(ABC):
 
     def _next_turn(self) -> None:
         self._frames_in_turn = self._tiny_in_turn = 0
+        self._turn_ends = False
         if self._resting:
             self._resting = False
             if not self._reading_paused:

@@ -155,11 +155,13 @@ def unpack_control(data: Bytes) -> tuple[int, int, list[list[Any]] | Piece]:
             f"control frame of {len(data)} bytes; longer messages travel in pieces"
         )
     frame = unpack_value(data, map_length=0)
-    if type(frame) is not list or len(frame) not in (3, 4) or not _are_counts(*frame[:2]):
+    if type(frame) is not list or len(frame) not in (3, 4):
         raise RemoteProtocolError("control frame isn't [sequence, acknowledged, messages]")
     sequence, acknowledged, content = frame[:3]
+    if not _is_count(sequence) or not _is_count(acknowledged):
+        raise RemoteProtocolError("control frame isn't [sequence, acknowledged, messages]")
     if len(frame) == 4:
-        if type(content) is not bytes or not _are_counts(frame[3]):
+        if type(content) is not bytes or not _is_count(frame[3]):
             raise RemoteProtocolError("a piece isn't bytes and how many follow")
         return sequence, acknowledged, Piece(content, frame[3])
     if type(content) is not list or len(content) > batch_count_max:
@@ -172,8 +174,8 @@ def unpack_control(data: Bytes) -> tuple[int, int, list[list[Any]] | Piece]:
 _CONTROL_HEAD_BYTES = 64
 
 
-def _are_counts(*values: Any) -> bool:
-    return all(type(v) is int and v >= 0 for v in values)
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _check_message(message: Any) -> None:
