@@ -86,6 +86,19 @@ idle_at_exit_timeout_s = 5.0
 """How long the end of Python may be put off by commands that nobody has waited for."""
 
 
+_own_pid = os.getpid()
+"""Of this process. Each command looks at it twice, and to ask the system took a twelfth of all."""
+
+
+def _forked() -> None:
+    global _own_pid
+    _own_pid = os.getpid()
+
+
+if hasattr(os, "register_at_fork"):  # not everywhere are there forks
+    os.register_at_fork(after_in_child=_forked)
+
+
 class _Encoded(NamedTuple):
     """A message as it travels. event: of the command that it is, else 0."""
 
@@ -349,7 +362,7 @@ class Runtime:
 
     def check(self) -> None:
         """Raise OperatingError when the session can't be used any more."""
-        if os.getpid() != self.pid:
+        if _own_pid != self.pid:
             raise OperatingError(
                 DEVICE_NOT_AVAILABLE,
                 "this process was forked from one that is connected to the cluster, and can't use "
@@ -513,7 +526,7 @@ class Runtime:
 
     def flush(self) -> None:
         """Send the batch, soon and from the session's thread."""
-        if not self._flushing and os.getpid() == self.pid and not self._loop.is_closed():
+        if not self._flushing and _own_pid == self.pid and not self._loop.is_closed():
             self._flushing = True
             self._loop.call_soon_threadsafe(self._drain)
 
