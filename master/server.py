@@ -1,7 +1,7 @@
-"""The master's shell: listens, feeds `MasterCore`, relays bulk.
+"""The master's shell: listens, and feeds `MasterCore`.
 
-Owns: connections and their reading loops, the relay between the bulk connections of a session,
-and the timer. Must not know: what messages mean; every decision is the core's.
+Owns: connections and their reading loops, whose turn it is, and the timer. Must not know: what
+messages mean, as every decision is the core's; how bulk is passed on (`relay`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
+from master import turns as turn_lengths
 from master.connections import INCOMING
 from master.core import MasterCore
 from master.effects import (
@@ -36,16 +36,14 @@ from master.effects import (
 from master.inputs import Broken, Closed, Continue, Input, Opened, Received, Tick
 from master.judging import Judging
 from master.plan.view import DEFAULT_POLICY, Policy
+from master.relay import Relay
+from master.turns import Turn
 from vcl import transport
 from vcl.errors import RemoteProtocolError
 from vcl.links import ControlLink
 from vcl.release import VERSION
 from vcl.transport import Connection, ConnectionClosed, Server, Settings
-from vcl.wire import frame
-from vcl.wire.frame import Bytes
 from vcl.wire.limits import (
-    eager_frame_bytes,
-    eager_total_bytes_max,
     handshake_timeout_s,
     heartbeat_interval_s,
     heartbeat_timeout_s,
@@ -63,11 +61,6 @@ from vcl.wire.messages.handshake import (
 log = logging.getLogger("vcl-master")
 
 
-Received_ = TypeVar("Received_")
-
-turn_s_max = 0.005
-"""How long the loop works for one session in one go, while others wait: then it is their turn."""
-
 quiet_interval_s = 600.0
 """`on_quiet` is called this often, if it is quiet then."""
 
@@ -83,36 +76,6 @@ unread_soon_bytes = 2**20
 strangers_max = 256
 """Connections that haven't said Hello. A new one takes the place of the oldest: an honest peer
 needs no time to speak of, so that who holds many of them keeps nobody out."""
-
-
-@dataclass(slots=True)
-class _Early:
-    """Bulk frames for an end that isn't connected yet. sizes: their bytes, by their sender."""
-
-    frames: list[Bytes] = field(default_factory=list)
-    sizes: dict[int, int] = field(default_factory=dict)
-
-
-class _Turn:
-    """For a coroutine that may find more to do each time without having to wait for it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._end = time.monotonic() + turn_s_max
-
-    async def next(self, receive: Callable[[], Awaitable[Received_]]) -> Received_:
-        """What is received next; the others have a turn first, if this one has lasted long enough.
-
-        While it waits for something to come they have theirs anyway.
-        """
-        if not self._connection.has_arrived:
-            received = await receive()
-            self._end = time.monotonic() + turn_s_max
-            return received
-        if time.monotonic() > self._end:
-            await asyncio.sleep(0)
-            self._end = time.monotonic() + turn_s_max
-        return await receive()
 
 
 class MasterServer:
@@ -133,9 +96,7 @@ class MasterServer:
         self._roles: dict[int, Role] = {}
         self._links: dict[int, ControlLink] = {}
         self._connections: dict[int, Connection] = {}
-        self._bulk: dict[tuple[int, int], Connection] = {}
-        self._bound: dict[int, tuple[int, int]] = {}
-        self._early: dict[tuple[int, int], _Early] = {}
+        self._relay = Relay()
         self._last_connection = 0
         self._server: Server | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -208,7 +169,7 @@ class MasterServer:
             if number not in self._connections:
                 return
             if knock.role.endswith("bulk"):
-                await self._relay(number, connection)
+                await self._relay.run(number, connection)
             else:
                 await self._converse(number, self._links[number], knock.role == "client")
         except ConnectionClosed as error:
@@ -223,13 +184,29 @@ class MasterServer:
 
     async def _converse(self, number: int, link: ControlLink, is_client: bool) -> None:
         """Take in what is said on a control connection, until it ends."""
-        turn = _Turn(link.connection)
-        while True:
-            self._feed([Received(number, await turn.next(link.receive))])
-            if self._turns:
-                await self._turns_of(number)
-            if is_client:
-                await self._room(self._core.session_of(number) or 0)
+        turn = Turn()
+
+        def take(messages: list[Any]) -> Awaitable[None] | None:
+            turn.begin()
+            self._feed([Received(number, messages)])
+            full = is_client and self._is_full(self._core.session_of(number) or 0)
+            if self._turns or full or turn.is_over:
+                return self._others_first(number, is_client)
+            return None
+
+        await link.run(take)
+
+    async def _others_first(self, number: int, is_client: bool) -> None:
+        """Before more is taken in of what is said on a connection."""
+        await asyncio.sleep(0)
+        await self._turns_of(number)
+        if is_client:
+            await self._room(self._core.session_of(number) or 0)
+
+    def _is_full(self, session: int) -> bool:
+        """Whether one of its executors has much to read yet."""
+        connections = map(self._connections.get, self._core.readers(session))
+        return any(c is not None and c.unsent_bytes > unread_soon_bytes for c in connections)
 
     def _turn_away(self, number: int) -> None:
         """Of too many that haven't said Hello, the one that has had the most time for it."""
@@ -240,44 +217,13 @@ class MasterServer:
         self._connections.pop(number, None)
         self._roles.pop(number, None)
         self._links.pop(number, None)
-        bound = self._bound.pop(number, None)
-        if bound is not None:
-            self._bulk.pop(bound, None)
-
-    async def _relay(self, number: int, connection: Connection) -> None:
-        """Pass bulk frames on to the endpoint that they name, within the session only."""
-        session, endpoint = self._bound[number]
-        turn = _Turn(connection)
-        while number in self._bound:
-            data = await turn.next(connection.recv)
-            header = frame.unpack_bulk(data)
-            if header.source != endpoint:
-                raise RemoteProtocolError(f"bulk frame in the name of endpoint {header.source}")
-            key = (session, header.destination)
-            destination = self._bulk.get(key)
-            if destination is None:
-                # If the other end is gone, the core has told this one, or is about to.
-                if key in self._early:
-                    self._keep_early(key, endpoint, data)
-                continue
-            try:
-                await destination.send(data)
-            except ConnectionClosed:
-                continue
-
-    def _keep_early(self, key: tuple[int, int], sender: int, data: Bytes) -> None:
-        """Without credit, an end may send this much before the other is even connected."""
-        kept = self._early[key]
-        kept.frames.append(data)
-        size = kept.sizes[sender] = kept.sizes.get(sender, 0) + len(data) + eager_frame_bytes
-        if size > 2 * eager_total_bytes_max:
-            raise RemoteProtocolError("too many bytes without credit for an end not yet connected")
+        self._relay.forget(number)
 
     # ---- the core
 
     def _feed(self, inputs: Sequence[Input]) -> None:
         now = time.monotonic()
-        end = now + turn_s_max
+        end = now + turn_lengths.turn_s_max
         while inputs:
             for effect in self._core.handle(inputs, now, lambda: time.monotonic() > end):
                 self._carry_out(effect)
@@ -342,15 +288,12 @@ class MasterServer:
                     link = ControlLink(connection, incoming, effect.numbering)
                     self._links[effect.connection] = link
         elif isinstance(effect, Bind):
-            key = (effect.session, effect.endpoint)
-            self._bound[effect.connection] = key
-            self._bulk[key] = self._connections[effect.connection]
-            for data in self._early.pop(key, _Early()).frames:
-                self._bulk[key].send_soon(data)
+            end = effect.session, effect.endpoint
+            self._relay.bind(effect.connection, self._connections[effect.connection], end)
         elif isinstance(effect, Expect):
-            self._early[effect.session, effect.endpoint] = _Early()
+            self._relay.expect((effect.session, effect.endpoint))
         elif isinstance(effect, Forget):
-            self._early = {k: v for k, v in self._early.items() if k[0] != effect.session}
+            self._relay.forget_session(effect.session)
             self._judging.forget(effect.session)
         elif isinstance(effect, Judge | Analyse | Rewrite):
             self._judging.ask(effect)

@@ -106,8 +106,8 @@ class Executor:
             self._control.send([Listening(addresses)])
         tell_agent()
         readers = [
-            self._loop.create_task(self._read_control()),
-            self._loop.create_task(self._read_bulk()),
+            self._loop.create_task(self._control.run(lambda m: self._feed([FromMaster(m)]))),
+            self._loop.create_task(self._bulk.run(lambda f: self._feed([FromEndpoint(f)]))),
         ]
         done, pending = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
         for reader in pending:
@@ -121,14 +121,6 @@ class Executor:
 
     def _streamed(self, transfer: int) -> None:
         self._feed([Streamed(transfer)])
-
-    async def _read_control(self) -> None:
-        while True:
-            self._feed([FromMaster(await self._control.receive())])
-
-    async def _read_bulk(self) -> None:
-        while True:
-            self._feed([FromEndpoint(await self._bulk.receive())])
 
     def _post(self, inputs: list[Any]) -> None:
         """From any thread."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from vcl import transport
@@ -18,6 +18,7 @@ from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectFailed, Connection, ConnectionClosed
 from vcl.wire import codec, frame
+from vcl.wire.frame import Bytes
 from vcl.wire.limits import PROTOCOL_VERSION, chunk_bytes_max, handshake_timeout_s
 from vcl.wire.messages.handshake import (
     Hello,
@@ -99,13 +100,32 @@ class ControlLink:
     async def receive(self) -> list[Any]:
         """The next batch; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
         while True:
-            arrays = self._numbering.unpack(await self.connection.recv())
-            if self._numbering.wants_acknowledgement:
-                # If the peer has closed meanwhile, the next recv says so, after what it sent.
-                with contextlib.suppress(ConnectionClosed):
-                    self.connection.send_soon(self._numbering.acknowledgement())
-            if arrays:
-                return self._incoming.unpack(arrays)
+            messages = self._messages_of(await self.connection.recv())
+            if messages:
+                return messages
+
+    def _messages_of(self, data: Bytes) -> list[Any]:
+        """Of a frame, which may have none."""
+        arrays = self._numbering.unpack(data)
+        if self._numbering.wants_acknowledgement:
+            # If the peer has closed meanwhile, the next recv says so, after what it sent.
+            with contextlib.suppress(ConnectionClosed):
+                self.connection.send_soon(self._numbering.acknowledgement())
+        return self._incoming.unpack(arrays) if arrays else []
+
+    async def run(self, take: Callable[[list[Any]], Awaitable[None] | None]) -> None:
+        """Give each batch to `take` as soon as it is there, until the connection ends.
+
+        take: answers what is to be awaited before it is given the next, if anything is; others may
+        have to come first. Raises ConnectionClosed, RemoteProtocolError for a bad batch, or what
+        `take` raises.
+        """
+
+        def arrived(data: Bytes) -> Awaitable[None] | None:
+            messages = self._messages_of(data)
+            return take(messages) if messages else None
+
+        await deliver(self.connection, arrived)
 
 
 class BulkLink:
@@ -147,3 +167,44 @@ class BulkLink:
     async def receive(self) -> frame.BulkFrame:
         """The next frame; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
         return frame.unpack_bulk(await self.connection.recv())
+
+    async def run(self, take: Callable[[frame.BulkFrame], None]) -> None:
+        """Give each frame to `take` as soon as it is there. Raises as of ControlLink."""
+        await deliver(self.connection, lambda data: take(frame.unpack_bulk(data)))
+
+
+async def deliver(
+    connection: Connection, take: Callable[[Bytes], Awaitable[None] | None]
+) -> None:
+    """Give each message of a connection to `take` as soon as it is there, until that ends.
+
+    take: as of ControlLink.run. Raises ConnectionClosed, or what `take` raises.
+    """
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[Awaitable[None]] = loop.create_future()
+
+    def guarded(data: Bytes) -> None:
+        try:
+            waiting = take(data)
+        except Exception as error:
+            connection.deliver(None)
+            stopped.set_exception(error)
+            return
+        if waiting is not None:
+            connection.deliver(None)
+            stopped.set_result(waiting)
+
+    ended = loop.create_task(connection.wait_closed())
+    try:
+        while True:
+            connection.deliver(guarded)
+            either: list[asyncio.Future[Any]] = [stopped, ended]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not stopped.done():
+                await connection.recv()  # which says how it ended
+            waiting, stopped = stopped.result(), loop.create_future()
+            await waiting
+    finally:
+        connection.deliver(None)
+        ended.cancel()
+        stopped.cancel()

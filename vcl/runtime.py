@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -167,15 +167,20 @@ class Runtime:
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)
 
-    async def _read_control(self) -> None:
-        while True:
-            messages = await self._control.receive()
-            with self.lock:
-                text = self.core.printed(messages)
-            if text:
-                await self._print(text)
-            self._take_in(self.core.from_master, messages, time.time_ns())
-            self._pool.trim()
+    def _take_control(self, messages: list[Any]) -> Awaitable[None] | None:
+        """What the master says; answers what is to be waited for before it says more."""
+        with self.lock:
+            text = self.core.printed(messages)
+        if text:
+            return self._print_before(text, messages)
+        self._take_in(self.core.from_master, messages, time.time_ns())
+        self._pool.trim()
+        return None
+
+    async def _print_before(self, text: str, messages: list[Any]) -> None:
+        await self._print(text)
+        self._take_in(self.core.from_master, messages, time.time_ns())
+        self._pool.trim()
 
     async def _print(self, text: str) -> None:
         """Write what kernels printed, without the lock and beside the loop.
@@ -196,10 +201,6 @@ class Runtime:
                 await written
                 return
         stdout.write(text)
-
-    async def _read_bulk(self) -> None:
-        while True:
-            self._take_in(self.core.from_endpoint, await self._bulk.receive())
 
     def _take_direct(self, frames: Sequence[BulkFrame]) -> None:
         """What came by a direct link; an error ends the session, as one in the relay's reader."""
@@ -355,7 +356,11 @@ class Runtime:
 
     def _read(self) -> None:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._readers = asyncio.gather(self._read_control(), self._read_bulk(), self._broken)
+        self._readers = asyncio.gather(
+            self._control.run(self._take_control),
+            self._bulk.run(lambda each: self._take_in(self.core.from_endpoint, each)),
+            self._broken,
+        )
         self._readers.add_done_callback(self._ended)
 
     # ---- sending

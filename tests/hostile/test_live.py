@@ -58,12 +58,13 @@ def kept(server: Any) -> dict[str, int]:
     """How much the server and its core keep."""
     core = server._core
     tables = {
-        **{name: getattr(server, name) for name in ("_connections", "_links", "_bulk", "_bound")},
+        **{name: getattr(server, name) for name in ("_connections", "_links")},
+        **{name: getattr(server._relay, name) for name in ("_bulk", "_bound")},
         "of the core": core._connections,
         "sessions": core.sessions,
         "nodes": core.nodes.by_id,
         "places": core.nodes._places,
-        "early": server._early,
+        "early": server._relay._early,
         "closing": server._closing,
         "waiting for the guard": server._judging._waiting,
     }

@@ -307,7 +307,8 @@ async def test_an_end_of_the_session_reaches_everybody_in_it(cluster: Cluster) -
         assert (await closed(connection)).sent_by_peer
     assert await agent.receive() == [node.StopExecutor(1)]
     server = cluster.server
-    assert len(server._connections) == 1 and not server._bulk and not server._bound
+    relay = server._relay
+    assert len(server._connections) == 1 and not relay._bulk and not relay._bound
 
 
 async def test_nothing_is_kept_of_a_session_that_is_over(cluster: Cluster) -> None:
@@ -318,7 +319,8 @@ async def test_nothing_is_kept_of_a_session_that_is_over(cluster: Cluster) -> No
     await control.receive()
     await client.connection.close()
     await closed(bulk.connection)
-    assert not cluster.server._early and not cluster.server._bulk
+    relay = cluster.server._relay
+    assert not relay._early and not relay._bulk
 
 
 # Bulk
@@ -426,7 +428,7 @@ async def test_bulk_for_ends_that_will_never_be_is_not_kept(cluster: Cluster) ->
         await bulk.connection.send(*chunk(endpoint, 0, bytes(1 << 16)))
     await bulk.connection.send(*chunk(0, 0, b"back to itself"))
     await bulk.receive()
-    kept = sum(len(d) for early in cluster.server._early.values() for d in early)
+    kept = sum(len(d) for early in cluster.server._relay._early.values() for d in early.frames)
     assert kept < 1 << 20
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from master import server as subject
+from master import turns
 from master.inputs import Closed, Continue, Received, Tick
 from master.server import MasterServer
 from tests.described import device
@@ -118,7 +118,7 @@ async def test_between_the_turns_of_a_session_the_others_have_theirs(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = await watched.open("client", TOKEN)
-    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", ALWAYS_OVER)
     watched.let_others_in()
     await client.send(events(1))
     await watched.until(10, Continue)
@@ -130,7 +130,7 @@ async def test_between_the_turns_of_a_session_the_others_have_theirs(
 async def test_what_is_done_within_a_turn_takes_one(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", NEVER_OVER)
     client, _ = await watched.open("client", TOKEN)
     await client.send(events(1))
     await watched.until(1, Received)
@@ -148,7 +148,7 @@ async def test_a_turn_is_over_when_its_time_is(
 
     class Going(Clock):
         def monotonic(self) -> float:
-            self.now += subject.turn_s_max / 4
+            self.now += turns.turn_s_max / 4
             return self.now
 
     monkeypatch.setattr(subject, "time", Going())
@@ -163,7 +163,7 @@ async def test_nothing_more_is_taken_from_a_session_that_has_not_dealt_with_what
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = await watched.open("client", TOKEN)
-    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", ALWAYS_OVER)
     await client.send(events(1))
     await client.send(events(2))
     await watched.until(2, Received)
@@ -193,7 +193,7 @@ async def test_nothing_more_is_taken_from_a_client_whose_executors_have_not_read
     full = Full(watched)
     watched.server._connections[77] = full  # type: ignore[assignment]
     monkeypatch.setattr(watched.server._core, "readers", lambda session: [77, 78])
-    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", NEVER_OVER)
     await client.send(events(1))
     await client.send(events(2))
     await watched.until(1, Full)
@@ -210,7 +210,7 @@ async def test_an_executor_that_reads_nothing_does_not_hide_the_end_of_its_clien
     client, _ = await watched.open("client", TOKEN)
     watched.server._connections[77] = Full(watched)  # type: ignore[assignment]
     monkeypatch.setattr(watched.server._core, "readers", lambda session: [77])
-    monkeypatch.setattr(subject, "turn_s_max", NEVER_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", NEVER_OVER)
     monkeypatch.setattr(subject, "heartbeat_timeout_s", 0.0)
     await client.send(events(1))
     await client.close()
@@ -223,7 +223,7 @@ async def test_an_executor_that_reads_nothing_does_not_hide_the_end_of_its_clien
 async def test_a_reader_of_control_frames_gives_way(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
 ) -> None:
-    monkeypatch.setattr(subject, "turn_s_max", turn_s)  # its first turn begins as it comes
+    monkeypatch.setattr(turns, "turn_s_max", turn_s)  # its first turn begins as it comes
     fields = {"name": "a", "incarnation": "a", "devices": [device()]}
     agent, _ = await watched.open("agent", AGENT_TOKEN, **fields)
     watched.let_others_in()
@@ -241,7 +241,7 @@ async def test_a_reader_of_bulk_frames_gives_way(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
 ) -> None:
     client, welcome = await watched.open("client", TOKEN)
-    monkeypatch.setattr(subject, "turn_s_max", turn_s)
+    monkeypatch.setattr(turns, "turn_s_max", turn_s)
     bulk, _ = await watched.open("client-bulk", welcome.key, session=welcome.session)
     unpack = frame.unpack_bulk
 
@@ -261,23 +261,6 @@ async def test_a_reader_of_bulk_frames_gives_way(
     await watched.end(client, bulk)
 
 
-@pytest.mark.parametrize("waits", [True, False])
-async def test_who_waited_has_a_new_turn(monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
-    clock, passed = Clock(), list[str]()
-    monkeypatch.setattr(subject, "time", clock)
-    connection: Any = SimpleNamespace(has_arrived=not waits)
-    turn = subject._Turn(connection)
-
-    async def read() -> None:
-        clock.now += subject.turn_s_max + 1.0  # however long that takes
-
-    await turn.next(read)
-    connection.has_arrived = True
-    asyncio.get_running_loop().call_soon(passed.append, OTHERS)
-    await turn.next(read)
-    assert bool(passed) != waits
-
-
 # Quiet
 
 
@@ -290,7 +273,7 @@ async def test_it_is_not_quiet_while_a_session_has_turns_to_come(
     client, _ = await watched.open("client", TOKEN)
     await client.send(events(1))
     await watched.until(5, Tick)
-    monkeypatch.setattr(subject, "turn_s_max", ALWAYS_OVER)
+    monkeypatch.setattr(turns, "turn_s_max", ALWAYS_OVER)
     await client.close()
     await watched.until(10, Continue)
     ticks = sum(type(o) is Tick for o in watched.seen)

@@ -1,10 +1,14 @@
-"""Dialling over real loopback: each way to fail has its text. Then links over joined memory."""
+"""Dialling over real loopback: each way to fail has its text. Then links over joined memory.
+
+Long because each way to fail is tried, and each kind of link.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -225,6 +229,81 @@ async def test_batches_arrive_in_order_and_are_acknowledged() -> None:
     await left.close()
     with pytest.raises(ConnectionClosed):
         receiver.send([session.DropStaging([1])])
+
+
+def released(messages: list[Any]) -> list[int]:
+    return [number for message in messages for number in message.objects]
+
+
+async def test_batches_are_given_as_they_come_and_none_while_one_is_waited_for() -> None:
+    left, right = memory.pair()
+    sender = links.ControlLink(left, session.TO_CLIENT, Numbering())
+    receiver = links.ControlLink(right, session.TO_MASTER, Numbering())
+    given, go_on, reached = list[int](), asyncio.Event(), asyncio.Event()
+
+    def take(messages: list[Any]) -> Awaitable[None] | None:
+        given.extend(released(messages))
+        if given[-1] != 3:
+            return None
+        reached.set()
+        return wait()
+
+    async def wait() -> None:
+        await go_on.wait()
+
+    for number in (1, 2):
+        sender.send([session.Release([number])])
+    running = asyncio.create_task(receiver.run(take))
+    for number in (3, 4):
+        sender.send([session.Release([number])])
+    await reached.wait()
+    sender.send([session.Release([5])])
+    await left.close()
+    assert given == [1, 2, 3] and not running.done()
+    go_on.set()
+    with pytest.raises(ConnectionClosed) as caught:
+        await running
+    assert given == [1, 2, 3, 4, 5], "all that came before the end"
+    assert caught.value.sent_by_peer
+
+
+async def test_a_link_runs_until_taking_fails() -> None:
+    left, right = memory.pair()
+    sender = links.ControlLink(left, session.TO_CLIENT, Numbering())
+    given = []
+
+    def take(messages: list[Any]) -> None:
+        given.extend(released(messages))
+        raise KeyError(given[-1])
+
+    for number in (1, 2):
+        sender.send([session.Release([number])])
+    with pytest.raises(KeyError):
+        await links.ControlLink(right, session.TO_MASTER, Numbering()).run(take)
+    assert given == [1]
+    await left.close()
+
+
+async def test_a_link_that_runs_no_more_leaves_what_comes() -> None:
+    left, right = memory.pair()
+    sender = links.ControlLink(left, session.TO_CLIENT, Numbering())
+    receiver = links.ControlLink(right, session.TO_MASTER, Numbering())
+    running = asyncio.create_task(receiver.run(lambda messages: None))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    sender.send([session.Release([1])])
+    assert await receiver.receive() == [session.Release([1])]
+    await left.close()
+
+
+async def test_a_bad_frame_ends_a_link_that_runs() -> None:
+    left, right = memory.pair()
+    await left.send(b"junk")
+    with pytest.raises(RemoteProtocolError, match="not a msgpack value"):
+        await links.ControlLink(right, session.TO_MASTER, Numbering()).run(lambda messages: None)
+    await left.close()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import logging
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 
 from vcl.transport.connection import (
     CLOSE_ABNORMAL,
@@ -101,11 +102,13 @@ class BaseConnection(ABC):
         self._fragments: bytearray | None = None
         self._reading_paused = False
         self._receiver: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes | memoryview], None] | None = None
         self._writing_paused = False
         self._senders: set[asyncio.Future[None]] = set()
         self._unyielded_bytes = 0
         # Code, reason and whether the peer closed; None while open.
         self._end: tuple[int, str, bool] | None = None
+        self._closing: asyncio.Future[None] = self._loop.create_future()  # done once it has ended
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._close_timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
@@ -199,6 +202,9 @@ class BaseConnection(ABC):
                 await self._receiver
             finally:
                 self._receiver = None
+        return self._next_message()
+
+    def _next_message(self) -> bytes | memoryview:
         message = self._messages.popleft()
         self._received_any = True
         self._messages_bytes -= len(message)
@@ -209,6 +215,17 @@ class BaseConnection(ABC):
         ):
             self._resume_reading()
         return message
+
+    def deliver(self, take: Callable[[bytes | memoryview], None] | None) -> None:
+        """See Connection.deliver."""
+        self._take = take
+        while self._take is not None and self._messages:
+            self._take(self._next_message())
+
+    async def wait_closed(self) -> None:
+        """See Connection.wait_closed."""
+        if self._end is None:
+            await asyncio.shield(self._closing)
 
     @property
     def has_arrived(self) -> bool:
@@ -341,6 +358,8 @@ class BaseConnection(ABC):
         if self._end is not None:
             return
         self._end = (code, reason, sent_by_peer)
+        if not self._closing.done():
+            self._closing.set_result(None)
         self._fragments = None
         if self._ping_timer is not None:
             self._ping_timer.cancel()
@@ -385,6 +404,10 @@ class BaseConnection(ABC):
             return
         if isinstance(message, bytearray):
             message = bytes(message) if size <= SMALL_BYTES_MAX else memoryview(message)
+        if self._take is not None and not self._messages:
+            self._received_any = True
+            self._take(message)
+            return
         self._messages.append(message)
         self._messages_bytes += size
         if self._receiver is not None and not self._receiver.done():

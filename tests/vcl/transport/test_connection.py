@@ -47,6 +47,35 @@ async def send_all(connection: Connection, messages: list[bytes]) -> None:
         await connection.send(message)
 
 
+async def test_messages_are_delivered_as_they_arrive(open_link) -> None:
+    left, right = await open_link()
+    await left.send(b"1")
+    assert await right.recv() == b"1"
+    for each in (b"2", b"3"):
+        await left.send(each)
+    given, all_there = [], asyncio.Event()
+
+    def take(message) -> None:
+        given.append(bytes(message))
+        if message == b"3":
+            right.deliver(None)
+        if message == b"5":
+            all_there.set()
+
+    right.deliver(take)
+    await left.send(b"4")
+    await left.send(b"5")
+    closing = asyncio.create_task(left.close())
+    await right.wait_closed()
+    assert given == [b"2", b"3"], "what comes when nobody takes it waits"
+    right.deliver(take)
+    await all_there.wait()
+    assert given == [b"2", b"3", b"4", b"5"]
+    with pytest.raises(ConnectionClosed):
+        await right.recv()
+    await closing
+
+
 async def test_parts_are_joined_whatever_their_type(open_link) -> None:
     left, right = await open_link()
     numbers = array("d", [1.0, 2.0, 3.0])
