@@ -10,7 +10,7 @@ from typing import Any
 
 from master.checks import regions
 from master.objects import Queue
-from master.places import PlanFailed
+from master.places import Place, PlanFailed
 from master.plan import movement
 from master.plan.movement import bring, gather, lost, sources
 from master.plan.plan import NOBODY, Draft, Kind, Makes, Plan, Region, Step
@@ -61,7 +61,9 @@ def plan_read(draft: Draft, view: View, queue: Queue, m: session.Read) -> Plan:
         draft.deliver(buffer, m.offset, end, place)
         return draft.plan()
     for start, stop, contents in joined:
-        found = [] if contents.staging is not None else sources(view, contents, contents.holders)
+        found: list[Place] = []
+        if contents.staging is None:
+            found = sources(view, draft.traffic, contents, contents.holders)
         draft.deliver(buffer, start, stop, found[0] if found else None)
     return draft.plan()
 

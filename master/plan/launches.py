@@ -165,7 +165,7 @@ def _moving_ns(
 def _bringing_ns(
     view: View, wanted: Sequence[tuple[Sequence[tuple[Buffer, int, int]], Place]]
 ) -> float:
-    """How long it takes to bring regions to places, one after the other."""
+    """How long it takes to bring regions to places, all at the same time."""
     draft = Draft(movement.brought_max * len(wanted))
     try:
         for regions, place in wanted:
@@ -175,7 +175,7 @@ def _bringing_ns(
         return inf  # very many pieces
     except PlanFailed:
         pass  # so much at least; who really needs them meets that again
-    return view.links.carrying_ns(draft)
+    return draft.traffic.ends_ns
 
 
 class _Allowed(NamedTuple):

@@ -1,19 +1,13 @@
 """How long bytes take from one end to another, as transfers have told.
 
-Owns: the figures, and what the transfers of a draft take by them. Must not know: how bytes travel,
-or what is decided by that.
+Owns: the figures, and what a transfer takes by them. Must not know: how bytes travel, which
+transfers there are, or what is decided by that.
 
 A rate is known where a transfer was long enough to tell; before, it is a guess. Plans that are kept
 have been decided by rates, so a rate counts as changed only when it is another by much.
 """
 
 from __future__ import annotations
-
-from collections import Counter
-from collections.abc import Sequence
-
-from master.places import Place
-from master.plan.plan import CLIENT_END, Draft
 
 CLIENT = 0
 """The end that isn't a node."""
@@ -24,7 +18,7 @@ byte_ns_guess = 4.0
 told_bytes_min = 2**22
 """Transfers of fewer bytes tell nothing: they are over before their chunks are under way."""
 
-transfer_ns = 300_000
+besides_ns = 300_000
 """What a transfer takes besides its bytes, where another waits for it: from the event of what made
 them, over both ends' threads, to the start of what needs them (benchmarks/NOTES.md)."""
 
@@ -69,26 +63,6 @@ class Links:
         """Nanoseconds that a byte takes."""
         return self._counts.get((source, to), byte_ns_guess)
 
-    def nearest(self, sources: Sequence[Place], to: Place) -> Place | None:
-        """Where bytes come from soonest: on the same node if they can; the first of equals.
-
-        None if there is no place: then the client has them.
-        """
-        return min(
-            sources,
-            key=lambda p: (p.node != to.node, self.byte_ns(p.node, to.node), p.device),
-            default=None,
-        )
-
-    def carrying_ns(self, draft: Draft) -> float:
-        """Nanoseconds that the transfers of a draft take: their bytes one after the other, and
-        what each takes besides at all places at the same time."""
-        total = 0.0
-        counts: Counter[int] = Counter()
-        for source, destination, _ in draft.transfers:
-            end = draft.steps[destination]
-            node = CLIENT if source == CLIENT_END else draft.steps[source].place.node
-            size = sum(high - low for _, low, high in end.writes)
-            total += size * self.byte_ns(node, end.place.node)
-            counts[end.place.device] += 1
-        return total + transfer_ns * max(counts.values(), default=0)
+    def transfer_ns(self, source: int, to: int, size: int) -> float:
+        """Nanoseconds that a transfer of so many bytes takes."""
+        return besides_ns + size * self._counts.get((source, to), byte_ns_guess)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from master.places import Place, PlanFailed
 from master.plan.plan import Draft
 from master.plan.residency import Buffer, Contents
+from master.plan.traffic import Traffic
 from master.plan.view import View
 from vcl.errors import OUT_OF_RESOURCES
 
@@ -23,9 +24,9 @@ reads beyond either end, and something else."""
 holders_by_piece = 32
 """So many holders of a piece are as much to look through as another piece is to bring."""
 
-sources_max = 16
-"""Of more holders so many are weighed as where bytes come from: half of them those of the lowest
-numbers, half those next to the receiver's, as the devices of one node are."""
+sources_max = 12
+"""Of more holders so many are weighed as where bytes come from: a third of them those next to the
+receiver's number, as the devices of one node are, the others those that could send soonest."""
 
 LOST = "bytes it needs were lost: "
 
@@ -37,19 +38,21 @@ def lost(contents: Contents) -> str:
 
 
 def sources(
-    view: View, contents: Contents, holders: frozenset[int], device: int = 0
+    view: View, traffic: Traffic, contents: Contents, holders: frozenset[int], device: int = 0
 ) -> list[Place]:
     """Where bytes for a device can come from, 0 for the client; some of them if they are many.
 
-    None if that is the client, or if they were never written. Raises PlanFailed if they are nowhere
-    else than where nothing may be sent from now.
+    holders: those to come, too. None if that is the client, or if they were never written. Raises
+    PlanFailed if they are nowhere else than where nothing may be sent from now.
     """
     ordered = sorted(holders)
     places: list[Place] = []
     if len(ordered) > sources_max:
-        half = sources_max // 2
-        first = max(half, bisect_left(ordered, device) - half // 2)
-        places = view.places(ordered[:half] + ordered[first : first + half])
+        third = sources_max // 3
+        first = max(0, bisect_left(ordered, device) - third // 2)
+        weighed = {*ordered[first : first + third]}
+        weighed.update(traffic.idle(contents.holders, holders, third))
+        places = view.places(sorted(weighed))
     if ordered and not places:
         places = view.places(ordered)
     if holders and not places and contents.staging is None:
@@ -82,8 +85,8 @@ def bring(
         elif contents.version == 0:
             draft.zero(buffer, low, high, to, shared)
         else:
-            found = sources(view, contents, holders, to.device)
-            source = view.links.nearest(found, to)
+            found = sources(view, draft.traffic, contents, holders, to.device)
+            source = draft.traffic.choose(view.links, buffer, low, high, found, to)
             draft.carry(buffer, low, high, source, to, shared)
             draft.take_room(len(holders) // holders_by_piece)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from master.places import Place, PlanPaused
 from master.plan.residency import Buffer, Contents
+from master.plan.traffic import Traffic
 from master.plan.worth import Worth
 from vcl.ndrange import NDRange
 from vcl.region import RegionMap
@@ -164,6 +165,8 @@ class Draft:
         self.deliveries: list[Delivery] = []
         self.compared: list[tuple[Worth, bool]] = []
         self.depends: tuple[int, ...] = ()
+        self.traffic = Traffic()
+        """Of what is brought."""
         self._room = room
         self._coming: dict[int, RegionMap[frozenset[int]]] = {}
 

@@ -52,7 +52,7 @@ def merge_worth(
     """Of a merge of so many parts. written_bytes: that the part with most may have changed.
 
     Parts copy and compare theirs at the same time. moving_ns: for bytes that a whole launch
-    wouldn't need, as `Links` has it.
+    wouldn't need, as `Traffic` has it.
     """
     cost = merge_ns + written_bytes * merge_byte_ns + moving_ns
     return Worth(_saved(global_size, count), cost)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from master.places import PlanFailed
 from master.plan import movement
 from master.plan.residency import Contents
+from master.plan.traffic import Traffic
 from tests.master.rigs import OPERATIONS, SessionRig, place
 from vcl.errors import DEVICE_NOT_AVAILABLE, OUT_OF_RESOURCES
 from vcl.wire.messages import part
@@ -158,13 +159,16 @@ def test_a_receive_waits_for_older_users_of_the_memory() -> None:
 def test_of_many_holders_the_first_and_those_beside_the_receiver_are_weighed() -> None:
     """Two devices a node: what the other one has needn't travel."""
     r = SessionRig(*(place(d, (d + 1) // 2) for d in range(1, 101)))
+    r.say(CreateBuffer(10, 1, SIZE))
     view = r.session._view
 
     def source(holders: Iterable[int], to: int) -> int:
         held = Contents(2, frozenset(holders))
-        found = movement.sources(view, held, held.holders, to)
+        traffic = Traffic()
+        found = movement.sources(view, traffic, held, held.holders, to)
         assert len(found) <= movement.sources_max and {p.device for p in found} <= held.holders
-        nearest = view.links.nearest(found, place(to, (to + 1) // 2))
+        there = place(to, (to + 1) // 2)
+        nearest = traffic.choose(view.links, r.session.buffers[10], 0, SIZE, found, there)
         assert nearest is not None
         return nearest.device
 

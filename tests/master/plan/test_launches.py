@@ -312,3 +312,44 @@ def test_a_rewritten_input_is_not_overwritten_while_an_older_launch_has_yet_to_r
     older, newer, _ = r.said(part.Run)
     assert again.buffer == 10
     assert older.operation in {*again.waits, *newer.waits}
+
+
+@pytest.mark.parametrize("client", [True, False])
+def test_what_all_parts_read_is_handed_on(client: bool) -> None:
+    """By whoever has got it, and again so when the launch comes again."""
+    r = rig(16)
+    r.session.programs[5].keeps_const = True
+    if not client:
+        r.say(CreateQueue(3, 1, 1, 0))
+    said = []
+    for event in range(20, 28, 2):
+        r.say(Write(event, 2, [], 11, 0, SIZE, event) if client else
+              Fill(event, 3, [], 11, 0, SIZE, b"x"))  # fmt: skip
+        r.run()
+        r.clear()
+        r.say(launch(event + 1, whole(10), whole(11)))
+        sends = {n: [m for m in r.said(part.Send, n) if m.buffer == 11] for n in r.nodes}
+        said.append({n: len(found) for n, found in sends.items()})
+        assert sum(said[-1].values()) == 15 and max(said[-1].values()) <= 4
+        assert len(r.told(Push)) == client
+        r.run()
+    assert said[1] == said[2] == said[3] and r.session._planner.templates.used == 2
+
+
+def test_handing_on_pays_sooner_than_one_after_the_other() -> None:
+    """16 parts need 16 MiB, which take 67 ms: in five rounds, less the one of a whole launch."""
+
+    def mode(item_ns: float) -> str:
+        r = rig(16)
+        r.session.programs[5].keeps_const = True
+        r.session._view.policy = r.session._view.policy._replace(split_always=False)
+        r.say(CreateBuffer(12, 1, 2**24), Write(20, 2, [], 12, 0, 2**24, 100))
+        r.session.programs[5].kernels["k"].item_ns = item_ns
+        arguments = whole(10), [1, 12, 0, 2**24]
+        r.say(launch(21, *arguments, global_size=[1024]))
+        record = r.session.commands[21].record
+        assert record is not None
+        return record.mode
+
+    assert mode(3.1e5) == "merge", "300 ms saved"
+    assert mode(2.6e5) == "whole", "250"

@@ -7,14 +7,12 @@ import pytest
 from master.plan.links import (
     CLIENT,
     Links,
+    besides_ns,
     byte_ns_guess,
     byte_ns_max,
     changed_ratio,
     told_bytes_min,
-    transfer_ns,
 )
-from master.plan.plan import Draft
-from master.plan.residency import Buffer
 from master.plan.worth import TOO_SMALL
 from tests.master.rigs import GLOBAL, SessionRig, kernel, place
 from vcl.wire.messages import part, session
@@ -61,31 +59,11 @@ def test_what_is_known_of_a_node_is_forgotten_with_it() -> None:
     assert links._learned.keys() == links._counts.keys() == {(CLIENT, 2)}
 
 
-def test_bytes_come_from_where_they_come_soonest() -> None:
-    links = Links()
-    near, far, here = place(1), place(2), place(3)
-    beside = place(4, node=3)
-    assert links.nearest([], here) is None
-    assert links.nearest([far, near], here) is near, "of equals the first"
-    links.learn(1, 3, BIG, 10 * BIG)
-    assert links.nearest([near, far], here) is far
-    assert links.nearest([near, far, beside], here) is beside
-
-
-def test_what_transfers_of_a_draft_take() -> None:
+def test_a_transfer_takes_its_bytes_and_something_besides() -> None:
     links = Links()
     links.learn(CLIENT, 1, BIG, 7 * BIG)
-    links.learn(1, 2, BIG, 2 * BIG)
-    buffer = Buffer(5, 1, 400)
-    draft = Draft(9)
-    draft.zero(buffer, 0, 100, place(1), False)
-    assert links.carrying_ns(draft) == 0, "zeros are made where they are needed"
-    draft.carry(buffer, 100, 200, None, place(1), False)
-    assert links.carrying_ns(draft) == 700 + transfer_ns
-    draft.carry(buffer, 100, 200, place(1), place(2), False)
-    assert links.carrying_ns(draft) == 900 + transfer_ns, "to two places at the same time"
-    draft.carry(buffer, 200, 300, None, place(1), False)
-    assert links.carrying_ns(draft) == 1600 + 2 * transfer_ns
+    assert links.transfer_ns(CLIENT, 1, 100) == 700 + besides_ns
+    assert links.transfer_ns(1, CLIENT, 100) == 100 * byte_ns_guess + besides_ns
 
 
 def test_a_session_learns_from_what_its_executors_receive() -> None:
