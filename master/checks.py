@@ -9,7 +9,7 @@ from typing import Any
 
 from vcl.errors import RemoteProtocolError
 from vcl.wire import declared
-from vcl.wire.limits import source_bytes_max
+from vcl.wire.limits import digest_bytes, source_bytes_max
 from vcl.wire.messages import session
 from vcl.wire.units import check_unit, unit_bytes
 
@@ -71,6 +71,12 @@ def check_rect(m: session.CopyRect) -> None:
     ]
     if any(row < m.row_bytes or slice_ < row * m.rows for row, slice_ in pitches):
         raise RemoteProtocolError("a box whose rows or slices overlap")
+
+
+def check_write(m: session.Write) -> None:
+    """Raise RemoteProtocolError for a digest that isn't one."""
+    if len(m.digest) not in (0, digest_bytes):
+        raise RemoteProtocolError(f"a digest of {len(m.digest)} bytes")
 
 
 def check_fill(m: session.Fill) -> None:

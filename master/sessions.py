@@ -23,6 +23,7 @@ from master.checks import (
     check_fill,
     check_launch,
     check_rect,
+    check_write,
     context_devices,
     regions,
 )
@@ -311,6 +312,7 @@ class Session:
         self._enqueue(m)
 
     def _enqueue_write(self, m: session.Write) -> None:
+        check_write(m)
         self._enqueue(m)
         self.ledger.new_staging(m.staging)
 

@@ -12,6 +12,7 @@ from master.checks import regions
 from master.objects import Queue
 from master.places import Place, PlanFailed
 from master.plan import movement
+from master.plan.contents import Written, unchanged
 from master.plan.movement import bring, gather, lost, sources
 from master.plan.plan import NOBODY, Draft, Kind, Makes, Plan, Region, Step
 from master.plan.residency import Buffer, Contents
@@ -19,6 +20,9 @@ from master.plan.view import View
 from vcl.errors import OUT_OF_RESOURCES
 from vcl.wire.limits import staging_bytes_max
 from vcl.wire.messages import session
+
+copied_max = 16
+"""Pieces of earlier bytes past which a Write's bytes aren't copied from there."""
 
 
 def written(view: View, message: Any) -> list[tuple[Buffer, int, int]]:
@@ -36,15 +40,65 @@ def plan_write(draft: Draft, view: View, queue: Queue, m: session.Write) -> Plan
     """The client keeps the bytes, unless it has much already or the buffer is in many pieces.
 
     It will soon have to wait, or a command will have many pieces to gather: so they are handed on
-    before somebody asks for them.
+    before somebody asks for them. Where such bytes are already, nothing is to be done; where they
+    are on a device in another place, it makes a copy.
     """
     buffer, end = view.buffers[m.buffer], m.offset + m.size
     region = Region(buffer.id, m.offset, end)
+    ranges = view.written.find(m.digest)
+    for one in ranges:
+        if one[:3] == region and unchanged(buffer, one):
+            return draft.plan()
+    if not buffer.is_cut_up and _copied(draft, view, queue, ranges, region):
+        return draft.plan(staged=region)
     if buffer.is_cut_up or view.staged_bytes + m.size > staging_bytes_max // 2:
         place = view.nearest(queue, [(buffer, 0, buffer.size)])
         gather(draft, view, buffer, m.offset, end, place)
         draft.carry(buffer, m.offset, end, None, place, shared=False)
     return draft.plan(staged=region)
+
+
+def _copied(
+    draft: Draft, view: View, queue: Queue, ranges: list[Written], to: Region
+) -> bool:
+    """The devices that hold such bytes copy them; false if there is none for some of them.
+
+    The client keeps its own until they have, and the command waits for nothing of it.
+    """
+    buffer = view.buffers[to.buffer]
+    for one in ranges:
+        number, first, last, _ = one
+        source = view.buffers.get(number)
+        if source is None or source.context != buffer.context:
+            continue
+        if last - first != to.end - to.start:
+            continue
+        if source is buffer and first < to.end and to.start < last:
+            continue
+        pieces = unchanged(source, one)
+        if not 0 < len(pieces) <= copied_max:
+            continue
+        holders = [_holder(view, queue, contents) for _, _, contents in pieces]
+        if None in holders:
+            continue
+        for (low, high, _), place in zip(pieces, holders, strict=True):
+            assert place is not None
+            reads = Region(number, low, high)
+            writes = Region(to.buffer, to.start + low - first, to.start + high - first)
+            draft.add(
+                Step(
+                    Kind.COPY, place, reads=(reads,), writes=(writes,), makes=Makes.COPY,
+                    shared=True,
+                )
+            )  # fmt: skip
+        return True
+    return False
+
+
+def _holder(view: View, queue: Queue, contents: Contents) -> Place | None:
+    """A device that holds a piece and may be used: the queue's own, if that does."""
+    holders = sorted(contents.holders, key=lambda device: (device != queue.device, device))
+    return next(iter(view.places(holders[: movement.sources_max])), None)
 
 
 def plan_read(draft: Draft, view: View, queue: Queue, m: session.Read) -> Plan:

@@ -19,6 +19,7 @@ from master.direct import DirectLinks
 from master.ledger import Gives, Ledger, Operation
 from master.objects import Program
 from master.places import Place
+from master.plan.contents import Written
 from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
 from master.plan.replay import Replay, is_lone
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
@@ -64,6 +65,7 @@ class Committer:
         self._buffers = view.buffers
         self._programs = view.programs
         self._places = view.places
+        self._written = view.written
         self._last_merge = 0
         self._shapes: dict[int, ShapeNumbers] = {}
         """By endpoint."""
@@ -251,7 +253,10 @@ class Committer:
 
     def _stage(self, region: Region, message: session.Write) -> None:
         number, start, end = region
-        contents = Contents(self._ledger.new_version(), staging=(message.staging, start))
+        version = self._ledger.new_version()
+        if message.digest and not self._buffers[number].shared:
+            self._written.note(message.digest, Written(number, start, end, version))
+        contents = Contents(version, staging=(message.staging, start))
         self._buffers[number].supersede(start, end, contents)
         self._ledger.note_staging(message.staging, end - start)
 
@@ -293,10 +298,10 @@ class Committer:
         )
 
     def _copy(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:
-        m: session.Copy = doing.message
+        ((source, start, end),), ((destination, first, _),) = step.reads, step.writes
         return part.CopyRegion(
-            o.id, waits, step.place.device, m.source, m.source_offset, m.destination,
-            m.destination_offset, m.size, doing.cause,
+            o.id, waits, step.place.device, source, start, destination, first, end - start,
+            doing.cause,
         )  # fmt: skip
 
     def _copy_box(self, o: Operation, waits: list[int], step: Step, doing: _Doing) -> Any:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from master.ledger import Ledger
 from master.objects import Program, Queue
 from master.places import NONE_CONNECTED, Candidates, Place, PlanFailed
+from master.plan.contents import WrittenContents
 from master.plan.links import Links
 from master.plan.residency import Buffer
 from vcl.errors import DEVICE_NOT_AVAILABLE
@@ -52,6 +53,7 @@ class View:
         """By id."""
         self.places = places
         self.links = Links()
+        self.written = WrittenContents()
         self.policy = policy
         self._ledger = ledger
         self._why_none = why_none

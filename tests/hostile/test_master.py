@@ -138,6 +138,7 @@ def declared(data: bytes) -> session.Launch:
         (session.BuildProgram(60, 1, 0, session.BUILD, UNITS, ""), "0 can't be the number"),
         (session.Write(60, 2, [], 10, 0, 8, 101), "101 can't be the number"),
         (session.Write(60, 2, [], 10, 0, 8, 0), "0 can't be the number"),
+        (session.Write(60, 2, [], 10, 0, 8, 101, b"short"), "a digest of 5 bytes"),
         (session.Fill(60, 2, [], 10, 0, 6, b"123"), "a pattern of 3 bytes"),
         (session.Fill(60, 2, [], 10, 2, 8, b"1234"), "doesn't divide"),
         (session.CopyRect(60, 2, [], 10, 11, 0, 0, 8, 2, 1, 0, 16, 8, 16), "rows or slices"),

@@ -8,6 +8,7 @@ Long because a program's steps, and what is said of them, share one client's sta
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tests.copying import CopyingCore
@@ -219,7 +220,9 @@ class ClientShell:
         if kind == "write":
             buffer, start, end = command.writes[0]
             staging = self.core.stage(detail[0])
-            return session.Write(*head, self._buffers[buffer], start, end - start, staging)
+            # Most have one: a real client sends it where it pays.
+            digest = sha256(detail[0]).digest() if event % 4 else b""
+            return session.Write(*head, self._buffers[buffer], start, end - start, staging, digest)
         if kind == "read":
             buffer, start, end = command.reads[0]
             self._destinations[event] = bytearray(b"\xee" * (end - start))

@@ -3,6 +3,8 @@
 Owns: the choice of objects and commands, and wait lists that keep the program free of races.
 Must not know: how it is carried out. Everything that conflicts is ordered by queue order, a wait
 list or a wait of the host; nothing else is, so that the cluster may choose any order it likes.
+
+Long because each kind of command is drawn here.
 """
 
 from __future__ import annotations
@@ -66,6 +68,8 @@ class Generator:
         self._done = 0  # bit set: the host knows that these ended
         self._unset: list[int] = []
         self._nonce = rng.randrange(1 << 40)
+        self._again = Random(self._nonce)  # of its own: programs differ in their writes only
+        self._written: list[tuple[Region, bytes]] = []
         self._launched: list[tuple[str, list[Any], list[int], list[int], list[int] | None]] = []
 
     def draw(self) -> Program:
@@ -179,9 +183,21 @@ class Generator:
 
     def _write(self) -> None:
         buffer = self._buffer()
-        if buffer is not None:
-            region = self._region(buffer)
-            self._enter("write", [], [region], (self._rng.randbytes(region[2] - region[1]),))
+        if buffer is None:
+            return
+        region = self._region(buffer)
+        data = self._rng.randbytes(region[2] - region[1])
+        if self._written and self._again.random() < 0.6:
+            # The same bytes again, where they were written or somewhere else.
+            before, same = self._again.choice(self._written)
+            room = self._buffers[buffer][0] - len(same)
+            if self._again.random() < 0.5 and before[0] in self._usable:
+                region, data = before, same
+            elif room >= 0:
+                start = self._again.randint(0, room)
+                region, data = (buffer, start, start + len(same)), same
+        self._written.append((region, data))
+        self._enter("write", [], [region], (data,))
 
     def _read(self, buffer: int | None = None, start: int = 0, end: int = 0) -> None:
         if buffer is None:

@@ -25,6 +25,7 @@ RARE = (
     "whole: the guard", "whole: one device", "mode: regions", "mode: merge", "mode: reduce",
     "analysed", "declared", "repeated", "Again", "a direct link", "direct",
     "a dial before its ticket", "a dial that failed", "a core before its rims",
+    "same bytes again", "same bytes elsewhere",
 )  # fmt: skip
 """Paths that runs without faults must reach."""
 

@@ -17,7 +17,8 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from master.plan import commands, commit, links, looked, movement, regions, residency
+from master.plan import commands, commit, links, looked, movement, planner, regions, residency
+from master.plan.plan import Kind, Plan
 from master.plan.view import Policy
 from tests.sim import faults
 from tests.sim.client import ClientShell
@@ -29,6 +30,7 @@ from vcl import transfers
 from vcl.transfer_states import In, Out
 from vcl.wire import shapes
 from vcl.wire.limits import heartbeat_interval_s, staging_bytes_max
+from vcl.wire.messages import session
 
 FAULTY = 1_000_000
 """Seeds from here on have faults."""
@@ -105,6 +107,7 @@ class World:
                 commands,
                 staging_bytes_max=self.staging_bytes_max,
             ),
+            patch.dict(planner._PLANS, {session.Write: self._plan_write}),
             patch.object(movement, "brought_max", self._brought_max),
             patch.object(shapes, "shapes_max", self._shapes_max),
             patch.object(links, "told_bytes_min", self._told_bytes_min),
@@ -117,6 +120,12 @@ class World:
         ):
             self._run()
         return self.marks
+
+    def _plan_write(self, *arguments: Any) -> Plan:
+        plan = commands.plan_write(*arguments)
+        self.marks["same bytes again"] += plan.staged is None
+        self.marks["same bytes elsewhere"] += any(s.kind is Kind.COPY for s in plan.steps)
+        return plan
 
     def _run(self) -> None:
         for index in range(len(self._device_counts)):

@@ -153,6 +153,9 @@ shapes_max = 256
 shape_bytes_max = 8 * 2**10
 """Such a launch, about: a short message has it said anew to executors."""
 
+digest_bytes = 32
+"""Of the digest of a host write, which is SHA-256."""
+
 declared_bytes_max = 4 * 2**10
 """What a launch may declare of the access to its arguments, packed."""
 

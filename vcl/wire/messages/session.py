@@ -172,7 +172,10 @@ class Repeat(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Enqueue a write of bytes that the client keeps as `staging` until told to drop it."""
+    """Enqueue a write of bytes that the client keeps as `staging` until told to drop it.
+
+    digest: SHA-256 of the bytes, so that they aren't asked for where they are already; or empty.
+    """
 
     event: int
     queue: int
@@ -181,6 +184,7 @@ class Write(NamedTuple):
     offset: Count
     size: Size
     staging: int
+    digest: bytes = b""
 
 
 class Read(NamedTuple):

@@ -62,7 +62,7 @@ SAMPLES: list[Any] = [
     session.Release([10, 300, 70_000]),
     session.Launch(11, 2, [10], 8, "f", [0, 0], [64, 64], [8, 8], ARGUMENTS, DECLARED, 3),
     session.Repeat(12, 3, [11], [b"\0\1"]),
-    session.Write(12, 2, [], 7, 0, 4096, 13),
+    session.Write(12, 2, [], 7, 0, 4096, 13, bytes(range(32))),
     session.Read(14, 2, [12], 7, 16, 64),
     session.Copy(15, 2, [], 7, 16, 0, 128, 64),
     session.Fill(17, 2, [], 7, 0, 64, b"\0\1"),
