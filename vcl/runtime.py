@@ -36,6 +36,7 @@ from vcl.client_core import (
     Enqueued,
     EventState,
 )
+from vcl.contents import Repeats, Sending, digest_of, sample_of, sampled_bytes_min
 from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
 from vcl.errors import (
@@ -53,6 +54,7 @@ from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import codec
+from vcl.wire.direct import Way
 from vcl.wire.frame import BulkFrame, Bytes, Encoder, too_many_values, values_in
 from vcl.wire.limits import (
     close_timeout_s,
@@ -129,6 +131,8 @@ class Runtime:
         self._to_submit: list[tuple[int, Callable[[int], None]]] = []
         self._callbacks: dict[int, tuple[EventState, list[Callable[[int], None]]]] = {}
         self._pool = Pool()
+        self._repeats = Repeats()
+        self._sending = Sending(self._repeats.sent)
         self._flushing = False
         self._draining: asyncio.Task[None] | None = None
         self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
@@ -159,9 +163,9 @@ class Runtime:
                 session=welcome.session,
             ),
         )
-        self._bulk = BulkLink(bulk, CLIENT, lambda transfer: None)
+        self._bulk = BulkLink(bulk, CLIENT, self._streamed)
         self._ways = Ways(
-            self._bulk, CLIENT, self._take_direct, lambda transfer: None, self._tell,
+            self._bulk, CLIENT, self._take_direct, self._streamed, self._tell,
             self._pool, self.url.startswith("wss:"),
         )  # fmt: skip
         self._read()
@@ -258,6 +262,9 @@ class Runtime:
             if isinstance(effect, Ended):
                 self._run_callbacks(effect.events)
             elif isinstance(effect, Stream):
+                if self._ways.way(effect.endpoint) is not Way.SHARED_MEMORY:
+                    size = sum(map(len, effect.data))
+                    self._sending.began(effect.transfer, size, time.perf_counter())
                 self._ways.stream(effect)
             elif isinstance(effect, GrantCredit):
                 self._ways.grant(effect)
@@ -270,6 +277,11 @@ class Runtime:
                         raise RemoteProtocolError(f"request {message.request} isn't under way")
                     answer.set_result(message)
         self._tell_waiting()
+
+    def _streamed(self, transfer: int) -> None:
+        """On the loop's thread: its bytes have left."""
+        with self.lock:
+            self._sending.streamed(transfer, time.perf_counter())
 
     # ---- waiting
 
@@ -496,9 +508,11 @@ class Runtime:
         self.check()
         return self._pool.keep(data)
 
-    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
-        """As `enqueue`, for a Write of bytes that nobody will change: make(event, staging)."""
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int, bytes], Any]) -> int:
+        """As `enqueue`, for a Write of bytes that nobody will change: make(event, staging,
+        digest)."""
         self.check()
+        digest = self._digest(data)
         with self.lock:
             core = self.core
             if not core.may_stage(len(data)) and self._may_wait():
@@ -507,10 +521,25 @@ class Runtime:
                 self.check()
             staging = core.stage(data)
             try:
-                return self.enqueue(queue, lambda event: make(event, staging))
+                return self.enqueue(queue, lambda event: make(event, staging, digest))
             except BaseException:
                 core.unstage(staging)
                 raise
+
+    def _digest(self, data: Bytes) -> bytes:
+        """Of bytes to be written, where it pays to look whether nodes have them; else empty."""
+        if len(data) < sampled_bytes_min:
+            return b""
+        sample = sample_of(data)
+        with self.lock:
+            if not self._repeats.wants(sample):
+                return b""
+        began = time.perf_counter()
+        digest = digest_of(data)
+        seconds = time.perf_counter() - began
+        with self.lock:
+            self._repeats.hashed(len(data), seconds)
+        return digest
 
     def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
         """As `enqueue`, for a Read into `destination`, which must live until it's complete."""

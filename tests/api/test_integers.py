@@ -117,7 +117,7 @@ def test_what_cant_be_sent_fails_that_command_only(queue: Any, read: Any) -> Non
     buffer = cl.Buffer(queue.context, MF.COPY_HOST_PTR, hostbuf=np.arange(4, dtype=np.int32))
     count, staged = len(runtime.core.events), runtime.core.staged_bytes
     with pytest.raises(OperatingError, match="can't be sent"):
-        runtime.write(queue._id, b"1234", lambda event, staging: _marker(event, object()))
+        runtime.write(queue._id, b"1234", lambda event, staging, digest: _marker(event, object()))
     with pytest.raises(OperatingError, match="can't be sent"):
         runtime.read(queue._id, memoryview(bytearray(4)), lambda event: _marker(event, 1 << 70))
     assert (len(runtime.core.events), runtime.core.staged_bytes) == (count, staged)

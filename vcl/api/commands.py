@@ -40,8 +40,8 @@ def write(queue: CommandQueue, memory: Memory, start: int, data: Bytes, waits: l
     return queue._runtime.write(
         queue._id,
         data,
-        lambda event, staging: session.Write(
-            event, queue._id, waits, memory._root_id, start, len(data), staging
+        lambda event, staging, digest: session.Write(
+            event, queue._id, waits, memory._root_id, start, len(data), staging, digest
         ),
     )
 

@@ -84,8 +84,8 @@ class Memory:
         event = self._runtime.write(
             queue,
             self._runtime.keep(data),
-            lambda event, staging: session.Write(
-                event, queue, [], self._root_id, 0, size, staging
+            lambda event, staging, digest: session.Write(
+                event, queue, [], self._root_id, 0, size, staging, digest
             ),
         )
         self._runtime.release(event)

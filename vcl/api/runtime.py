@@ -66,8 +66,8 @@ class Runtime(Protocol):
     def keep(self, data: memoryview) -> Bytes:
         """A copy of bytes that the program may change, for `write`."""
 
-    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
-        """As `enqueue`, for a command that carries bytes; `make` is given event and staging."""
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int, bytes], Any]) -> int:
+        """As `enqueue`, for what carries bytes; `make` is given event, staging copy and digest."""
 
     def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
         """As `enqueue`, for a command whose bytes arrive in `destination` before it ends."""

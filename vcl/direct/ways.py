@@ -86,6 +86,14 @@ class Ways:
         """Send credit."""
         self._to(effect.endpoint).grant(effect)
 
+    def way(self, endpoint: int) -> Way:
+        """Which way a transfer to an end would go if it began now; within this process, by shared
+        memory."""
+        to = self._to(endpoint)
+        if to is self._itself:
+            return Way.SHARED_MEMORY
+        return to.way if isinstance(to, Link) else Way.RELAY
+
     def _to(self, endpoint: int) -> Link | BulkLink | ToItself:
         if endpoint == self._own:
             return self._itself

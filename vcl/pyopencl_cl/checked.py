@@ -347,8 +347,8 @@ class _Trial:
             self._runtime.write(
                 self._queue,
                 data,
-                lambda event, staging: session.Write(
-                    event, self._queue, [], copy, 0, len(data), staging
+                lambda event, staging, digest: session.Write(
+                    event, self._queue, [], copy, 0, len(data), staging, digest
                 ),
             )
         )

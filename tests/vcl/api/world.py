@@ -86,10 +86,10 @@ class StubRuntime:
     def keep(self, data: memoryview) -> Bytes:
         return bytes(data)
 
-    def write(self, queue: int, data: Bytes, make: Callable[[int, int], Any]) -> int:
+    def write(self, queue: int, data: Bytes, make: Callable[[int, int, bytes], Any]) -> int:
         staging = self.new_id()
         self.staged[staging] = data
-        return self.enqueue(queue, lambda event: make(event, staging))
+        return self.enqueue(queue, lambda event: make(event, staging, b""))
 
     def read(self, queue: int, destination: Destination, make: Callable[[int], Any]) -> int:
         event = self.enqueue(queue, make)

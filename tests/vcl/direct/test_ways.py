@@ -103,7 +103,10 @@ async def test_until_a_link_is_up_the_master_relays(kind: str) -> None:
         before = Stream(1, 3, (b"before",))
         client.ways.stream(before)
         assert client.relay.sent == [before]
+        assert client.ways.way(3) is Way.RELAY
         await linked(client, executor, addresses, kind)
+        assert [client.ways.way(end) for end in (3, 4)] == [way(kind), Way.RELAY]
+        assert client.ways.way(0) is Way.SHARED_MEMORY, "to itself"
         client.ways.stream(Stream(2, 3, (b"after",)))
         got = await executor.frames.get()
         assert (got.transfer, got.payload, got.source) == (2, b"after", 0)
