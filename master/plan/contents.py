@@ -62,6 +62,9 @@ def unchanged(buffer: Buffer, written: Written) -> list[tuple[int, int, Contents
     _, start, end, version = written
     if buffer.released or end > buffer.size:
         return []
-    pieces = list(buffer.contents.segments(start, end))
-    same = all(c.version == version and c.lost is None for _, _, c in pieces)
-    return pieces if same else []
+    pieces = []
+    for piece in buffer.contents.segments(start, end):
+        if piece[2].version != version or piece[2].lost is not None:
+            return []
+        pieces.append(piece)
+    return pieces
