@@ -22,7 +22,8 @@ class Ends(NamedTuple):
     """Between which endpoints a link is, and what this end is told of it.
 
     take(frames): on the loop, what comes; what it raises is the owner's affair.
-    streamed(transfer): when its bytes may change. lost(reason): once, if the link ends by itself.
+    streamed(transfer): when its bytes may change; which it never tells of bytes that the peer may
+    still read after the link has ended. lost(reason): once, if the link ends by itself.
     """
 
     own: int
@@ -91,9 +92,18 @@ class Link(ABC):
             return
         self.leave()
         self._over = True
-        self._socket.close()
+        self._hang_up()
         self._let_go()
         self._wake()
+
+    def _hang_up(self) -> None:
+        self._socket.close()
+
+    def _end(self, reason: str) -> None:
+        """The link ends by itself."""
+        if not self._over:
+            self.close()
+            self._lost(reason)
 
     # Sending.
 
@@ -154,9 +164,8 @@ class Link(ABC):
             reason = str(error)
         if frames:
             self._take(frames)
-        if reason is not None and not self._over:
-            self.close()
-            self._lost(reason)
+        if reason is not None:
+            self._end(reason)
 
     def _checked(self, frame: BulkFrame) -> BulkFrame:
         if (frame.source, frame.destination) != (self._peer, self._own):

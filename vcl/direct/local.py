@@ -6,6 +6,12 @@ Owns: that link. Must not know: which ends there are, who may open a link to who
 What is short travels in the packet itself. What is longer is copied into this end's ring, once, and
 the receiver uses it there, until it says that it is done. What is in shared memory already isn't
 even copied. Where there is no memory for a ring, everything travels in packets.
+
+Memory that changes, as a device's does, is lent as any other, but a transfer from there counts as
+streamed only when the peer has given back all that it was lent, and so has taken its copy. If the
+link ends before, the peer may be copying still. So an end keeps its socket open as long as it uses
+bytes of its peer's, and to find the other's closed (by the end of its process, say) is as good as
+to be given back all. A peer that does neither holds up what is its own session anyway.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ import logging
 import os
 import socket
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from vcl.direct.link import Ends, Link
@@ -56,7 +62,7 @@ class LocalLink(Link):
     """A link to an end on this host.
 
     find(bytes): in which memory of this end's they are already, where they don't change as long as
-    somebody refers to them.
+    somebody refers to them, or in `changing` memory as long as their transfer isn't streamed.
     """
 
     way = Way.SHARED_MEMORY
@@ -72,7 +78,13 @@ class LocalLink(Link):
         """The memories that the peer has been told of, by number."""
         self._loans: dict[int, int | memoryview] = {}
         """What the peer uses: an offset in the ring, or bytes that live as long."""
+        self._owing: dict[int, int] = {}
+        """The transfers of loans of memory that changes, by loan."""
+        self._owed: Counter[int] = Counter()
+        """How many such loans there are, by transfer."""
         self._last_loan = 0
+        self._in_use: set[int] = set()
+        """The peer's loans of which something here, on any thread, uses the bytes."""
         self._peers: dict[int, PeersMemory] = {}
         self._unsent: deque[tuple[tuple[Bytes, ...], Sequence[int]]] = deque()
         self.join()
@@ -104,12 +116,14 @@ class LocalLink(Link):
             view, final = memoryview(data), index == len(effect.data) - 1
             await self._send_piece(effect.transfer, offset, view, final)
             offset += len(view)
+        while effect.transfer in self._owed:  # even if the link is over
+            await self._changed()
 
     async def _send_piece(self, transfer: int, base: int, data: memoryview, final: bool) -> None:
         """A piece of a transfer, by the best way for it."""
         ring, where, most = None, None, packet_bytes_max
         if len(data) > packet_bytes_max:
-            where = self._find(data)
+            where = self._place(data)
             if where is not None:
                 most = shared_chunk_bytes_max
             elif (ring := self._own_ring()) is not None:
@@ -133,6 +147,13 @@ class LocalLink(Link):
                 self._send(direct.FRAME, pack_bulk_header(header), chunk)
             await asyncio.sleep(0)
 
+    def _place(self, data: memoryview) -> tuple[SharedMemory, int] | None:
+        """As `find`, in memory of which the peer has been told or may be."""
+        where = self._find(data)
+        if where is None or where[0].number in self._told:
+            return where
+        return where if len(self._told) < shared_memories_max - 1 else None  # but for the ring
+
     def _lend(
         self, header: BulkFrame, memory: SharedMemory, offset: int, size: int,
         lent: int | memoryview,
@@ -144,6 +165,9 @@ class LocalLink(Link):
             self._send(packet, descriptors=[memory.descriptor])
         self._last_loan += 1
         self._loans[self._last_loan] = lent
+        if memory.changing:
+            self._owing[self._last_loan] = header.transfer
+            self._owed[header.transfer] += 1
         chunk = InMemory(header, self._last_loan, memory.number, offset, size)
         self._send(direct.pack_packet(chunk))
 
@@ -188,11 +212,11 @@ class LocalLink(Link):
                 self._socket.sendmsg(parts)
         except BlockingIOError:
             return False
-        except OSError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             log.debug("a packet to endpoint %d wasn't sent: %s", self._peer, error)
+        except OSError as error:
             # Else a peer that is still there would wait for it (no buffers, too many descriptors).
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            self._loop.call_soon(self._end, f"a packet can't be sent: {error}")
         return True
 
     def _send_more(self) -> bool:
@@ -204,10 +228,21 @@ class LocalLink(Link):
 
     def _receive(self, frames: list[BulkFrame]) -> None:
         for _ in range(packets_per_turn_max):
-            data, descriptors, flags, _ = socket.recv_fds(self._socket, whole_packet_bytes_max, 1)
-            if not data:
-                raise EOFError
+            data, descriptors, flags = self._received()
             self._take_packet(data, descriptors, flags, frames)
+
+    def _received(self) -> tuple[bytes, list[int], int]:
+        """A packet; raises EOFError if none comes any more, since nobody is there who reads what
+        this end has lent."""
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(self._socket, whole_packet_bytes_max, 1)
+        except ConnectionResetError:  # it left packets unread
+            data = b""
+        if not data:
+            self._owing.clear()
+            self._owed.clear()
+            raise EOFError
+        return data, descriptors, flags
 
     def _take_packet(
         self, data: bytes, descriptors: Sequence[int], flags: int, frames: list[BulkFrame]
@@ -241,8 +276,12 @@ class LocalLink(Link):
         frame, memory = self._checked(packet.frame), self._peers.get(packet.memory)
         if memory is None:
             raise RemoteProtocolError("a chunk in memory that isn't shared")
+        if packet.loan in self._in_use:
+            raise RemoteProtocolError(f"loan {packet.loan} is under way")
         returned = functools.partial(self._returned, packet.loan)
-        return frame._replace(payload=memory.lend(packet.offset, packet.size, returned))
+        lent = memory.lend(packet.offset, packet.size, returned)
+        self._in_use.add(packet.loan)
+        return frame._replace(payload=lent)
 
     def _given_back(self, loan: int) -> None:
         lent = self._loans.pop(loan, None)
@@ -252,8 +291,54 @@ class LocalLink(Link):
             assert self._ring is not None
             self._ring.give_back(lent)
             self._wake()
+        elif (transfer := self._owing.pop(loan, None)) is not None:
+            self._owed[transfer] -= 1
+            if not self._owed[transfer]:
+                del self._owed[transfer]
+                self._wake()
 
     def _returned(self, loan: int) -> None:
         """From any thread: nothing here refers to bytes of the peer's."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the link with it
-            self._loop.call_soon_threadsafe(self._send, direct.pack_packet(Taken(loan)))
+        self._in_use.discard(loan)
+        try:
+            self._loop.call_soon_threadsafe(self._give_back, loan)
+        except RuntimeError:  # the loop is closed, and the link with it
+            self._leave_socket()
+
+    def _give_back(self, loan: int) -> None:
+        if self._over:
+            self._leave_socket()
+        else:
+            self._send(direct.pack_packet(Taken(loan)))
+
+    # ---- the end
+
+    def _hang_up(self) -> None:
+        if self._owed:
+            self._loop.add_reader(self._socket, self._read_to_end)
+        self._leave_socket()
+
+    def _leave_socket(self) -> None:
+        """Let the peer find that nothing here uses bytes of its, once that is so."""
+        if self._in_use:
+            return
+        if not self._owed:
+            self._socket.close()
+            return
+        with contextlib.suppress(OSError):  # it knows
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def _read_to_end(self) -> None:
+        """The link is over, but the peer may use bytes that it was lent."""
+        try:
+            while True:
+                _, descriptors, _ = self._received()
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        except BlockingIOError:
+            return
+        except EOFError:
+            pass
+        self._loop.remove_reader(self._socket)
+        self._leave_socket()
+        self._wake()

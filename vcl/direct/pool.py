@@ -1,7 +1,7 @@
 """Where a program's host writes are kept until nobody needs them.
 
 Owns: the copying of them, and the memory for it, which nodes on the same host can read; memory for
-bytes that are about to come, too. Must not know: links, or who reads.
+bytes that are about to come, too, and for buffers. Must not know: links, or who reads.
 
 A write's bytes are copied once, by the program's thread and without Python's lock, into memory that
 was used before: fresh pages would cost more than the copying. Nobody says when the last transfer of
@@ -11,6 +11,7 @@ them has ended: memory is used again when nothing refers to the copy any more.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import weakref
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vcl.wire.frame import Bytes
+from vcl.wire.limits import shared_memory_bytes_max
 
 if TYPE_CHECKING:
     from vcl.direct.shared import SharedMemory
@@ -37,6 +39,21 @@ arena_bytes = 4 * block_bytes_max
 idle_bytes_max = 512 * 2**20
 """What a pool keeps though nothing is in it."""
 
+changing_idle_bytes_max = 128 * 2**20
+"""As `idle_bytes_max`, of a pool for what changes: each session has one on each host."""
+
+changing_memories_max = 128
+"""Memories of a pool for what changes: they last as long as buffers do, and each costs two
+descriptors here and one at every peer that reads it."""
+
+
+page_bytes = 4096
+
+room_step = 9 * 128
+"""So far apart rooms begin in their pages. Where several buffers that a kernel goes through at once
+begin alike, a processor takes what is written to one for what is read next of another: kernels took
+up to half as long again. A multiple of what devices want buffers to begin at."""
+
 
 class _Block(NamedTuple):
     """bytes: all of it. memory: in which it is, if others can read that."""
@@ -49,8 +66,9 @@ class Pool:
     """From any thread, and in a signal's handler or a destructor that comes in between: what is
     done with the lock held may have one between any two calls, and memory is made without it."""
 
-    def __init__(self, shares: bool = True) -> None:
-        """shares: whether in memory that others can read, where there is such."""
+    def __init__(self, shares: bool = True, changing: bool = False) -> None:
+        """shares: whether in memory that others can read, where there is such. changing: as of
+        SharedMemory."""
         self._lock = threading.RLock()
         self._idle: defaultdict[int, list[_Block]] = defaultdict(list)  # by size
         self._idle_bytes = 0
@@ -59,6 +77,8 @@ class Pool:
         self._starts: list[int] = []
         self._memories: dict[int, weakref.ref[SharedMemory]] = {}  # by address
         self._shares = shares and hasattr(os, "memfd_create")
+        self._changing = changing
+        self._rooms = itertools.count()
 
     def keep(self, data: memoryview) -> Bytes:
         """A copy of bytes, which nobody may change."""
@@ -74,13 +94,29 @@ class Pool:
         """Memory for so many bytes, which are about to come."""
         return self._lend(size).data if size >= kept_bytes_min else memoryview(bytearray(size))
 
+    def shared_room(self, size: int) -> npt.NDArray[np.uint8] | None:
+        """So many bytes of memory that others can read, at a multiple of `room_step`; used again
+        when nothing refers to them. None if there is none, or they are too few or too many."""
+        most = shared_memory_bytes_max - page_bytes
+        if not kept_bytes_min <= size <= most or not self._shares:
+            return None
+        block = self._block(size + page_bytes)
+        if block.memory is None:
+            return None
+        start = next(self._rooms) * room_step % page_bytes
+        return self._lent(block, size, start)
+
     def _lend(self, size: int) -> npt.NDArray[np.uint8]:
+        return self._lent(self._block(size), size)
+
+    def _block(self, size: int) -> _Block:
         with self._lock:
             self._take_back()
             block = self._idle_block(_rounded(size))
-        if block is None:
-            block = self._made_block(_rounded(size))
-        lent = block.bytes[:size]
+        return self._made_block(_rounded(size)) if block is None else block
+
+    def _lent(self, block: _Block, size: int, start: int = 0) -> npt.NDArray[np.uint8]:
+        lent = block.bytes[start : start + size]
         weakref.finalize(lent, self._returned.append, block).atexit = False
         return lent
 
@@ -102,11 +138,12 @@ class Pool:
                 self._take_back()
 
     def _take_back(self) -> None:
+        most = changing_idle_bytes_max if self._changing else idle_bytes_max
         with contextlib.suppress(IndexError):  # that was all
             while True:
                 block = self._returned.popleft()
                 size = len(block.bytes)
-                if self._idle_bytes + size <= idle_bytes_max:
+                if self._idle_bytes + size <= most:
                     self._idle_bytes += size
                     self._idle[size].append(block)
 
@@ -131,13 +168,21 @@ class Pool:
             self._idle[size] += others
         return first
 
+    @property
+    def _count(self) -> int:
+        """How many memories there are."""
+        with self._lock:
+            return sum(ref() is not None for ref in self._memories.values())
+
     def _memory(self, size: int) -> SharedMemory | None:
         if not self._shares:
+            return None
+        if self._changing and self._count >= changing_memories_max:
             return None
         from vcl.direct.shared import SharedMemory
 
         try:
-            made = SharedMemory(size)
+            made = SharedMemory(size, self._changing)
         except OSError:
             self._shares = False  # what a link needs of it, it misses too, and says so
             return None

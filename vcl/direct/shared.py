@@ -32,20 +32,33 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 ring_slots = 8
 """Chunks of one end that may be on their way through its ring."""
 
+seen_bytes_max = 256 * 2**20
+"""Of a peer's memory that is larger, pages are unmapped when they have been read: they are no
+memory of this process, but the system counts them as its own as long as it sees them. To see them
+again costs a third of the copying."""
+
 _numbers = itertools.count(1)
 
 
 class SharedMemory:
-    """Memory of this process. Raises OSError where the system has none, or none left."""
+    """Memory of this process. changing: whether this end may change bytes that peers refer to, once
+    the transfer that lent them has been streamed.
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    Raises OSError where the system has none, or none left.
+    """
+
+    def __init__(self, size: int, changing: bool = False) -> None:
+        self.size, self.changing = size, changing
         self.number = next(_numbers)
         """By which peers know it."""
         self.descriptor = os.memfd_create("vcl", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            # All pages now: to run out of them at a write would be a signal, not an error.
-            os.posix_fallocate(self.descriptor, 0, size)
+            if changing:
+                # Pages when they are used, as with memory of a driver's own.
+                os.ftruncate(self.descriptor, size)
+            else:
+                # All pages now: to run out of them at a write would be a signal, not an error.
+                os.posix_fallocate(self.descriptor, 0, size)
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, SEALS)
             self.bytes: Array = np.frombuffer(mmap.mmap(self.descriptor, size), np.uint8)
         except BaseException:
@@ -69,6 +82,7 @@ class PeersMemory:
             mapped = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
         except OSError as error:
             raise RemoteProtocolError(f"the peer's memory can't be mapped: {error}") from error
+        self._mapped = mapped
         self._bytes: Array = np.frombuffer(mapped, np.uint8)
 
     def lend(self, offset: int, size: int, returned: Callable[[], object]) -> memoryview:
@@ -82,8 +96,14 @@ class PeersMemory:
             )
         lent = self._bytes[offset : offset + size]
         # Whoever holds the bytes, a driver that reads them later too, holds the array behind them.
-        weakref.finalize(lent, returned).atexit = False
+        weakref.finalize(lent, self._returned, offset, size, returned).atexit = False
         return lent.data
+
+    def _returned(self, offset: int, size: int, returned: Callable[[], object]) -> None:
+        if len(self._bytes) > seen_bytes_max:
+            before = offset % mmap.PAGESIZE
+            self._mapped.madvise(mmap.MADV_DONTNEED, offset - before, before + size)
+        returned()
 
 
 class Ring:

@@ -86,6 +86,7 @@ async def test_a_link_ends_with_its_peer_and_streams_with_it(ends: Ends) -> None
     a.link.stream(Stream(7, 2, (bytes(20 * 2**20),)))
     await b.until("len(end.frames) == 8")
     b.link.close()
+    b.frames.clear()
     await a.until("end.lost")
     assert a.lost == ["the other end is gone"] and b.lost == []
     await a.until("end.streamed == [7]")

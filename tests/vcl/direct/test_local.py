@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+import subprocess
+import sys
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.vcl.direct.ends import LONG_S, End, local_ends, local_sockets, whole
@@ -168,3 +173,166 @@ async def test_memory_that_is_gone_is_forgotten_by_the_peer() -> None:
         while b.link._peers:
             await asyncio.sleep(0.001)
     assert not a.link._told and not a.lost and not b.lost
+
+
+def lending(count: int, hold: bool = True) -> tuple[End, End, npt.NDArray[np.uint8]]:
+    """Two ends, and bytes that the first lends though they change; the second keeps them there."""
+    pool = Pool(changing=True)
+    room = pool.shared_room(count)
+    assert room is not None
+    room[:] = np.frombuffer(os.urandom(count), np.uint8)
+    one, other = local_sockets()
+    a = End(partial(LocalLink, find=pool.find), one, 1, 2)
+    return a, End(LocalLink, other, 2, 1, hold), room
+
+
+async def settled() -> None:
+    """Whatever was under way between two ends of this process has come."""
+    for _ in range(50):
+        await asyncio.sleep(0.001)
+
+
+async def test_memory_that_changes_is_lent_until_the_receiver_has_its_copy() -> None:
+    a, b, room = lending(20 * 2**20)
+    sent = room.tobytes()
+    a.link.stream(Stream(7, 2, (room.data,)))
+    a.link.stream(Stream(8, 2, (room[: 2**20].data,)))
+    await b.until("sum(f.last for f in end.frames) == 2")
+    assert a.link._ring is None, "nothing passed through a ring"
+    await settled()
+    assert a.streamed == [], "the receiver hasn't copied"
+    assert whole([f for f in b.frames if f.transfer == 7]) == sent
+    b.frames[:] = [f for f in b.frames if f.transfer == 8 or f.last]
+    await settled()
+    assert a.streamed == [], "one of three chunks is kept"
+    b.frames[:] = [f for f in b.frames if f.transfer == 8]
+    await a.until("end.streamed == [7]")
+    b.frames.clear()
+    await a.until("end.streamed == [7, 8]")
+    assert not a.link._owing and not a.link._owed and not a.link._loans
+
+
+async def test_bytes_that_change_once_they_count_as_sent_came_as_they_were() -> None:
+    a, b, room = lending(4 * 2**20, hold=False)
+    for n in range(1, 50):
+        room[:] = n
+        a.link.stream(Stream(n, 2, (room.data,)))
+        await a.until("end.streamed")
+        room[:] = 0
+        assert a.streamed == [n]
+        a.streamed.clear()
+        await b.until("end.frames and end.frames[-1].last")
+        assert whole(b.frames) == bytes([n]) * len(room)
+        b.frames.clear()
+
+
+async def test_a_peer_that_never_gives_back_holds_up_only_what_it_was_lent() -> None:
+    a, b, room = lending(2**20)
+    a.link.stream(Stream(7, 2, (room.data,)))
+    await b.until("end.frames")
+    a.link.stream(Stream(8, 2, (os.urandom(3 * 2**20),)))
+    await a.until("end.streamed == [8]")
+    await settled()
+    assert a.streamed == [8] and not a.lost
+
+
+async def test_an_end_with_bytes_of_its_peers_is_not_gone() -> None:
+    a, b, room = lending(2**20)
+    a.link.stream(Stream(7, 2, (room.data,)))
+    await b.until("end.frames")
+    b.link.close()
+    await settled()
+    assert a.streamed == [] and a.lost == []
+    b.frames.clear()
+    await a.until("end.lost")
+    await a.until("end.streamed == [7]")
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_a_link_that_ends_at_the_lender_ends_no_loan(both: bool) -> None:
+    """both: whether the lender has bytes of its peer's, too."""
+    a, b, room = lending(2**20)
+    a._hold = True
+    a.link.stream(Stream(7, 2, (room.data,)))
+    await b.until("end.frames")
+    if both:
+        b.link.stream(Stream(3, 1, (os.urandom(2**20),)))
+        await a.until("end.frames")
+    sent = room.tobytes()
+    b.link._send(direct.pack_packet(Taken(99)))
+    await a.until("end.lost")
+    assert a.lost == ["loan 99 isn't under way"]
+    await settled()
+    assert a.streamed == [] and b.lost == ([] if both else ["the other end is gone"])
+    a.frames.clear()
+    await b.until("end.lost")
+    await settled()
+    assert a.streamed == [] and whole(b.frames) == sent
+    b.frames.clear()
+    await a.until("end.streamed == [7]")
+    assert a.link._socket.fileno() == b.link._socket.fileno() == -1
+
+
+KEEPER = """
+import asyncio, socket, sys
+from tests.vcl.direct.ends import End
+from vcl.direct.local import LocalLink
+
+async def main():
+    end = End(LocalLink, socket.socket(fileno=int(sys.argv[1])), 2, 1, True)
+    await end.until("end.frames")
+    print("kept", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_is_killed_gives_back_all() -> None:
+    pool = Pool(changing=True)
+    room = pool.shared_room(2**20)
+    assert room is not None
+    one, other = local_sockets()
+    a = End(partial(LocalLink, find=pool.find), one, 1, 2)
+    command = [sys.executable, "-c", KEEPER, str(other.fileno())]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, pass_fds=[other.fileno()]
+    ) as keeper:
+        other.close()
+        assert keeper.stdout is not None
+        a.link.stream(Stream(7, 2, (room.data,)))
+        assert await asyncio.to_thread(keeper.stdout.readline) == b"kept\n"
+        await settled()
+        assert a.streamed == [] and a.lost == []
+        keeper.send_signal(signal.SIGKILL)
+        await a.until("end.streamed == [7]")
+        await a.until("end.lost == ['the other end is gone']")
+
+
+async def test_a_loan_has_one_number() -> None:
+    one, other = local_sockets()
+    end = End(LocalLink, other, 2, 1, hold=True)
+    share(one, 1)
+    for _ in range(2):
+        one.send(direct.pack_packet(InMemory(CHUNK, 5, 1, 0, 7)))
+    await end.until("end.lost")
+    assert end.lost == ["loan 5 is under way"]
+
+
+async def test_a_peer_is_told_of_no_more_memories_than_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "shared_memories_max", 3)
+    pool = Pool(changing=True)
+    rooms = [pool.shared_room(16 * 2**20) for _ in range(4)]
+    one, other = local_sockets()
+    a = End(partial(LocalLink, find=pool.find), one, 1, 2)
+    b = End(LocalLink, other, 2, 1)
+    for n, room in enumerate(rooms):
+        assert room is not None
+        room[:] = n
+        a.link.stream(Stream(n, 2, (room.data,)))
+    await b.until("sum(f.last for f in end.frames) == 4")
+    for n in range(4):
+        assert whole([f for f in b.frames if f.transfer == n]) == bytes([n]) * (16 * 2**20)
+    assert len(a.link._told) == 3 and not b.lost, "the others passed through a ring"

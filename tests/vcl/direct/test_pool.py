@@ -13,6 +13,7 @@ from vcl.direct import pool as pool_module
 from vcl.direct.pool import Pool, arena_bytes, block_bytes_max, kept_bytes_min
 from vcl.direct.shared import SharedMemory
 from vcl.wire.frame import Bytes
+from vcl.wire.limits import shared_memory_bytes_max
 
 MIB = 2**20
 
@@ -117,7 +118,7 @@ def test_a_copy_may_be_kept_by_a_signals_handler_meanwhile(monkeypatch: pytest.M
     pool, meanwhile = Pool(), [3 * MIB]
     kept: list[Bytes] = []
 
-    def made(size: int) -> SharedMemory:
+    def made(size: int, changing: bool) -> SharedMemory:
         if meanwhile:
             thread = threading.Thread(target=pool.find, args=(written(MIB),), daemon=True)
             thread.start()
@@ -130,3 +131,54 @@ def test_a_copy_may_be_kept_by_a_signals_handler_meanwhile(monkeypatch: pytest.M
     kept.append(pool.keep(written(3 * MIB)))
     assert address(kept[0]) != address(kept[1])
     assert all(pool.find(memoryview(each)) for each in kept)
+
+
+def test_room_that_others_can_read() -> None:
+    pool = Pool(changing=True)
+    room = pool.shared_room(5 * MIB)
+    assert room is not None and room.flags.writeable and len(room) == 5 * MIB
+    found = pool.find(room[7:].data)
+    assert found is not None and found[0].changing
+    room[7] = 9
+    assert found[0].bytes[found[1]] == 9
+    where = room.ctypes.data
+    del room
+    rooms = [each for _ in range(4) if (each := pool.shared_room(5 * MIB)) is not None]
+    pages = [each.ctypes.data // 4096 for each in rooms]
+    assert where // 4096 in pages and len(set(pages)) == 4
+    starts = [each.ctypes.data % 4096 for each in rooms]
+    assert len(set(starts)) == 4 and not any(start % 128 for start in starts), "each its own"
+
+
+@pytest.mark.parametrize("size", [0, kept_bytes_min - 1, shared_memory_bytes_max + 1])
+def test_room_of_a_size_that_isnt_shared(size: int) -> None:
+    assert Pool(changing=True).shared_room(size) is None
+
+
+def test_no_room_where_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Pool(shares=False, changing=True).shared_room(MIB) is None
+
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    pool = Pool(changing=True)
+    assert pool.shared_room(MIB) is None and pool.shared_room(20 * MIB) is None
+
+
+def test_so_many_memories_for_what_changes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "changing_memories_max", 2)
+    pool = Pool(changing=True)
+    first, second, third = (pool.shared_room(20 * MIB) for _ in range(3))
+    assert first is not None and second is not None and third is None
+    del first
+    assert pool.shared_room(20 * MIB) is not None
+
+
+def test_what_is_idle_of_what_changes_has_a_limit_of_its_own() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    pool = Pool(changing=True)
+    rooms = [pool.shared_room(80 * MIB) for _ in range(2)]
+    rooms.clear()
+    pool.trim()
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 2

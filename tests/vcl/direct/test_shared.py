@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 
+import numpy as np
 import pytest
 
+from vcl.direct import shared
 from vcl.direct.shared import PeersMemory, Ring, SharedMemory, ring_slots
 from vcl.errors import RemoteProtocolError
 from vcl.wire.limits import chunk_bytes_max
@@ -98,3 +100,30 @@ def test_memory_goes_with_the_last_who_refers_to_its_bytes() -> None:
     assert set(os.listdir("/proc/self/fd")) != before
     del part, got
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_of_large_memory_only_what_is_being_read_is_resident(
+    monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    size = 2**26
+    monkeypatch.setattr(shared, "seen_bytes_max", size - large)
+    memory = SharedMemory(size, changing=True)
+    memory.bytes[:] = 7
+    peers = PeersMemory(memory.descriptor, size)
+    before = resident()
+    for offset in range(5, size - 2**22, 2**22):
+        assert (np.frombuffer(peers.lend(offset, 2**22, list), np.uint8) == 7).all()
+    gained = resident() - before
+    assert gained < size // 4 if large else gained > size // 2
+
+
+def resident() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_memory_that_changes_has_no_pages_before_it_is_used() -> None:
+    memory = SharedMemory(2**24, changing=True)
+    assert memory.changing and os.fstat(memory.descriptor).st_blocks == 0
+    assert os.fstat(SharedMemory(2**20).descriptor).st_blocks * 512 == 2**20
