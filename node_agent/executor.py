@@ -58,7 +58,11 @@ class Executor:
         self._loop = asyncio.get_running_loop()
         # A bug here must end the session with an error, not leave it waiting for ever.
         self._loop.set_exception_handler(_end_process)
-        self._driver = driver = Driver(assignment.devices, assignment.substring, self._post)
+        # What is in it are buffers, too.
+        self._pool = Pool(assignment.shared_memory, changing=True)
+        self._driver = driver = Driver(
+            assignment.devices, assignment.substring, self._post, self._pool
+        )
         self._posted: deque[list[Input]] = deque()
         self._inputs: list[Input] = []
         self._feeding = False
@@ -97,7 +101,7 @@ class Executor:
             lambda frames: self._feed([FromEndpoint(f) for f in frames]),
             self._streamed,
             self._tell,
-            Pool(shares=False),
+            self._pool,
             _encrypts(a),
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))

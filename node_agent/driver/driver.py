@@ -22,6 +22,7 @@ from node_agent.driver.queues import Finish, closed, stored, untold
 from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
+from vcl.direct.pool import Pool
 from vcl.wire.messages import part
 
 in_line_bytes_max = 2**16
@@ -33,7 +34,7 @@ class Driver:
     """Carries out Start, StartAgain, Store, StartMerge and Unmap effects.
 
     devices: (device id, index in the inventory) each. post: takes lists of inputs for the core,
-    from any thread.
+    from any thread. pool: as of Devices.
     """
 
     def __init__(
@@ -41,12 +42,13 @@ class Driver:
         devices: Sequence[Sequence[int]],
         substring: str | None,
         post: Callable[[list[Any]], None],
+        pool: Pool | None = None,
     ) -> None:
         self._cl = load_pyopencl()
         self._post = post
         found, _ = matching_devices(self._cl, substring)  # what failed, the inventory tells
         chosen = {number: found[index].device for number, index in devices}
-        self._devices = Devices(self._cl, chosen, post)
+        self._devices = Devices(self._cl, chosen, post, pool)
         self._printer = Printer(self._cl, post)
         self._programs = Programs(self._cl, self._devices, self._printer, post)
         self._launcher = Launcher(self._cl, self._programs)

@@ -19,13 +19,17 @@ from vcl.wire.messages import part
 
 if TYPE_CHECKING:
     from node_agent.driver.launch import Kernel
+    from vcl.direct.pool import Pool
 
 
 class Device:
     """A device's context, queues and memory."""
 
-    def __init__(self, cl: Any, device: Any, post: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self, cl: Any, device: Any, post: Callable[[list[Any]], None], pool: Pool | None
+    ) -> None:
         self.device = device
+        self._pool = pool if pool is not None and _maps_in_place(cl, device) else None
         self.context = cl.Context([device])
         self.compute = Queue(cl, self.context, post)
         self.transfer = Queue(cl, self.context, post)
@@ -61,7 +65,11 @@ class Device:
         flags = cl.mem_flags.READ_WRITE
         coarse = cl.device_svm_capabilities.COARSE_GRAIN_BUFFER
         if not m.shared or not _capabilities(cl, self.device) & coarse:
-            return cl.Buffer(self.context, flags, m.size)
+            room = None if self._pool is None else self._pool.shared_room(m.size)
+            if room is None:
+                return cl.Buffer(self.context, flags, m.size)
+            # What is mapped of it are these bytes, which ends on this host read without a copy.
+            return cl.Buffer(self.context, flags | cl.mem_flags.USE_HOST_PTR, hostbuf=room)
         memory = cl.SVMAllocation(self.context, m.size, 0, cl.svm_mem_flags.READ_WRITE)
         self.shared[m.buffer] = memory
         host = np.frombuffer(memory.buf, np.uint8)
@@ -102,6 +110,8 @@ class Device:
         self.shared.pop(number, None)
         self.allocation_failures.pop(number, None)
         self._regions.pop(number, None)
+        if self._pool is not None:
+            self._pool.trim()
 
     def map(
         self, cl: Any, buffer: Any, offset: int, size: int, flags: int, after: Any = None
@@ -123,13 +133,20 @@ class Device:
 class Devices:
     """The session's devices by id, each set up when it is first used.
 
-    found: what pyopencl calls them.
+    found: what pyopencl calls them. pool: where large buffers are on devices that use the host's
+    memory.
     """
 
-    def __init__(self, cl: Any, found: dict[int, Any], post: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self,
+        cl: Any,
+        found: dict[int, Any],
+        post: Callable[[list[Any]], None],
+        pool: Pool | None = None,
+    ) -> None:
         self._cl = cl
         self._found = found
-        self._post = post
+        self._post, self._pool = post, pool
         self._used: dict[int, Device] = {}
         self._lock = threading.Lock()  # builds begin on the host thread
 
@@ -140,12 +157,19 @@ class Devices:
         with self._lock:
             used = self._used.get(number)
             if used is None:
-                used = self._used[number] = Device(self._cl, self._found[number], self._post)
+                used = self._used[number] = Device(
+                    self._cl, self._found[number], self._post, self._pool
+                )
             return used
 
     def used(self) -> list[Device]:
         """Those that are set up; the host thread may set up another meanwhile."""
         return list(self._used.values())
+
+
+def _maps_in_place(cl: Any, device: Any) -> bool:
+    """Whether a device's memory is the host's."""
+    return bool(device.type & cl.device_type.CPU and device.host_unified_memory)
 
 
 def _capabilities(cl: Any, device: Any) -> int:

@@ -136,6 +136,8 @@ class Queue:
                 except self._cl.Error as error:
                     code, text = status_of(error)
                     ended.append(Ended(operation, code, 0, 0, text, closing=finish is closed))
+            # An event refers to the bytes that it copied, which a peer may wait to have given back.
+            del event, watched
             if self._waiting.empty():
                 if ended:
                     self._tell(ended, seen)

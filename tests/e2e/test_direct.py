@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificate import write_certificate
-from tests.processes import started_text
+from tests.processes import await_gone, started_text
 from tests.tls_proxy import EncryptedCluster
 from tests.vcl.test_runtime import executors
 from vcl.local import LocalCluster
@@ -183,3 +183,76 @@ def test_a_forked_child_changes_no_copy_that_its_parent_keeps(
     with started_text(source, **variables) as program:
         assert (program.line(), program.line()) == ("1", "[2]")
         assert program.end() == (0, "")
+
+
+# Each line that it reads is a round of reads, and of copies between nodes, of bytes that a kernel
+# changes as soon as it may.
+CHANGING = """
+    import sys
+    import numpy as np
+    import vcl as cl
+
+    context = cl.Context(cl.get_platforms()[0].get_devices()[1:3])
+    one, other = [cl.CommandQueue(context, device) for device in context.devices]
+    program = cl.Program(context, '''
+        kernel void put(global uint *x, uint value) { x[get_global_id(0)] = value; }
+        kernel void more(global const uint *x, global uint *y)
+        { y[get_global_id(0)] = x[get_global_id(0)] + 1; }
+    ''').build()
+    put, more = program.put, program.more
+    count = 5 * 2**20
+    x, y = [cl.Buffer(context, cl.mem_flags.READ_WRITE, 4 * count) for _ in range(2)]
+    got = [np.zeros(count, np.uint32) for _ in range(4)]
+    taken = [np.zeros(count, np.uint32) for _ in range(4)]
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        first = 100 * int(line)
+        for n in range(4):
+            put(one, (count,), None, x, np.uint32(first + n))
+            cl.enqueue_copy(one, got[n], x, is_blocking=False)
+            written = put(one, (count,), None, x, np.uint32(first + 50 + n))
+            moved = more(other, (count,), None, x, y, wait_for=[written])
+            put(one, (count,), None, x, np.uint32(0), wait_for=[moved] if n % 2 else None)
+            last = cl.enqueue_copy(other, taken[n], y, is_blocking=False)
+            put(other, (count,), None, y, np.uint32(0))
+        one.finish()
+        other.finish()
+        right = all((got[n] == first + n).all() for n in range(4))
+        right &= all((taken[n] == first + 51 + n).all() for n in range(4))
+        links = last._runtime._ways._links.values()
+        sizes = [len(m._bytes) for x in links for m in getattr(x, "_peers", {}).values()]
+        lent = sum(size > 2**24 for size in sizes)
+        print("right" if right else "wrong", lent, flush=True)
+    """
+
+
+def test_bytes_are_those_of_when_they_were_read_though_they_change_at_once(
+    cluster: LocalCluster, variables: dict[str, str]
+) -> None:
+    with started_text(CHANGING, **variables) as program:
+        assert program.line() == "ready"
+        seen = set()
+        for n in range(1, 16):
+            program.say(str(n))
+            word, lent = program.line().split()
+            assert word == "right"
+            seen.add(int(lent))
+        assert max(seen) >= 2, "both nodes have lent their devices' memory"
+        program.say("end")
+        assert program.end() == (0, "")
+
+
+def test_a_program_that_is_killed_as_it_reads_leaves_the_nodes_to_others(
+    cluster: LocalCluster, variables: dict[str, str]
+) -> None:
+    for _ in range(3):
+        with started_text(CHANGING, **variables) as program:
+            assert program.line() == "ready"
+            program.say("1")
+            assert program.line().startswith("right")
+            mine = [p for n in (0, 1) for p in executors(cluster, n) if shared(p.pid)]
+            program.say("2")
+            os.kill(program.pid, signal.SIGKILL)
+            await_gone(mine)

@@ -17,6 +17,7 @@ from typing import Any
 
 from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BuildEnded, BytesReady, Ended, Printed
+from vcl.direct.pool import Pool
 from vcl.wire.messages import part
 from vcl.wire.shapes import ShapesTold, Told
 
@@ -116,8 +117,14 @@ def main() -> None:
     os.dup2(2, 1)
     lock = threading.Lock()
 
+    pool = Pool(changing=True)
+    places: dict[int, Ended] = {}  # of Sends: whether ends on this host can read their bytes
+
     def plain(one: Any) -> Any:
         if isinstance(one, BytesReady):
+            (*_, last) = one.data
+            shared = pool.find(memoryview(last)) is not None
+            places[one.operation] = Ended(one.operation, 0, 0, 0, extra=shared)
             return BytesReady(one.operation, tuple(bytes(d) for d in one.data), one.start)
         return one
 
@@ -126,10 +133,11 @@ def main() -> None:
             pickle.dump([plain(one) for one in inputs], answers)
             answers.flush()
 
-    driver = Driver([(1, 0)], None, post)
+    driver = Driver([(1, 0)], None, post, pool)
     shapes = ShapesTold()
     calls = {
         "tell": lambda run: shapes.tell(run.shape, Told(run)),
+        "tell_place": lambda operation: post([places.pop(operation)]),
         "flush": lambda: post(driver.flush()),
         "again": lambda m: driver.start_again(StartAgain(m, shapes.find(m.shape))),
     }

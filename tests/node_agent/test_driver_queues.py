@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from collections import deque
 from types import SimpleNamespace
 from typing import Any
@@ -142,3 +144,19 @@ def test_of_many_the_thread_gets_what_was_watched_first(rig: Rig) -> None:
     rest = rig.flush()
     first = rig.take(events_handed_over_max + 1 - len(rest))
     assert first + rest == list(range(1, events_handed_over_max + 2))
+
+
+def test_an_event_is_let_go_of_once_it_was_told_of(rig: Rig) -> None:
+    """It refers to bytes that a peer may wait for."""
+    rig.watch(QUEUED, QUEUED)
+    assert rig.flush() == []
+    known = [weakref.ref(event) for event in rig.events]
+    for event in rig.events:
+        event.end()
+    del event
+    rig.take(2)
+    rig.events.clear()
+    end = time.monotonic() + 20
+    while any(each() is not None for each in known):
+        assert time.monotonic() < end
+        time.sleep(0.001)

@@ -16,6 +16,7 @@ from node_agent.driver import launch
 from node_agent.effects import StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from tests.node_agent.driver_host import DriverHost
+from vcl.direct.pool import changing_memories_max
 from vcl.errors import (
     BUILD_PROGRAM_FAILURE,
     MEM_OBJECT_ALLOCATION_FAILURE,
@@ -115,6 +116,62 @@ def scalar(value: int) -> bytes:
 
 
 # Operations
+
+
+def allocated(rig: Rig, size: int, shared: bool = False) -> int:
+    buffer = rig.new()
+    rig.host.start(part.Allocate(1, buffer, size, shared))
+    return buffer
+
+
+def sent(rig: Rig, buffer: int, offset: int, size: int) -> tuple[bytes, bool]:
+    """A buffer's bytes, and whether ends on this host can read them where they are."""
+    operation = rig.new()
+    rig.host.start(part.Send(operation, [], 1, buffer, offset, size, 1, 0))
+    ready = rig.host.take(operation)
+    assert isinstance(ready, BytesReady), ready
+    rig.host.call("unmap", operation)
+    rig.host.call("tell_place", operation)
+    return b"".join(ready.data), rig.end(operation).extra
+
+
+@pytest.mark.parametrize("size", [2**20, 2**20 + 12, 20 * 2**20])
+def test_a_large_buffer_is_where_others_can_read_it(rig: Rig, size: int) -> None:
+    buffer = allocated(rig, size)
+    numbers = np.arange(size // 4, dtype=np.int32)
+    assert rig.write(buffer, numbers.tobytes()).status == 0
+    region = [session.ARGUMENT_BUFFER, buffer, 2**19, 2**19]
+    assert rig.run("scale", region, scalar(3), size=2**17).status == 0
+    numbers[2**17 : 2**18] *= 3
+    assert sent(rig, buffer, 0, size) == (numbers.tobytes(), True)
+    assert sent(rig, buffer, 4, size - 4) == (numbers[1:].tobytes(), True)
+    assert rig.do(part.Free, buffer).status == 0
+
+
+@pytest.mark.parametrize(("size", "shared"), [(2**20 - 4, False), (2**20, True)])
+def test_a_small_buffer_and_shared_virtual_memory_are_the_drivers(
+    rig: Rig, size: int, shared: bool
+) -> None:
+    buffer = allocated(rig, size, shared)
+    data = np.arange(size // 4, dtype=np.int32).tobytes()
+    assert rig.write(buffer, data).status == 0
+    assert sent(rig, buffer, 0, size) == (data, False)
+    assert rig.do(part.Free, buffer).status == 0
+
+
+def test_more_large_buffers_than_there_are_memories_for(rig: Rig) -> None:
+    size = 9 * 2**20
+    buffers = [allocated(rig, size) for _ in range(changing_memories_max + 2)]
+    found = []
+    for n, buffer in enumerate(buffers):
+        assert rig.do(part.FillRegion, buffer, 0, size, bytes([n])).status == 0
+        data, shared = sent(rig, buffer, size - 2**20, 2**20)
+        assert data == bytes([n]) * 2**20
+        found.append(shared)
+    assert found[:100] == [True] * 100 and found[-2:] == [False] * 2
+    for buffer in buffers:
+        assert rig.do(part.Free, buffer).status == 0
+    assert sent(rig, allocated(rig, size), 0, size)[1], "freed memory is used again"
 
 
 def test_bytes_in_and_out(rig: Rig) -> None:
