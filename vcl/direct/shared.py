@@ -32,10 +32,10 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 ring_slots = 8
 """Chunks of one end that may be on their way through its ring."""
 
-seen_bytes_max = 256 * 2**20
+seen_bytes_max = 512 * 2**20
 """Of a peer's memory that is larger, pages are unmapped when they have been read: they are no
 memory of this process, but the system counts them as its own as long as it sees them. To see them
-again costs a third of the copying."""
+again costs as much as the copying."""
 
 _numbers = itertools.count(1)
 
