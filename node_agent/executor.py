@@ -64,6 +64,7 @@ class Executor:
             assignment.devices, assignment.substring, self._post, self._pool
         )
         self._posted: deque[list[Input]] = deque()
+        self._feeds_posted = False
         self._inputs: list[Input] = []
         self._feeding = False
         self._reports: list[Any] = []
@@ -128,11 +129,15 @@ class Executor:
 
     def _post(self, inputs: list[Any]) -> None:
         """From any thread."""
+        # In this order, and the other one in `_feed_posted`: who finds that all will be taken has
+        # put in what is taken. That two threads ask for it at once does no harm.
         self._posted.append(inputs)
-        if len(self._posted) == 1:  # else who was told of the first takes all
+        if not self._feeds_posted:
+            self._feeds_posted = True
             self._loop.call_soon_threadsafe(self._feed_posted)
 
     def _feed_posted(self) -> None:
+        self._feeds_posted = False
         inputs: list[Input] = []
         while self._posted:
             inputs += self._posted.popleft()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -137,3 +139,26 @@ def test_links_from_other_hosts_are_encrypted_or_there_are_none(
     monkeypatch.setattr(certificate, "AVAILABLE", False)
     assert executor_module._where(plain) == here
     assert executor_module._where(encrypted) is executor_module._where(asked) is None
+
+
+async def test_what_two_threads_post_at_once_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second, before the first asks for its own to be taken in."""
+    one = executor_module.Executor(assignment("ws://nowhere"))
+    asyncio.get_running_loop().set_exception_handler(None)
+    fed: list[Any] = []
+    monkeypatch.setattr(one, "_feed", fed.extend)
+    both = threading.Barrier(2, timeout=TIMEOUT_S)
+
+    class Slow(deque[Any]):
+        """Both have put theirs in before either goes on."""
+
+        def append(self, inputs: Any) -> None:
+            super().append(inputs)
+            both.wait()
+
+    one._posted = Slow()
+    await asyncio.gather(*(asyncio.to_thread(one._post, [n]) for n in range(2)))
+    async with asyncio.timeout(TIMEOUT_S / 10):
+        while len(fed) < 2:
+            await asyncio.sleep(0.01)
+    assert sorted(fed) == [0, 1]
