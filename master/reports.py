@@ -108,11 +108,15 @@ def _buffers(record: LaunchRecord) -> list[list[Any]]:
             for region in step.writes:
                 received[step.place.device, region.buffer].append(region)
     parts = record.parts
+    parts_at = Counter(step.place.device for step in parts)
     made = []
     for argument, buffer, answer, reason in record.plan.answer.buffers:
         rows = []
         for step in parts:
-            brought = _common_bytes(received[step.place.device, buffer], step)
+            come = received[step.place.device, buffer]
+            brought = sum(region.end - region.start for region in come)
+            if parts_at[step.place.device] > 1:
+                brought = _touched_bytes(come, step)
             touched = answer != "untouched"
             read = _bytes(step.reads, buffer) if touched else 0
             rows.append([brought, read, _bytes(step.writes, buffer)])
@@ -120,8 +124,8 @@ def _buffers(record: LaunchRecord) -> list[list[Any]]:
     return made
 
 
-def _common_bytes(received: Sequence[Region], step: Step) -> int:
-    """How many of them a part touches; whatever came is for one, unless a device has several."""
+def _touched_bytes(received: Sequence[Region], step: Step) -> int:
+    """How many of them a part touches."""
     return sum(
         max(0, min(come.end, region.end) - max(come.start, region.start))
         for come in received
