@@ -272,7 +272,7 @@ class ExecutorCore:
                 record.happens(Happens.ALL if effect.last else Happens.CHUNK)
                 record.begun = record.begun or self._now
                 awaited = False
-                if effect.last:
+                if effect.last and effect.data:  # an end without bytes is nothing to follow
                     followers = self._readiness.issue(record.number)
                     awaited = followers and not effect.offset
                 store = Store(record.message, effect.offset, effect.data, effect.last, awaited)

@@ -83,6 +83,16 @@ def test_bytes_that_come_at_once_are_stored_in_line_with_what_comes_next(followe
     assert started == ([] if follower is None else [Start(follower)])
 
 
+def test_a_launch_waits_for_bytes_of_which_only_the_end_comes_last() -> None:
+    """The driver isn't told of a store without bytes what comes before it."""
+    r = Rig()
+    wanted, needing = receive(1), run(2, 1)
+    r.order(wanted, needing)
+    r.chunk(101, 0, b"12345678", last=False)
+    assert r.chunk(101, 8, b"") == [Store(wanted, 8, b"", True)]
+    assert r.feed(Ended(1, 0, 5, 6, closing=True))[0] == Start(needing)
+
+
 def test_its_end_is_told_after_that_of_the_bytes() -> None:
     """Two threads of the driver tell of them, and whichever comes first."""
     r = Rig()
