@@ -318,6 +318,9 @@ class Driver:
         # The bytes of any must live until its end, though only the last one's is told.
         told: Finish = untold
         if not store.data:
+            # Of a Receive that has failed: nothing is told of an event that did, which would go on
+            # referring to bytes that a peer waits to have given back.
+            self._stores.pop(m.operation, None)
             told = closed
         elif store.last:
             self._stores[m.operation] = device, event
@@ -327,7 +330,9 @@ class Driver:
     def _stored(self, operation: int, start: int, end: int) -> Ended:
         # What finds nothing to wait for relies on that it was waited for: to see an event's status
         # doesn't order memory.
-        self._stores.pop(operation)[1].wait()
+        found = self._stores.pop(operation, None)
+        if found is not None:  # else it has failed
+            found[1].wait()
         return stored(operation, start, end)
 
     # ---- on the host thread

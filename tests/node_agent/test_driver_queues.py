@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from node_agent.driver import driver as driver_module
 from node_agent.driver.queues import Queue, events_handed_over_max, stored
+from node_agent.effects import Store
 from node_agent.inputs import Ended
+from vcl.wire.messages import part
 
 COMPLETE, QUEUED, FAILED = 0, 3, -5
 
@@ -160,3 +163,28 @@ def test_an_event_is_let_go_of_once_it_was_told_of(rig: Rig) -> None:
     while any(each() is not None for each in known):
         assert time.monotonic() < end
         time.sleep(0.001)
+
+
+def test_bytes_that_could_not_be_stored_are_let_go_of(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, closing = [Event()], Event()
+    cl = SimpleNamespace(
+        enqueue_copy=lambda *_, **__: copied[0], enqueue_marker=lambda _: closing,
+        enqueue_nd_range_kernel=None,
+    )  # fmt: skip
+    monkeypatch.setattr(driver_module, "load_pyopencl", lambda: cl)
+    monkeypatch.setattr(driver_module, "matching_devices", lambda *_: ([], []))
+    driver = driver_module.Driver([], None, rig.posted.append)
+    device = SimpleNamespace(transfer=rig.queue, buffer=lambda number: None)
+    monkeypatch.setattr(driver, "_devices", {1: device})
+    receive = part.Receive(7, [], 1, 10, 0, 4, 1, 0)
+    driver.store(Store(receive, 0, b"1234", True))
+    assert rig.flush() == []
+    copied[0].end(FAILED)
+    assert rig.take(1) == [7]
+    driver.store(Store(receive, 0, b"", True))
+    closing.end()
+    assert (rig.flush() or rig.take(1)) == [7]
+    event = weakref.ref(copied.pop())
+    assert event() is None
