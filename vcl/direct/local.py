@@ -322,11 +322,11 @@ class LocalLink(Link):
         """Let the peer find that nothing here uses bytes of its, once that is so."""
         if self._in_use:
             return
+        # To close it tells nobody as long as a child that the program forked has it, too.
+        with contextlib.suppress(OSError):  # it knows
+            self._socket.shutdown(socket.SHUT_WR if self._owed else socket.SHUT_RDWR)
         if not self._owed:
             self._socket.close()
-            return
-        with contextlib.suppress(OSError):  # it knows
-            self._socket.shutdown(socket.SHUT_WR)
 
     def _read_to_end(self) -> None:
         """The link is over, but the peer may use bytes that it was lent."""

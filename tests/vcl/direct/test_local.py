@@ -336,3 +336,22 @@ async def test_a_peer_is_told_of_no_more_memories_than_it_takes(
     for n in range(4):
         assert whole([f for f in b.frames if f.transfer == n]) == bytes([n]) * (16 * 2**20)
     assert len(a.link._told) == 3 and not b.lost, "the others passed through a ring"
+
+
+async def test_a_forked_child_doesn_t_keep_what_was_lent() -> None:
+    """It has the socket as well, and uses nothing of the peer's."""
+    one, other = local_sockets()
+    pool = Pool(changing=True)
+    room = pool.shared_room(2**21)
+    assert room is not None
+    lender = End(partial(LocalLink, find=pool.find), one, 1, 2)
+    borrower = End(LocalLink, other, 2, 1, hold=True)
+    lender.link.stream(Stream(7, 2, (room.data,)))
+    await borrower.until("end.frames and end.frames[-1].last")
+    assert lender.streamed == []
+    childs = other.dup()
+    borrower.frames.clear()
+    borrower.link.close()
+    await lender.until("end.streamed == [7]")
+    assert lender.lost == ["the other end is gone"]
+    childs.close()
