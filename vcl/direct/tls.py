@@ -82,8 +82,9 @@ class TlsSocket(ssl.SSLSocket):
             raise BlockingIOError from None
 
     def send_parts(self, parts: Sequence[memoryview]) -> int:
-        """As a plain socket's `sendmsg`, at most one record; after BlockingIOError the same parts
-        must come again, before any others."""
+        """As a plain socket's `sendmsg`, but of long parts only the first, and that whole or not at
+        all; after BlockingIOError, when some of it may have left, the same parts must come again,
+        before any others."""
         first = parts[0]
         data: Data = first
         if len(parts) > 1 and len(first) < record_bytes_max:
