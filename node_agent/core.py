@@ -70,6 +70,10 @@ class ExecutorCore:
         self._sends: dict[int, Sending] = {}  # by transfer, until the operation is done
         self._receives: dict[int, Receiving | Gathering] = {}  # likewise
         self._done: list[list[Any]] = []
+        self._last: set[int] = set()
+        """Operations that were the last of what the master said at once: what a program said before
+        it began to wait."""
+        self._soon = False  # whether one of these has ended, or any has failed
         self._effects: list[Effect] = []
         self._now = 0
         self._inputs: Mapping[type, Callable[[Any], None]] = {
@@ -116,9 +120,12 @@ class ExecutorCore:
         for one in inputs:
             take[type(one)](one)
         self._advance()
-        for start in range(0, len(self._done), rows_max):
-            self._effects.append(Report([part.Done(self._done[start : start + rows_max])]))
-        self._done = []
+        if self._done:
+            soon = self._soon or not self._readiness
+            for start in range(0, len(self._done), rows_max):
+                rows = self._done[start : start + rows_max]
+                self._effects.append(Report([part.Done(rows)], soon))
+            self._done, self._soon = [], False
         effects, self._effects = self._effects, []
         return effects
 
@@ -128,6 +135,9 @@ class ExecutorCore:
         take = self._messages
         for message in one.messages:
             take[type(message)](message)
+        last: int = getattr(one.messages[-1], "operation", 0)
+        if last in self._readiness:
+            self._last.add(last)
 
     def _open_link(self, message: OpenLink | ExpectLink) -> None:
         self._effects.append(message)
@@ -298,15 +308,15 @@ class ExecutorCore:
         node = self._readiness.get(operation)
         if node is None:
             return  # it failed before, and more of it was on its way to the driver
+        if status == 0 and node.undone and node.kept is None and node.outcome is None:
+            # The driver's threads race: whether the bytes that it followed came isn't told yet.
+            node.outcome = one
+            self._readiness.hold(node)
+            return
         if status == 0 and node.kept is None and node.outcome is None and node.doomed is None:
-            if node.undone:
-                # The driver's threads race: whether the bytes that it followed came isn't told yet.
-                node.outcome = one
-                self._readiness.hold(node)
-                return
             # A launch that went well, as most did.
             self._readiness.end(operation, None)
-            self._done.append([operation, status, start, end, text, extra])
+            self._tell(operation, [operation, status, start, end, text, extra])
             return
         if status < 0 and self._still_running(node, one):
             return
@@ -399,7 +409,14 @@ class ExecutorCore:
                 extra = None  # by this one, but what it waited for failed
         if text is not None:
             text = clipped(text)
-        self._done.append([operation, status, start, end, text, extra])
+        self._soon |= status < 0
+        self._tell(operation, [operation, status, start, end, text, extra])
+
+    def _tell(self, operation: int, row: list[Any]) -> None:
+        self._done.append(row)
+        if operation in self._last:
+            self._last.remove(operation)
+            self._soon = True
 
     def _end_move(self, record: Sending | Receiving | Gathering, failure: str | None) -> None:
         record.happens(Happens.END)

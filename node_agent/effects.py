@@ -7,7 +7,7 @@ carried out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vcl.transfers import GrantCredit, Stream
@@ -85,9 +85,11 @@ class DropSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Send messages to the master."""
+    """Send messages to the master. soon: somebody may wait for what they say; else they may be
+    sent with others, a little later."""
 
     messages: list[Any]
+    soon: bool = field(default=True, compare=False)
 
 
 Effect = (

@@ -44,6 +44,13 @@ from vcl.wire.messages.handshake import Hello
 
 log = logging.getLogger("vcl-executor")
 
+report_delay_s_max = 0.002
+"""What nobody seems to wait for is told within this time, with what has ended meanwhile: each
+message costs the master, and the program, as much as twenty ends in it."""
+
+reports_kept_max = 64
+"""Messages to the master after which they are sent at once."""
+
 rounds_max = 8
 """How often what came of inputs at once is taken in before the loop does something else."""
 
@@ -68,12 +75,14 @@ class Executor:
         self._inputs: list[Input] = []
         self._feeding = False
         self._reports: list[Any] = []
+        self._reports_soon = False
+        self._reporting: asyncio.TimerHandle | None = None
         self._control: ControlLink
         self._bulk: BulkLink
         self._effects: Mapping[type, Callable[[Any], None]] = {
             Start: lambda effect: driver.start(effect.message),
             StartAgain: driver.start_again,
-            Report: lambda effect: self._reports.extend(effect.messages),
+            Report: self._report,
             Store: driver.store,
             Stream: lambda effect: self._ways.stream(effect),
             GrantCredit: lambda effect: self._ways.grant(effect),
@@ -162,8 +171,21 @@ class Executor:
         self._feeding = False
         if self._inputs:
             self._loop.call_soon(self._feed, ())
-        if self._reports:
-            reports, self._reports = self._reports, []
+        if self._reports_soon or len(self._reports) >= reports_kept_max:
+            self._send_reports()
+        elif self._reports and self._reporting is None:
+            self._reporting = self._loop.call_later(report_delay_s_max, self._send_reports)
+
+    def _report(self, effect: Report) -> None:
+        self._reports += effect.messages
+        self._reports_soon |= effect.soon
+
+    def _send_reports(self) -> None:
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
+        reports, self._reports, self._reports_soon = self._reports, [], False
+        with contextlib.suppress(ConnectionClosed):  # its reader is about to end this process
             self._control.send(reports)
 
 

@@ -112,6 +112,36 @@ def test_what_the_drivers_queue_orders_is_handed_over_at_once() -> None:
     assert r.core.operations_count == 1
 
 
+def reports(effects: list[Any]) -> list[tuple[list[int], bool]]:
+    """(operations, whether it is told soon) of each report."""
+    told = [e for e in effects if isinstance(e, Report)]
+    return [([row[0] for row in r.messages[0].operations], r.soon) for r in told]
+
+
+def test_what_is_told_soon() -> None:
+    """The end of what the master said last, as a program may wait for that; and of all there is."""
+    r = Rig()
+    r.order(run(1), run(2, 1), run(3, 2))
+    r.order(run(4, 3), run(5, 4))
+    assert reports(r.feed(Ended(1, 0, 5, 6), Ended(2, 0, 6, 7))) == [([1, 2], False)]
+    assert reports(r.feed(Ended(3, 0, 7, 8))) == [([3], True)]
+    assert reports(r.feed(Ended(4, 0, 8, 9))) == [([4], False)]
+    assert reports(r.feed(Ended(5, 0, 9, 9))) == [([5], True)]
+    assert not r.core._last
+
+
+def test_what_leaves_nothing_to_be_done_is_told_soon() -> None:
+    r = Rig()
+    r.order(run(1), part.Allocate(1, 11, 64))
+    assert reports(r.feed(Ended(1, 0, 5, 6))) == [([1], True)]
+
+
+def test_a_failure_is_told_soon() -> None:
+    r = Rig()
+    r.order(run(1), run(2), run(3))
+    assert reports(r.feed(Ended(1, -5, 5, 6, "broken"))) == [([1], True)]
+
+
 def test_what_it_does_not_order_waits_for_the_end() -> None:
     r = Rig()
     free = part.Free(2, [1], 1, 10)

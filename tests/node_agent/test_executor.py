@@ -97,6 +97,19 @@ async def test_a_session_from_its_assignment_to_its_end() -> None:
         assert await process.wait() == 0
 
 
+async def test_what_nobody_seems_to_wait_for_is_told_none_the_less() -> None:
+    async with FakeMaster() as master, executor() as process:
+        await assign(process, assignment(master.url))
+        await master.arrival("executor-bulk")
+        _, control = await master.arrival("executor")
+        control.send([
+            part.Allocate(11, 20, 64),
+            part.FillRegion(1, [], 11, 20, 0, 64, b"ab"),
+            part.Receive(2, [], 11, 20, 16, 4, 5, 0),  # which never comes
+        ])  # fmt: skip
+        assert await ends(control, 1) == {1: [0, None]}
+
+
 async def test_who_is_refused_says_why_and_ends() -> None:
     async with FakeMaster(refuse="no such session") as master, executor() as process:
         await assign(process, assignment(master.url))

@@ -106,6 +106,16 @@ def test_its_end_is_told_after_that_of_the_bytes() -> None:
     ]
 
 
+def test_its_end_is_told_last_though_something_else_has_doomed_it() -> None:
+    r = Rig()
+    r.order(run(1), receive(2), run(3, 1, 2))
+    r.chunk(102, 0, b"12345678")
+    r.feed(Ended(1, -5, 0, 0, "broken"))
+    assert r.feed(Ended(3, 0, 6, 7)) == []
+    (report,) = r.feed(Ended(2, 0, 5, 6))
+    assert [row[0] for row in report.messages[0].operations] == [2, 3]
+
+
 def test_a_launch_on_bytes_that_could_not_be_stored_has_failed_though_it_ran() -> None:
     r = Rig()
     r.order(receive(1), run(2, 1), send(3, 2))
