@@ -135,7 +135,7 @@ class ExecutorCore:
         take = self._messages
         for message in one.messages:
             take[type(message)](message)
-        last: int = getattr(one.messages[-1], "operation", 0)
+        last: int = getattr(one.messages[-1], "operation", 0) if one.messages else 0
         if last in self._readiness:
             self._last.add(last)
 
