@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -156,6 +157,8 @@ def test_links_from_other_hosts_are_encrypted_or_there_are_none(
 
 async def test_what_two_threads_post_at_once_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second, before the first asks for its own to be taken in."""
+    # A real one would have `pyopencl` mean the local driver in this process from now on.
+    monkeypatch.setattr(executor_module, "Driver", MagicMock())
     one = executor_module.Executor(assignment("ws://nowhere"))
     asyncio.get_running_loop().set_exception_handler(None)
     fed: list[Any] = []
