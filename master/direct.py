@@ -23,6 +23,9 @@ from vcl.wire.direct import Way
 from vcl.wire.limits import link_address_length_max, link_addresses_max, links_max
 from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 
+ways_asked_max = 1024
+"""Questions of a session that wait for links to be opened."""
+
 
 @dataclass(slots=True)
 class _Pair:
@@ -54,6 +57,7 @@ class DirectLinks:
         self._pairs: defaultdict[int, dict[int, _Pair]] = defaultdict(dict)  # by one, by other
         self._nodes: dict[int, int] = {}  # by endpoint, of those that were told to anybody
         self._last_ticket = 0
+        self._asked: list[tuple[int, int, int]] = []  # request, and between which two
         self.failed: list[tuple[int, int, str]] = []
         """Links that didn't come to be: between which two, and why; since the owner took them."""
 
@@ -62,12 +66,28 @@ class DirectLinks:
         pair = self._pairs[one].get(other) if one in self._pairs else None
         return Way.RELAY if pair is None else pair.way
 
-    def why_none(self, one: int, other: int) -> str | None:
-        """Why there is no link between two ends that were used, whose executors are up; None while
-        one is being opened. Only of what goes by RELAY."""
+    def ask(self, request: int, one: int, other: int) -> None:
+        """By which way bulk goes between two ends, whose executors are up, if any could."""
+        self.used(one, other)
+        self._asked.append((request, one, other))
+        if len(self._asked) > ways_asked_max:
+            raise RemoteProtocolError(f"more than {ways_asked_max} ways are asked for")
+
+    def take_answers(self) -> list[tuple[int, Way, str]]:
+        """(request, way, why there is no link) of what was asked, unless one is being opened."""
+        if not self._asked:
+            return []
+        found = [(*one, self.way(*one[1:]), self._why_none(*one[1:])) for one in self._asked]
+        self._asked = [one[:3] for one in found if one[4] is None]
+        return [(request, way, why) for request, _, _, way, why in found if why is not None]
+
+    def _why_none(self, one: int, other: int) -> str | None:
+        """Why there is no link between two ends; None while one is being opened, "" if there is."""
         pair = self._pairs[one].get(other) if one in self._pairs else None
         if pair is None:
-            return f"an end has at most {links_max} direct links"
+            return f"an end is gone, or has {links_max} direct links, which is the most"
+        if pair.way is not Way.RELAY:
+            return ""
         if not pair.dialled:
             return "one of the two takes no direct links"
         return pair.why

@@ -385,16 +385,18 @@ class Session:
         ends = {p.device: p.node for p in self._places([m.device, m.other])} | {0: CLIENT}
         one, other = ends.get(m.device), ends.get(m.other)
         if one is None or other is None:
-            found = session.WayFound(m.request, Way.RELAY, False, "the node isn't connected")
+            found = session.WayFound(m.request, Way.RELAY, "the node isn't connected")
+            self.ledger.for_client.append(found)
         elif one == other:
             raise RemoteProtocolError("a way is asked for whose two ends are one")
         else:
-            self._direct.used(one, other)
-            way = self._direct.way(one, other)
-            why = "" if way is not Way.RELAY else self._direct.why_none(one, other)
-            text = plain(why or "", failure_length_max)
-            found = session.WayFound(m.request, way, why is None, text)
-        self.ledger.for_client.append(found)
+            self._direct.ask(m.request, one, other)
+            self._answer_ways()
+
+    def _answer_ways(self) -> None:
+        for request, way, why in self._direct.take_answers():
+            found = session.WayFound(request, way, plain(why, failure_length_max))
+            self.ledger.for_client.append(found)
 
     # ---- release
 
@@ -668,6 +670,7 @@ class Session:
     def _linked(self, m: Linked, node: int = CLIENT) -> None:
         """An end of a direct link tells what has become of it."""
         suspect = self._direct.linked(node, m)
+        self._answer_ways()
         if suspect is not None:
             self.suspects.append((suspect, plain(m.message, failure_length_max)))
 
@@ -830,6 +833,7 @@ class Session:
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self._committer.endpoint_lost(self.ledger.endpoint(node))
         self._direct.forget(node)
+        self._answer_ways()
         self._view.links.forget(node)
         self.ledger.renew_endpoint(node)
         for program in [*self.programs.values(), *self._questions.variants.values()]:

@@ -31,7 +31,7 @@ from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.tokens import AGENTS, find_token
-from vcl.transport import ConnectionClosed
+from vcl.transport import ConnectionClosed, is_encrypted
 from vcl.wire.limits import close_timeout_s, executors_max, heartbeat_interval_s
 from vcl.wire.messages import node
 from vcl.wire.messages.handshake import DeviceDescription, Hello
@@ -321,7 +321,7 @@ async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> i
 
     ready: called with the Agent once it is registered.
     """
-    encrypts = options.url.startswith("wss:") and options.data_listen != NO_DATA_LISTEN
+    encrypts = is_encrypted(options.url) and options.data_listen != NO_DATA_LISTEN
     if encrypts and not certificate.AVAILABLE:
         log.warning("no direct links from other hosts: %s", certificate.WHY_NOT)
     agent = Agent(options)

@@ -37,7 +37,7 @@ from vcl.links import BulkLink, ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
-from vcl.transport import ConnectionClosed
+from vcl.transport import ConnectionClosed, is_encrypted
 from vcl.wire.messages import part
 from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 from vcl.wire.messages.handshake import Hello
@@ -112,7 +112,7 @@ class Executor:
             self._streamed,
             self._tell,
             self._pool,
-            _encrypts(a),
+            is_encrypted(a.url),
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
@@ -189,16 +189,11 @@ class Executor:
             self._control.send(reports)
 
 
-def _encrypts(assignment: Assignment) -> bool:
-    """Whether links to other hosts are encrypted: as the way to the master is."""
-    return assignment.url.startswith("wss:")
-
-
 def _where(assignment: Assignment) -> DataListen | None:
     """Where this executor takes direct links from other hosts."""
     if assignment.data_listen == NO_DATA_LISTEN:
         return None
-    if _encrypts(assignment) and not certificate.AVAILABLE:  # the agent has said so
+    if is_encrypted(assignment.url) and not certificate.AVAILABLE:  # the agent has said so
         return None
     if assignment.data_listen is None:
         return DataListen.towards(assignment.url)

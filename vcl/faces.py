@@ -79,7 +79,7 @@ def launch_report(event: Any) -> LaunchReport:
         raise ValueError(f"{event!r} isn't the event of a launch on the cluster")
     runtime = event._runtime
     request = runtime.new_id()
-    answer = runtime.ask(request, session.AskReport(request, event._id))
+    answer = runtime.ask(session.AskReport(request, event._id))
     if answer.report is None:
         raise ValueError("this event isn't of a launch, or is too old: no report was kept")
     return LaunchReport.from_message(answer.report)

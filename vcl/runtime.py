@@ -166,7 +166,7 @@ class Runtime:
         self._bulk = BulkLink(bulk, CLIENT, self._streamed)
         self._ways = Ways(
             self._bulk, CLIENT, self._take_direct, self._streamed, self._tell,
-            self._pool, self.url.startswith("wss:"),
+            self._pool, transport.is_encrypted(self.url),
         )  # fmt: skip
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)
@@ -598,16 +598,22 @@ class Runtime:
                 self._tell_waiting()
         self._draining = None
 
-    def ask(self, request: int, message: Any) -> Any:
+    def ask(self, message: Any) -> Any:
         """Send a request and wait for its answer."""
+        return self.ask_all([message])[0]
+
+    def ask_all(self, messages: Sequence[Any]) -> list[Any]:
+        """Send requests and wait for their answers, in the same order."""
         self.check()
-        answer: Future[Any] = Future()
+        answers: list[Future[Any]] = []
         with self.lock:
-            self.say(message)
-            self._answers[request] = answer
+            for message in messages:
+                self.say(message)
+                answer = self._answers[message.request] = Future()
+                answers.append(answer)
             self.flush()
-            self._wait_until(answer.done)
-        return answer.result()
+            self._wait_until(lambda: all(answer.done() for answer in answers))
+        return [answer.result() for answer in answers]
 
     # ---- events
 

@@ -54,7 +54,7 @@ class Driver:
         self._launcher = Launcher(self._cl, self._programs)
         self._merging = Merging(self._cl, self._devices, self._launcher, post)
         self._events: dict[int, Any] = {}  # of queued operations that may be running
-        self._stores: dict[int, tuple[Device, Any]] = {}  # of Receives: of their last bytes
+        self._stores: dict[int, Any] = {}  # of Receives: of their last bytes
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._commands: Mapping[type, Callable[[Any], None]] = {
@@ -131,13 +131,17 @@ class Driver:
         self._post([Ended(m.operation, 0, 0, 0)])
 
     def _await_stores(self, waits: Sequence[int], device: Device) -> None:
-        """What is enqueued next on the compute queue waits for what Receives store."""
-        found = [stored for wait in waits if (stored := self._stores.get(wait)) is not None]
-        here = [event for on, event in found if on is device]
-        if here:
-            self._cl.enqueue_barrier(device.compute.queue, wait_for=here)
-        if len(here) < len(found):  # another context's events can't be waited for in a queue
-            self._cl.wait_for_events([event for on, event in found if on is not device])
+        """What is enqueued next on the compute queue waits for what Receives store, which are of
+        the same device: operations wait for what touches the same memory."""
+        stores = self._under_way(self._stores, waits)
+        if stores:
+            self._cl.enqueue_barrier(device.compute.queue, wait_for=stores)
+
+    @staticmethod
+    def _under_way(events: Mapping[int, Any], waits: Sequence[int]) -> list[Any]:
+        """Of operations that are waited for. The threads that wait take events out as they end."""
+        found = [events.get(wait) for wait in waits]
+        return [event for event in found if event is not None]
 
     def _queued(self, message: Any, device: Device, event: Any, watched: Any = None) -> None:
         """watched: what is to be waited for in place of the event."""
@@ -253,16 +257,14 @@ class Driver:
 
     def _send(self, m: part.Send) -> None:
         device = self._devices[m.device]
-        # The threads that wait take events out as they end.
-        found = [self._events.get(w) for w in m.waits]
-        after = [event for event in found if event is not None]
+        after = self._under_way(self._events, m.waits)
         queue = device.transfer
         if m.size <= in_line_bytes_max:
             if not device.newest.isdisjoint(m.waits):
                 # Before the kernel that is enqueued next, which a driver with few threads may
                 # otherwise run first.
                 queue = device.compute
-                after += [s[1] for w in m.waits if (s := self._stores.get(w)) and s[0] is device]
+                after += self._under_way(self._stores, m.waits)
             array: Any = np.empty(m.size, np.uint8)
             event = self._cl.enqueue_copy(
                 queue.queue, array, device.buffer(m.buffer), src_offset=m.offset,
@@ -323,16 +325,16 @@ class Driver:
             self._stores.pop(m.operation, None)
             told = closed
         elif store.last:
-            self._stores[m.operation] = device, event
+            self._stores[m.operation] = event
             told = self._stored
         device.transfer.watch(event, told, m.operation)
 
     def _stored(self, operation: int, start: int, end: int) -> Ended:
         # What finds nothing to wait for relies on that it was waited for: to see an event's status
         # doesn't order memory.
-        found = self._stores.pop(operation, None)
-        if found is not None:  # else it has failed
-            found[1].wait()
+        event = self._stores.pop(operation, None)
+        if event is not None:  # else it has failed
+            event.wait()
         return stored(operation, start, end)
 
     # ---- on the host thread

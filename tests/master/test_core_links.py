@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from master.effects import Log
 from tests.master.rigs import MasterRig
 from tests.master.test_core import begin, events, fill
@@ -71,18 +73,42 @@ def test_a_client_that_asks_for_a_way_has_it_opened() -> None:
         m.say(client, session.AskWay(request, device, 0))
         return [x for x in m.sent(client) if isinstance(x, session.WayFound)]
 
-    assert way(22) == [session.WayFound(22, RELAY, True, "")]
+    assert way(22) == [], "it is being opened"
     m.say(client, Linked(1, RELAY, "\x1b[31mrefused"))
-    (found,) = way(23)
-    assert not found.opening and "refused" in found.message and "\x1b" not in found.message
-    assert way(24, 9) == [session.WayFound(24, RELAY, False, "the node isn't connected")]
+    (found,) = [x for x in m.sent(client) if isinstance(x, session.WayFound)]
+    assert (found.request, found.way) == (22, RELAY)
+    assert "refused" in found.message and "\x1b" not in found.message
+    assert [x.message for x in way(23)] == [found.message], "which is known by now"
+    assert way(24, 9) == [session.WayFound(24, RELAY, "the node isn't connected")]
+
+
+def test_a_way_that_is_asked_for_while_its_node_goes() -> None:
+    m = MasterRig()
+    agent, client = m.agent("a"), begin(m)
+    m.say(client, fill(20), session.Read(21, 2, [], 10, 0, 64))
+    control, _ = m.join(m.asked(agent))
+    m.say(control, Listening(["unix:a"]))
+    m.say(client, session.AskWay(22, 0, 1))
+    assert not [x for x in m.sent(client) if isinstance(x, session.WayFound)]
+    m.close(agent, "it is gone")
+    (found,) = [x for x in m.sent(client) if isinstance(x, session.WayFound)]
+    assert found.way == RELAY and "an end is gone" in found.message
+
+
+def test_ways_are_not_asked_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("master.direct.ways_asked_max", 2)
+    m, client, _, _ = linked()
+    for request in range(22, 25):
+        assert client not in m.closed()
+        m.say(client, session.AskWay(request, 0, 1))
+    assert client in m.closed()
 
 
 def test_the_way_by_a_link() -> None:
     m, client, _, _ = linked()
     m.say(client, Linked(1, SHARED, ""), session.AskWay(22, 0, 1))
     (found,) = [x for x in m.sent(client) if isinstance(x, session.WayFound)]
-    assert found == session.WayFound(22, SHARED, False, "")
+    assert found == session.WayFound(22, SHARED, "")
 
 
 def test_a_way_from_an_end_to_itself() -> None:

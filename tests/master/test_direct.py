@@ -162,24 +162,40 @@ def test_what_nobody_was_told_of_is_no_link() -> None:
     assert Rig().links.linked(1, Linked(30, SHARED, "")) is None
 
 
-def test_why_there_is_no_link() -> None:
+def test_a_way_that_is_asked_for_is_told_once_it_is_known() -> None:
     rig = Rig()
-    rig.links.used(CLIENT, 1)
-    assert rig.links.why_none(CLIENT, 1) == "one of the two takes no direct links"
+    answers = rig.links.take_answers
+    rig.links.ask(50, CLIENT, 1)
+    assert answers() == [(50, Way.RELAY, "one of the two takes no direct links")]
     rig.listens(1, 2)
-    rig.links.used(1, 2)
-    assert rig.links.why_none(CLIENT, 1) is None and rig.links.why_none(2, 1) is None
+    rig.links.ask(51, CLIENT, 1)
+    rig.links.ask(52, 2, 1)
+    assert answers() == []
     rig.links.linked(CLIENT, Linked(10, Way.RELAY, "refused"))
-    assert rig.links.why_none(1, CLIENT) == "refused"
+    assert answers() == [(51, Way.RELAY, "refused")] and answers() == []
     rig.links.linked(1, Linked(20, Way.RELAY, "1 can't"))
-    assert rig.links.why_none(1, 2) is None, "the other tries"
+    assert answers() == [], "the other tries"
     rig.links.linked(2, Linked(10, SHARED, ""))
+    assert answers() == [(52, SHARED, "")]
     rig.links.linked(2, Linked(10, Way.RELAY, "it broke"))
-    assert rig.links.why_none(1, 2) == "it broke"
+    rig.links.ask(53, 1, 2)
+    assert answers() == [(53, Way.RELAY, "it broke")]
+
+
+def test_a_way_that_is_asked_for_while_an_end_goes() -> None:
+    rig = Rig()
+    rig.listens(1)
+    rig.links.ask(50, CLIENT, 1)
+    assert rig.links.take_answers() == []
+    rig.links.forget(1)
+    ((request, way, why),) = rig.links.take_answers()
+    assert (request, way) == (50, Way.RELAY) and "an end is gone" in why
 
 
 def test_why_there_is_no_link_beyond_the_limit() -> None:
     rig = Rig()
     for node in range(1, links_max + 2):
         rig.links.used(CLIENT, node)
-    assert rig.links.why_none(CLIENT, links_max + 1) == "an end has at most 64 direct links"
+    rig.links.ask(50, CLIENT, links_max + 1)
+    ((_, _, why),) = rig.links.take_answers()
+    assert "64 direct links" in why

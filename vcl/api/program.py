@@ -95,7 +95,7 @@ class Program:
         message = session.BuildProgram(
             number, self._context._id, request, step, self._units, link_options
         )
-        built = runtime.ask(request, message)
+        built = runtime.ask(message)
         # Let go of when neither program nor kernel refers to it.
         owner = Owner(runtime, number)
         self._logs = {device: (status, log) for device, status, log in built.logs}

@@ -54,7 +54,7 @@ class Runtime(Protocol):
     def say(self, message: Any) -> None:
         """Send a message that isn't a command, with the next batch."""
 
-    def ask(self, request: int, message: Any) -> Any:
+    def ask(self, message: Any) -> Any:
         """Send a request, and wait for its answer."""
 
     def enqueue(self, queue: int, make: Callable[[int], Any]) -> int:

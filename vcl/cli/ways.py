@@ -7,7 +7,6 @@ know: how links are opened (`master.direct`), or how the answer is printed.
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,11 +19,6 @@ PROGRAM = "the program"
 
 nodes_paired_max = 16
 """Nodes between which ways are asked for, which opens links between all of them."""
-
-opening_s_max = 10.0
-"""How long links that are being opened are waited for, all together."""
-
-asking_pause_s = 0.02
 
 
 class Found(NamedTuple):
@@ -79,21 +73,11 @@ def _started(devices: Sequence[Any]) -> dict[int, str]:
 
 
 def _asked(runtime: Any, pairs: Sequence[Any]) -> list[Found]:
-    """What the master says of pairs of (device, name), once no link is being opened any more."""
-    deadline = time.monotonic() + opening_s_max
-    answers: dict[Any, session.WayFound] = {}
-    opening = list(pairs)
-    while opening and (not answers or time.monotonic() < deadline):
-        if answers:
-            time.sleep(asking_pause_s)
-        for pair in opening:
-            request = runtime.new_id()
-            (device, _), (other, _) = pair
-            answers[pair] = runtime.ask(request, session.AskWay(request, device, other))
-        opening = [pair for pair in opening if answers[pair].opening]
-    found = []
-    for pair in pairs:
-        answer = answers[pair]
-        reason = "a link is still being opened" if answer.opening else answer.message
-        found.append(Found((pair[0][1], pair[1][1]), WAYS[Way(answer.way)], reason))
-    return found
+    """What the master says of pairs of (device, name), once no link is being opened."""
+    questions = [session.AskWay(runtime.new_id(), one, other) for (one, _), (other, _) in pairs]
+    return [
+        Found((name, other_name), WAYS[Way(answer.way)], answer.message)
+        for ((_, name), (_, other_name)), answer in zip(
+            pairs, runtime.ask_all(questions), strict=True
+        )
+    ]

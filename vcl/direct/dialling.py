@@ -156,9 +156,9 @@ async def dial_stream(
 
     check: raises RemoteProtocolError for a wrong answer. Raises OSError, RemoteProtocolError.
     """
-    encrypted = url.startswith("wss:")
+    way = tls if transport.is_encrypted(url) else transport
     try:
-        connection: _Opened = await (tls if encrypted else transport).connect(url, _SETTINGS)
+        connection: _Opened = await way.connect(url, _SETTINGS)
     except ConnectFailed as error:
         raise OSError(error.why) from error
     try:

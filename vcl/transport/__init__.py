@@ -40,6 +40,7 @@ __all__ = [
     "adopt",
     "by_hand",
     "connect",
+    "is_encrypted",
     "prepare_to_adopt",
     "serve",
 ]
@@ -82,6 +83,11 @@ async def adopt(
     """
     module = _module("websockets")
     return cast(Connection, await module.adopt(url, open_socket, settings or Settings()))
+
+
+def is_encrypted(url: str) -> bool:
+    """Whether who connects to this URL speaks TLS."""
+    return url.startswith("wss:")
 
 
 def by_hand(url: str | None, settings: Settings) -> ByHand:

@@ -227,11 +227,6 @@ class BaseConnection(ABC):
         if self._end is None:
             await asyncio.shield(self._closing)
 
-    @property
-    def has_arrived(self) -> bool:
-        """See Connection.has_arrived."""
-        return bool(self._messages) or self._end is not None
-
     async def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """See Connection.close."""
         assert 1000 <= code < 5000 and code not in (1004, 1005, 1006, 1015), code

@@ -149,11 +149,6 @@ class Connection(Protocol):
         `deliver`, or `recv`."""
         ...
 
-    @property
-    def has_arrived(self) -> bool:
-        """Whether `recv` would answer, or raise, without waiting."""
-        ...
-
     async def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         """Close with the closing handshake, within `close_timeout_s`. Idempotent; never raises."""
         ...

@@ -69,7 +69,7 @@ class StubRuntime:
         self.check()
         self.said.append(message)
 
-    def ask(self, request: int, message: Any) -> Any:
+    def ask(self, message: Any) -> Any:
         self.say(message)
         return self.answers[type(message)](message)
 

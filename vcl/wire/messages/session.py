@@ -320,14 +320,13 @@ class Report(NamedTuple):
 
 
 class WayFound(NamedTuple):
-    """How bulk goes between two ends now.
+    """How bulk goes between two ends, once no link between them is being opened.
 
-    opening: a direct link between them is being opened. message: why it isn't direct, "" if it is.
+    message: why there is none, "" if there is.
     """
 
     request: int
     way: Annotated[int, Between(min(Way), max(Way))]
-    opening: bool
     message: str
 
 

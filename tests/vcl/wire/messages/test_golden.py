@@ -77,7 +77,7 @@ SAMPLES: list[Any] = [
         ["whole", "why", [64, 0, 0, 64], [["n", "d", [0], [64], 0.5]],
          [[1, "read", "why", [[1, 2, 0]]]]],
     ),
-    session.WayFound(20, 2, False, ""),
+    session.WayFound(20, 2, ""),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
