@@ -61,7 +61,7 @@ def cost(kind: str, devices: int) -> Cost:
             seconds.append(time.process_time() - began)
     finally:
         gc.enable()
-    record = run.session._reports[message.event]
+    record = run.session._reports._kept[message.event]
     parts = len(record.parts)
     return Cost(kind, devices, record.mode, parts, min(seconds) / parts * 1e6)
 

@@ -4,14 +4,13 @@ Owns: carrying out the client's messages, completing commands from executors' re
 what was released, and what the loss of a node means for the session. Must not know: connections'
 transport, other sessions, or tokens.
 
-Long because every message of a client and every report of an executor ends up here; what they
-mean in detail is in `commands`, `planner`, `launches`, `builds`, `questions`, `checks` and
-`reports`.
+Long because every message of a client ends up here; what they mean in detail is in `commands`,
+`planner`, `launches`, `builds`, `questions` and `checks`, what executors say in `ends`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,8 +28,10 @@ from master.checks import (
 )
 from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.direct import DirectLinks
+from master.ends import Ends
 from master.inbox import CLIENT, Inbox
-from master.ledger import Gives, Ledger, Operation
+from master.kept_reports import KeptReports
+from master.ledger import Ledger
 from master.objects import Context, Program, Queue
 from master.places import NONE_CONNECTED, Place, PlanFailed
 from master.plan import commit
@@ -42,16 +43,13 @@ from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
 from master.plan.view import DEFAULT_POLICY, Policy, View
 from master.questions import Questions
-from master.reports import LaunchRecord, as_message, note
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
-from vcl.text import clipped, failure_length_max, plain
+from vcl.text import failure_length_max, plain
 from vcl.wire.direct import Way
 from vcl.wire.limits import (
     commands_max,
     objects_max,
     operations_max,
-    printed_bytes_max,
-    printed_message_bytes_max,
     rows_max,
     shape_bytes_max,
     sources_bytes_max,
@@ -63,15 +61,8 @@ from vcl.wire.messages import part, session
 from vcl.wire.messages.direct import Linked, Listening
 from vcl.wire.shapes import ShapesTold, Told, size_of
 
-reports_kept_max, parts_kept_max = 1024, 2**16
-"""Launches that are remembered for their reports, and their parts together, at some 200 bytes and,
-where each has a plan of its own, 2 kB; the last one in any case."""
-
 failures_held_max = 2**18
 """Events of failed commands that a client holds: what waits for one of them has to fail."""
-
-reports_asked_max = 1024
-"""Reports that a client waits for at one time: each of its threads waits for one at most."""
 
 operations_by_device = 2
 """As `operations_max`, for each device of a context of very many: all have work, and the next."""
@@ -104,10 +95,7 @@ class Session:
         self.buffers: dict[int, Buffer] = {}
         self.programs: dict[int, Program] = {}
         self.commands: dict[int, Command] = {}
-        self._reports: OrderedDict[int, LaunchRecord] = OrderedDict()
-        self._asked: dict[int, list[int]] = {}
-        self._asked_count = 0
-        self._parts_kept = 0  # of all reports together
+        self._reports = KeptReports(self.ledger)
         self._unfinished = 0  # commands, user events among them
         self._waits = 0  # entries of their wait lists
         self._sources_bytes = 0
@@ -129,6 +117,10 @@ class Session:
         self._planner = Planner(self._view)
         self._direct = DirectLinks(secret, self.ledger.endpoint, self.ledger.say)
         self._committer = Committer(self.ledger, self._view, self._direct)
+        self._ends = Ends(
+            self.ledger, self.graph, self.buffers, self._direct, self._view.links,
+            self._planner.forget_plans,
+        )  # fmt: skip
         self._builds = Builds(self.ledger, places, why_none)
         self._questions = Questions(self.ledger, self._builds, self.programs)
 
@@ -367,19 +359,8 @@ class Session:
         return before
 
     def _ask_report(self, m: session.AskReport) -> None:
-        if m.event in self.commands and self.commands[m.event].state != COMPLETE:
-            self._asked_count += 1
-            if self._asked_count > reports_asked_max:
-                raise RemoteProtocolError(f"more than {reports_asked_max} reports are asked for")
-            self._asked.setdefault(m.event, []).append(m.request)
-        else:
-            self._send_report(m.event, m.request)
-
-    def _send_report(self, event: int, request: int) -> None:
-        record = self._reports.get(event)
-        self.ledger.for_client.append(
-            session.Report(request, None if record is None else as_message(record))
-        )
+        under_way = m.event in self.commands and self.commands[m.event].state != COMPLETE
+        self._reports.ask(m.event, m.request, under_way)
 
     def _ask_way(self, m: session.AskWay) -> None:
         ends = {p.device: p.node for p in self._places([m.device, m.other])} | {0: CLIENT}
@@ -408,7 +389,7 @@ class Session:
             if command.state == COMPLETE:
                 del self.commands[number]
             elif command.message is None and command.state == WAITING and not (
-                command.dependents or number in self._asked
+                command.dependents or self._reports.is_asked_for(number)
             ):
                 # A user event that nobody can set any more: it never ends, and nothing waits.
                 del self.commands[number]
@@ -453,7 +434,7 @@ class Session:
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
         tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
-            self.queues, self.contexts, self._reports, self._asked, *self._questions.tables,
+            self.queues, self.contexts, *self._reports.tables, *self._questions.tables,
         )  # fmt: skip
         for kept in queues:
             while kept:
@@ -562,7 +543,7 @@ class Session:
         for buffer in buffers:
             buffer.users -= 1
             if buffer.has_unneeded:
-                self._drop_stagings(buffer)
+                self._ends.drop_stagings(buffer)
             if buffer.released:
                 self._free_buffer(buffer)
         program, command.program = command.program, None
@@ -577,11 +558,6 @@ class Session:
         for buffer, start, end in self._planner.written(command.message):
             version = self.ledger.new_version()
             buffer.supersede(start, end, Contents(version, lost=command.failure))
-
-    def _drop_stagings(self, buffer: Buffer) -> None:
-        # Of a buffer that was freed all of them were dropped with it.
-        if buffer.has_unneeded and self.buffers.get(buffer.id) is buffer:
-            self.ledger.drop_stagings(buffer.unneeded_stagings())
 
     def _tell_completed(self) -> None:
         completed, self.graph.completed = self.graph.completed, []
@@ -604,26 +580,11 @@ class Session:
                 # Of those that the client still holds, only a failure is of interest later.
                 self.commands.pop(command.event, None)
             command.message = None  # a failure may be held for long
-            if command.record is not None:
-                self._remember(command.event, command.record)
-                command.record = None
-            if self._asked:
-                for request in self._asked.pop(command.event, ()):
-                    self._asked_count -= 1
-                    self._send_report(command.event, request)
+            self._reports.completed(command.event, command.record)
+            command.record = None
         for start in range(0, len(ended), rows_max):
             rows = ended[start : start + rows_max]
             self.ledger.for_client.append(session.EventsDone(rows))
-
-    def _remember(self, event: int, record: LaunchRecord) -> None:
-        kept = self._reports
-        if (before := kept.pop(event, None)) is not None:
-            self._parts_kept -= len(before.times)
-        kept[event] = record
-        self._parts_kept += len(record.times)
-        while len(kept) > reports_kept_max or (self._parts_kept > parts_kept_max and len(kept) > 1):
-            _, oldest = kept.popitem(last=False)
-            self._parts_kept -= len(oldest.times)
 
     def judged(self, request: int, judgement: Judgement) -> None:
         """The guard has read the program of a build."""
@@ -650,9 +611,9 @@ class Session:
 
     def _from_executor(self, node: int, item: Any) -> None:
         if type(item) is list:
-            self._operation_done(node, *item)
+            self._ends.ended(node, *item)
         elif isinstance(item, part.Printed):
-            self._printed(node, item)
+            self._ends.printed(node, item)
         elif isinstance(item, Listening):
             self._direct.listens(node, item)
         elif isinstance(item, Linked):
@@ -673,129 +634,6 @@ class Session:
         self._answer_ways()
         if suspect is not None:
             self.suspects.append((suspect, plain(m.message, failure_length_max)))
-
-    def _printed(self, node: int, m: part.Printed) -> None:
-        """Pass on what a launch printed."""
-        operation = self.ledger.live.get(m.operation)
-        if operation is None or operation.node != node or operation.part is None:
-            raise RemoteProtocolError(f"launch {m.operation} isn't under way on this node")
-        operation.printed_bytes += len(m.text)
-        if not 0 < len(m.text) <= printed_message_bytes_max:
-            raise RemoteProtocolError(f"{len(m.text)} bytes of printed text in a message")
-        if operation.printed_bytes > printed_bytes_max:
-            raise RemoteProtocolError(f"a launch printed more than {printed_bytes_max} bytes")
-        command = operation.command
-        assert command is not None and command.record is not None
-        name = command.record.parts[operation.part].place.node_name
-        self.ledger.for_client.append(session.Printed(command.event, name, m.text))
-
-    def _operation_done(
-        self, node: int, number: int, status: int, start: int, end: int, text: Any, extra: Any
-    ) -> None:
-        operation = self.ledger.live.get(number)
-        if operation is None or operation.node != node:
-            raise RemoteProtocolError(f"operation {number} isn't under way on this node")
-        del self.ledger.live[number]
-        text = None if text is None else clipped(text)
-        command = operation.command
-        way = Way.RELAY
-        if operation.receives or operation.transfer:
-            way = self._way(operation)
-        if status < 0:
-            if extra == part.UNTOUCHED and operation.part is not None and not _in_regions(command):
-                # A launch has all its regions whole on its device: they stay what they were.
-                self._part_skipped(operation, status, str(text))
-            else:
-                self._operation_failed(operation, status, str(text))
-        elif command is not None and command.skipped and not operation.main:
-            self._check_skipped(operation, command)
-        for buffer, device, low, high, version, _ in operation.gives:
-            if status >= 0:
-                if buffer.proved(device, low, high, version):
-                    self._drop_stagings(buffer)
-            else:
-                self._drop_stagings(buffer)
-                buffer.gave(version)
-        if operation.receives and status >= 0:
-            self._learn_link(operation, end - start)
-        for transfer in operation.receives:
-            self._receiver_done(transfer, operation, status, str(text))
-        if operation.transfer:
-            self._sender_done(operation.transfer, status, str(text))
-        if command is None:
-            return
-        if operation.main and status >= 0:
-            if start < command.start or not command.start:
-                command.start = start
-            if end > command.end:
-                command.end = end
-        if command.record is not None:
-            note(command.record, operation, start, end, extra, way)
-        self.graph.operation_done(command, number)
-
-    def _way(self, operation: Operation) -> Way:
-        """How the bytes go now that it moves."""
-        transfer = self.ledger.transfers.get((*operation.receives, operation.transfer)[0])
-        if transfer is None:
-            return Way.RELAY  # its other end is gone
-        other = transfer.sender_node if operation.receives else transfer.receiver_node
-        return self._direct.way(operation.node, other)
-
-    def _learn_link(self, operation: Operation, ns: int) -> None:
-        """How long the bytes took that a Receive has got."""
-        gives = operation.gives[0]
-        if gives.makes:
-            return  # a merge, which waits for parts
-        source = self.ledger.transfers[operation.receives[0]].sender_node
-        if not source and operation.staging is None:
-            return  # its sender is gone
-        size = gives.end - gives.start
-        if self._view.links.learn(source, operation.node, size, ns):
-            self._planner.forget_plans()
-
-    def _part_skipped(self, operation: Operation, status: int, text: str) -> None:
-        assert operation.command is not None
-        operation.command.fail(status, text)
-        operation.command.skipped += 1
-
-    def _check_skipped(self, operation: Operation, command: Command) -> None:
-        """A merge in which some parts ran and others didn't: nobody shall take that for bytes."""
-        if command.record is not None and command.skipped < len(command.record.parts):
-            for gives in operation.gives:
-                _take_back(gives, command.failure or "")
-
-    def _operation_failed(self, operation: Operation, status: int, text: str) -> None:
-        if operation.command is not None:
-            operation.command.fail(status, text)
-        for gives in operation.gives:
-            _take_back(gives, text)
-
-    def _receiver_done(
-        self, number: int, operation: Operation, status: int, text: str
-    ) -> None:
-        """A receiver that failed leaves a sender waiting for credit: tell it."""
-        transfer = self.ledger.transfers.pop(number)
-        if status >= 0:
-            return
-        if operation.staging is not None:
-            self.ledger.for_client.append(session.CancelPush(number))
-        elif transfer.sender_node:
-            self.ledger.for_nodes[transfer.sender_node].append(part.CancelTransfer(number, text))
-
-    def _sender_done(self, number: int, status: int, text: str) -> None:
-        """A sender that failed leaves a receiver waiting: tell it."""
-        transfer = self.ledger.transfers.get(number)
-        if transfer is None:
-            return  # the receiver has failed
-        if not transfer.receiver:
-            del self.ledger.transfers[number]
-        elif status < 0:
-            self._sender_gone(number, text)
-
-    def _sender_gone(self, number: int, text: str) -> None:
-        transfer = self.ledger.transfers[number]
-        transfer.sender_node = 0
-        self.ledger.for_nodes[transfer.receiver_node].append(part.CancelTransfer(number, text))
 
     def executor_lost(self, node: int, reason: str) -> None:
         """This session's executor on a node is gone with all that it held.
@@ -823,12 +661,12 @@ class Session:
             yield None
         for number, operation in list(self.ledger.live.items()):
             if operation.node == node:
-                self._operation_done(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
+                self._ends.ended(node, number, DEVICE_NOT_AVAILABLE, 0, 0, reason, None)
                 yield None
         for number, transfer in list(self.ledger.transfers.items()):
             if transfer.sender_node == node:
                 # All was handed to a connection, but perhaps it never left the node.
-                self._sender_gone(number, reason)
+                self._ends.sender_gone(number, reason)
                 yield None
         self.ledger.for_client.append(session.EndpointLost(self.ledger.endpoint(node), reason))
         self._committer.endpoint_lost(self.ledger.endpoint(node))
@@ -865,17 +703,3 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.Fill: Session._enqueue_fill,
     session.Marker: Session._enqueue,
 }
-
-
-def _in_regions(command: Command | None) -> bool:
-    """Whether it's a launch in parts with bytes of their own: others may have written theirs."""
-    return command is not None and command.record is not None and command.record.mode == "regions"
-
-
-def _take_back(gives: Gives, text: str) -> None:
-    if gives.makes:
-        gives.buffer.lose_version(gives.start, gives.end, gives.version, text)
-        return
-    gives.buffer.drop_holder(
-        gives.device, gives.start, gives.end, lambda c: c.version == gives.version, text
-    )

@@ -26,6 +26,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "*.effects": ("tests/test_tidy.py", "is records; the tests of its core compare them"),
     "vcl": ("tests/vcl/test_swap.py", "is the lazy face, which stands on the swap"),
     "master.checks": ("tests/master/test_sessions.py", "is what a session refuses"),
+    "master.ends": ("tests/master/test_hazards.py", "is what a session makes of executors"),
     "master.reports": ("tests/master/plan/test_launches.py", "is what launches write"),
     "master.plan.movement": ("tests/master/plan/test_commands.py", "is what commands bring"),
     "master.access.arguments": ("tests/master/access/test_kernels.py", "is what kernels are given"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from master.sessions import reports_asked_max
+from master.kept_reports import reports_asked_max
 from tests.hostile.raw import (
     BUFFER,
     CONTEXT,

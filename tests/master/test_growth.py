@@ -246,19 +246,6 @@ def test_a_report_costs_the_same_by_part() -> None:
     assert cost(80) < 1.1 * cost(20)
 
 
-def test_reports_are_kept_for_so_many_parts_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "parts_kept_max", 100)
-    r, message = wide_rig(40)
-    for event in (1000, 1001, 1002, 1002):
-        r.say(message(event))
-        r.run()
-    assert list(r.session._reports) == [1001, 1002], "and one of a number that came again"
-    monkeypatch.setattr(sessions, "parts_kept_max", 39)
-    r.say(message(1003))
-    r.run()
-    assert list(r.session._reports) == [1003] and r.session._parts_kept == 40
-
-
 def in_turns(r: SessionRig, most: int = 10_000) -> list[int]:
     """Turns of one thing each until nothing is left to do, at most so many: lines of each."""
     done: list[int] = []

@@ -85,7 +85,7 @@ def state(s: Any) -> Any:
     }  # fmt: skip
     programs = {n: (p.nodes, p.operations, p.users, kernels(p)) for n, p in s.programs.items()}
     queues = {n: (q.last and q.last.event, list(q.recent)) for n, q in s.queues.items()}
-    reports = {e: record(r) for e, r in s._reports.items()}
+    reports = {e: record(r) for e, r in s._reports._kept.items()}
     counts = s._unfinished, s._waits, s._planner.templates.used, s.ledger.new_version()
     return buffers, live, commands, programs, queues, reports, counts
 
