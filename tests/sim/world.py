@@ -184,7 +184,8 @@ class World:
         for number, live in self.master.core.sessions.items():
             s = live.session
             left[f"session {number}"] = {
-                **_left_in(s, "queues buffers programs commands _asked"),
+                **_left_in(s, "queues buffers programs commands"),
+                **_left_in(s._reports, "_asked"),
                 **_left_in(s._builds, "under_way"),
                 **_left_in(s.ledger, "live transfers for_client for_nodes staged_bytes"),
                 **_left_in(s.graph, "ready completed"),
