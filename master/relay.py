@@ -84,12 +84,12 @@ class Relay:
             # Else the other end is gone, and the core has told this one, or is about to.
             return turn.others() if turn.is_over else None
 
-        await deliver(connection, take)
+        await deliver(connection, take, borrows=True)
 
     def _keep_early(self, end: End, sender: int, data: Bytes) -> None:
         """Without credit, an end may send this much before the other is even connected."""
         kept = self._early[end]
-        kept.frames.append(data)
+        kept.frames.append(bytes(data))
         size = kept.sizes[sender] = kept.sizes.get(sender, 0) + len(data) + eager_frame_bytes
         if size > 2 * eager_total_bytes_max:
             raise RemoteProtocolError("too many bytes without credit for an end not yet connected")

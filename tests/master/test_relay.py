@@ -76,6 +76,28 @@ async def test_what_comes_for_an_end_that_is_expected_is_kept_for_it() -> None:
     await r.end()
 
 
+async def test_what_is_kept_is_not_what_was_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver = memory.MemoryConnection.deliver
+
+    def lend(self: Connection, take, borrows: bool = False) -> None:  # type: ignore[no-untyped-def]
+        def lent(message: bytes) -> None:
+            buffer = bytearray(message)
+            take(memoryview(buffer))
+            buffer[:] = bytes(len(buffer))  # the next message
+
+        deliver(self, None if take is None else lent if borrows else take)
+
+    monkeypatch.setattr(memory.MemoryConnection, "deliver", lend)
+    r = Rig(0)
+    r.relay.expect((1, 7))
+    await r.near[0].send(*chunk(7, 0, b"early"))
+    await r.near[0].send(*chunk(0, 0, b"taken in"))
+    assert await r.received(0) == b"taken in"
+    r.join(7)
+    assert await r.received(7) == b"early"
+    await r.end()
+
+
 async def test_who_sends_waits_for_who_does_not_read() -> None:
     """Else the master would keep all of it."""
     r = Rig(0, 1, settings=SMALL)
