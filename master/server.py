@@ -122,6 +122,7 @@ class MasterServer:
         """Close all connections."""
         if self._timer is not None:
             self._timer.cancel()
+        await self._relay.close()
         if self._server is not None:
             await self._server.close()
         await self._judging.close()
@@ -169,7 +170,7 @@ class MasterServer:
             if number not in self._connections:
                 return
             if knock.role.endswith("bulk"):
-                await self._relay.run(number, connection)
+                await self._relay.run(number)
             else:
                 await self._converse(number, self._links[number], knock.role == "client")
         except ConnectionClosed as error:
@@ -213,11 +214,11 @@ class MasterServer:
         connection = self._strangers.pop(number)
         self._close_soon(connection, "too many connections haven't said Hello")
 
-    def _forget(self, number: int) -> None:
+    def _forget(self, number: int, reason: str = "") -> None:
         self._connections.pop(number, None)
         self._roles.pop(number, None)
         self._links.pop(number, None)
-        self._relay.forget(number)
+        self._relay.forget(number, reason=reason)
 
     # ---- the core
 
@@ -289,7 +290,13 @@ class MasterServer:
                     self._links[effect.connection] = link
         elif isinstance(effect, Bind):
             end = effect.session, effect.endpoint
-            self._relay.bind(effect.connection, self._connections[effect.connection], end)
+            connection = self._connections[effect.connection]
+            connected = connection.take_socket()
+            if connected is None:  # who dials says nothing more until it's welcome
+                log.warning("refused %s: more came with its Hello", connection.peer)
+                self._close(effect.connection, "more came with its Hello")
+            else:
+                self._relay.bind(effect.connection, connected, end)
         elif isinstance(effect, Expect):
             self._relay.expect((effect.session, effect.endpoint))
         elif isinstance(effect, Forget):
@@ -315,7 +322,7 @@ class MasterServer:
 
     def _close(self, number: int, reason: str) -> None:
         connection = self._connections.get(number)
-        self._forget(number)
+        self._forget(number, reason)
         if connection is not None:
             self._close_soon(connection, reason)
 

@@ -174,14 +174,11 @@ class BulkLink:
 
 
 async def deliver(
-    connection: Connection,
-    take: Callable[[Bytes], Awaitable[None] | None],
-    borrows: bool = False,
+    connection: Connection, take: Callable[[Bytes], Awaitable[None] | None]
 ) -> None:
     """Give each message of a connection to `take` as soon as it is there, until that ends.
 
-    take: as of ControlLink.run. borrows: as of Connection.deliver. Raises ConnectionClosed, or what
-    `take` raises.
+    take: as of ControlLink.run. Raises ConnectionClosed, or what `take` raises.
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[Awaitable[None]] = loop.create_future()
@@ -200,7 +197,7 @@ async def deliver(
     ended = loop.create_task(connection.wait_closed())
     try:
         while True:
-            connection.deliver(guarded, borrows)
+            connection.deliver(guarded)
             either: list[asyncio.Future[Any]] = [stopped, ended]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not stopped.done():

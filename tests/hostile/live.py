@@ -79,18 +79,18 @@ def mutated(rng: Random, data: bytes) -> bytes:
 class Attack:
     """A session with all its ends, one of which sends what it likes.
 
-    url: where the master listens; None for connections in memory.
+    url: where the master listens. in_memory: control connections needn't be sockets, as bulk must.
     """
 
-    def __init__(self, server: Any, url: str | None, rng: Random) -> None:
-        self._server, self._url, self._rng = server, url, rng
+    def __init__(self, server: Any, url: str, in_memory: bool, rng: Random) -> None:
+        self._server, self._url, self._in_memory, self._rng = server, url, in_memory, rng
         self._opened: list[Connection] = []
         self._handlers: list[asyncio.Task[None]] = []
         self._number = 0
         self._endpoint = 0
 
-    async def _connect(self) -> Connection:
-        if self._url is not None:
+    async def _connect(self, role: str) -> Connection:
+        if role.endswith("bulk") or not self._in_memory:
             near = await transport.connect(self._url)
         else:
             near, far = memory.pair()
@@ -100,7 +100,7 @@ class Attack:
 
     async def _dial(self, role: str, token: str, **fields: Any) -> tuple[Connection, Any]:
         hello = Hello.model_validate({"software": "9", "role": role, "token": token, **fields})
-        connection = await self._connect()
+        connection = await self._connect(role)
         await connection.send(pack_hello(hello))
         answer = unpack_answer(await connection.recv())
         assert not isinstance(answer, Refused), answer
@@ -109,7 +109,7 @@ class Attack:
     async def _open(self, role: str) -> Connection:
         """The connection of a role, with all that it needs."""
         if role == "hello":
-            return await self._connect()
+            return await self._connect(role)
         agent, registered = await self._dial("agent", AGENT_TOKEN, devices=[device()])
         if role == "agent":
             return agent

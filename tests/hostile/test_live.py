@@ -59,7 +59,7 @@ def kept(server: Any) -> dict[str, int]:
     core = server._core
     tables = {
         **{name: getattr(server, name) for name in ("_connections", "_links")},
-        **{name: getattr(server._relay, name) for name in ("_bulk", "_bound")},
+        **{name: getattr(server._relay, name) for name in ("_legs", "_bound", "_leaving")},
         "of the core": core._connections,
         "sessions": core.sessions,
         "nodes": core.nodes.by_id,
@@ -92,8 +92,9 @@ async def test_mutated_frames(
         before = kept(cluster.server)
         sent = attacks = 0
         while sent < frames:
-            url = cluster.url if attacks % LOOPBACK_EVERY == 0 else None
-            attack = Attack(cluster.server, url, Random(f"{library} {attacks}"))
+            in_memory = attacks % LOOPBACK_EVERY != 0
+            rng = Random(f"{library} {attacks}")
+            attack = Attack(cluster.server, cluster.url, in_memory, rng)
             role = ROLES[attacks % len(ROLES)]
             sent += await attack.run(role, 1 if role == "hello" else FRAMES_OF_AN_ATTACK)
             await attack.end()

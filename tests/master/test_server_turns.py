@@ -15,9 +15,9 @@ from master.inputs import Closed, Continue, Received, Tick
 from master.server import MasterServer
 from tests.described import device
 from tests.frames import control
-from tests.master.test_server import AGENT_TOKEN, TIMEOUT_S, TOKEN, chunk
+from tests.master.test_server import AGENT_TOKEN, TIMEOUT_S, TOKEN
 from vcl.transport import Connection, memory
-from vcl.wire import codec, frame
+from vcl.wire import codec
 from vcl.wire.messages import node, session
 from vcl.wire.messages.handshake import Hello, Welcome, pack_hello, unpack_answer
 
@@ -234,31 +234,6 @@ async def test_a_reader_of_control_frames_gives_way(
     kinds = kinds[kinds.index(Received) :]
     assert all_apart(kinds) == (turn_s == ALWAYS_OVER)
     await watched.end(agent)
-
-
-@pytest.mark.parametrize("turn_s", [ALWAYS_OVER, NEVER_OVER])
-async def test_a_reader_of_bulk_frames_gives_way(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch, turn_s: float
-) -> None:
-    client, welcome = await watched.open("client", TOKEN)
-    monkeypatch.setattr(turns, "turn_s_max", turn_s)
-    bulk, _ = await watched.open("client-bulk", welcome.key, session=welcome.session)
-    unpack = frame.unpack_bulk
-
-    def spy(data: Any) -> frame.BulkFrame:
-        header = unpack(data)
-        watched.note(header)
-        return header
-
-    monkeypatch.setattr(frame, "unpack_bulk", spy)
-    watched.let_others_in()
-    for _ in range(10):
-        bulk.send_soon(*chunk(5, 0))  # to nobody
-    await watched.until(10, frame.BulkFrame)
-    kinds = watched.kinds(frame.BulkFrame)
-    kinds = kinds[kinds.index(frame.BulkFrame) :]
-    assert all_apart(kinds) == (turn_s == ALWAYS_OVER)
-    await watched.end(client, bulk)
 
 
 # Quiet

@@ -28,6 +28,7 @@ from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
 from vcl.direct.tls import TlsSocket
 from vcl.errors import RemoteProtocolError
+from vcl.sockets import set_up
 from vcl.transfers import Stream
 from vcl.wire.direct import Way
 from vcl.wire.frame import (
@@ -48,9 +49,6 @@ unsent_count_max = 4
 
 turn_bytes_max = 4 * 2**20
 """What is written or read before the loop does something else."""
-
-silence_s_max = 20
-"""A peer whose host doesn't answer for so long is gone."""
 
 _PAYLOAD_BYTES = {
     CHUNK: range(chunk_bytes_max + 1),
@@ -237,18 +235,3 @@ def _nothing() -> int:
 
 def _plain(frame: BulkFrame) -> BulkFrame:
     return frame._replace(kind=CHUNK, payload=decompress(frame.payload))
-
-
-def set_up(connected: socket.socket) -> None:
-    """Small frames leave at once, and a host that doesn't answer is noticed."""
-    connected.setblocking(False)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (
-        ("TCP_KEEPIDLE", silence_s_max // 2),
-        ("TCP_KEEPINTVL", silence_s_max // 4),
-        ("TCP_KEEPCNT", 2),
-        ("TCP_USER_TIMEOUT", 1000 * silence_s_max),
-    ):
-        if hasattr(socket, name):  # not every system has all of them
-            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -103,7 +103,6 @@ class BaseConnection(ABC):
         self._reading_paused = False
         self._receiver: asyncio.Future[None] | None = None
         self._take: Callable[[bytes | memoryview], None] | None = None
-        self._borrows = False
         self._writing_paused = False
         self._senders: set[asyncio.Future[None]] = set()
         self._unyielded_bytes = 0
@@ -217,11 +216,9 @@ class BaseConnection(ABC):
             self._resume_reading()
         return message
 
-    def deliver(
-        self, take: Callable[[bytes | memoryview], None] | None, borrows: bool = False
-    ) -> None:
+    def deliver(self, take: Callable[[bytes | memoryview], None] | None) -> None:
         """See Connection.deliver."""
-        self._take, self._borrows = take, borrows
+        self._take = take
         while self._take is not None and self._messages:
             self._take(self._next_message())
 
@@ -272,16 +269,6 @@ class BaseConnection(ABC):
     def is_over(self) -> bool:
         """Whether the link was dropped: nothing more of what it brought matters."""
         return self._dropped
-
-    @property
-    def borrows(self) -> bool:
-        """Whether the payload of a whole message is taken in before `frame_arrived` returns."""
-        return (
-            self._borrows
-            and self._take is not None
-            and not self._messages
-            and self._fragments is None
-        )
 
     def opened(self) -> None:
         """Start the keep-alive: the opening handshake is done."""

@@ -136,14 +136,11 @@ class Connection(Protocol):
         """
         ...
 
-    def deliver(
-        self, take: Callable[[bytes | memoryview], None] | None, borrows: bool = False
-    ) -> None:
+    def deliver(self, take: Callable[[bytes | memoryview], None] | None) -> None:
         """Give each message to `take` at once when it has arrived, those that have already first.
 
         It saves a future and a turn of the loop for each, compared to `recv`, which isn't to be
-        called meanwhile. take: mustn't raise. None: messages wait from now on. borrows: it needs a
-        message no longer than it lasts, which saves a copy.
+        called meanwhile. take: mustn't raise. None: messages wait from now on.
         """
         ...
 

@@ -137,11 +137,7 @@ class _Listener(picows.WSListener):
         link = self.link
         if link.is_over:
             return  # what else was read with it
-        payload: bytes | memoryview
-        if frame.fin and frame.msg_type == _BINARY and link.borrows:
-            payload = frame.get_payload_as_memoryview()
-        else:
-            payload = frame.get_payload_as_bytes()
+        payload = frame.get_payload_as_bytes()
         link.frame_taken(len(payload))
         opcode = _DATA_TYPES.get(frame.msg_type)
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -149,9 +145,9 @@ class _Listener(picows.WSListener):
         elif opcode is not None:
             link.frame_arrived(opcode, payload, frame.fin)
         elif frame.msg_type == _PING:
-            link.ping_arrived(bytes(payload))
+            link.ping_arrived(payload)
         elif frame.msg_type == _CLOSE:
-            link.close_frame_arrived(bytes(payload))
+            link.close_frame_arrived(payload)
         else:
             link.heard()
 

@@ -1,14 +1,17 @@
-"""The heads of WebSocket frames, as direct links between hosts have them (RFC 6455, 5.2).
+"""The heads of WebSocket frames where bulk travels without a library (RFC 6455, 5.2).
 
-Owns: making and reading them. Must not know: sockets. On all other connections a library does this.
+Owns: making and reading them. Must not know: sockets. On control connections a library does this.
 
-Each message is one binary frame that begins with the header of a bulk frame. What the end that
-dialled sends has a masking key of zeros, which leaves the bytes as they are.
+Each message is one binary frame that begins with the header of a bulk frame. On a direct link, what
+the end that dialled sends has a masking key of zeros, which leaves the bytes as they are.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
+
+import numpy as np
 
 from vcl.errors import RemoteProtocolError
 from vcl.wire.frame import BULK_HEADER_BYTES
@@ -73,6 +76,46 @@ def unpack_head(data: bytes | bytearray, masked: bool) -> tuple[int, bytes]:
     if data[0] == BINARY and size < BULK_HEADER_BYTES:
         raise RemoteProtocolError(f"a bulk frame of {size} bytes is shorter than its header")
     return size, bytes(data[start:])
+
+
+class Head(NamedTuple):
+    """kind: its first byte. size: of the payload. key: that it's masked by. length: of the head."""
+
+    kind: int
+    size: int
+    key: bytes
+    length: int
+
+
+def read_head(data: memoryview) -> Head | None:
+    """The head of the frame that begins so, of one that who dialled a server sends; None if more
+    of it is to come. Raises RemoteProtocolError for one that no end sends."""
+    if len(data) < 2:
+        return None
+    kind, size = data[0], data[1] & 0x7F
+    if kind not in (BINARY, CLOSE, PING, PONG):
+        raise RemoteProtocolError(f"a WebSocket frame of another kind: {kind:#x}")
+    if not data[1] & _MASKED:
+        raise RemoteProtocolError("who dials masks its frames (RFC 6455, 5.1)")
+    if kind != BINARY and size > control_payload_max:
+        raise RemoteProtocolError("a long control frame (RFC 6455, 5.5)")
+    length = 2 + {126: 2, 127: 8}.get(size, 0) + len(_KEY)
+    if len(data) < length:
+        return None
+    if size > control_payload_max:
+        size = int.from_bytes(data[2 : length - len(_KEY)], "big")
+    return Head(kind, size, bytes(data[length - len(_KEY) : length]), length)
+
+
+def unmask(data: memoryview, key: bytes) -> None:
+    """Undo, in place, what the key did to a payload from its first byte on (RFC 6455, 5.3)."""
+    if key == _KEY:
+        return
+    taken = np.frombuffer(data, np.uint8)
+    whole = len(taken) // 8 * 8
+    words, rest = taken[:whole].view(np.uint64), taken[whole:]
+    np.bitwise_xor(words, np.frombuffer(2 * key, np.uint64), out=words)
+    np.bitwise_xor(rest, np.frombuffer(2 * key, np.uint8)[: len(rest)], out=rest)
 
 
 def _start(data: bytes | bytearray) -> int:

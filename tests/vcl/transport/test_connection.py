@@ -76,30 +76,6 @@ async def test_messages_are_delivered_as_they_arrive(open_link) -> None:
     await closing
 
 
-async def test_what_is_lent_to_who_takes_it_is_whole_meanwhile(open_link) -> None:
-    left, right = await open_link()
-    sending = asyncio.create_task(send_all(left, [pattern(size) for size in SIZES]))
-    first = await right.recv()
-    given, all_there = [bytes(first)], asyncio.Event()
-
-    def take(message) -> None:
-        given.append(bytes(message))
-        if len(given) == 4:
-            right.deliver(None)
-        if len(given) in (4, len(SIZES)):
-            all_there.set()
-
-    right.deliver(take, borrows=True)
-    await all_there.wait()
-    all_there.clear()
-    later = [bytes(await right.recv()) for _ in range(2)]
-    given += later
-    right.deliver(take, borrows=True)
-    await all_there.wait()
-    await sending
-    assert given == [pattern(size) for size in SIZES]
-
-
 async def test_parts_are_joined_whatever_their_type(open_link) -> None:
     left, right = await open_link()
     numbers = array("d", [1.0, 2.0, 3.0])
