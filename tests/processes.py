@@ -36,7 +36,8 @@ def environment(**more: str) -> dict[str, str]:
         if not name.startswith(("VCL_", "PYOPENCL_", "OCL_ICD", "XDG_STATE"))
     }
     paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
-    return inherited | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"} | more
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "VCL_QUIET": "1"}
+    return inherited | ours | more
 
 
 def run(

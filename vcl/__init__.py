@@ -1,8 +1,8 @@
 """vcl: pyopencl programs on every OpenCL device of a cluster.
 
 `import vcl as cl` gives everything that pyopencl exports, on the cluster; besides that `connect`,
-`LocalCluster`, `launch_report`, `access` and its mappers. Owns: the lazy face. Must not know:
-anything at import time; agents, the master and the wire import parts of this package without
+`cluster`, `LocalCluster`, `launch_report`, `access` and its mappers. Owns: the lazy face. Must not
+know: anything at import time; agents, the master and the wire import parts of this package without
 meaning pyopencl at all, so pyopencl is loaded at the first use of one of its names. Two things
 can't wait: a program that has loaded the real driver is stopped, and children are told which family
 they are of.
@@ -20,7 +20,7 @@ from vcl import ending, family, swap
 from vcl.release import VERSION as __vcl_version__
 
 if TYPE_CHECKING:
-    from vcl.faces import access, connect, launch_report
+    from vcl.faces import access, cluster, connect, launch_report
     from vcl.local import LocalCluster
     from vcl.mappers import all as all
     from vcl.mappers import neighborhood, none, one_to_one
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 # Without those that have the name of a builtin, which `from vcl import *` must not hide.
 __all__ = [
-    "LocalCluster", "__vcl_version__", "access", "connect", "launch_report", "neighborhood",
-    "none", "one_to_one",
+    "LocalCluster", "__vcl_version__", "access", "cluster", "connect", "launch_report",
+    "neighborhood", "none", "one_to_one",
 ]  # fmt: skip
 
 _OWN = {
@@ -39,6 +39,7 @@ _OWN = {
     "none": "vcl.mappers",
     "one_to_one": "vcl.mappers",
     "slice": "vcl.mappers",
+    "cluster": "vcl.faces",
     "connect": "vcl.faces",
     "launch_report": "vcl.faces",
     "LocalCluster": "vcl.local",

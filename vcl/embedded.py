@@ -31,6 +31,7 @@ from vcl.family import Family, begin, started
 from vcl.lifeline import watch_process
 from vcl.local import LocalCluster, process_environment
 from vcl.settings import Environment
+from vcl.text import counted
 from vcl.wire.limits import close_timeout_s
 
 end_timeout_s = 3 * close_timeout_s
@@ -49,7 +50,7 @@ _started: list[_Holder] = []  # by this process, which reaps it if it's still th
 def join(nodes: int) -> tuple[str, str]:
     """(url, token) of the family's embedded cluster, which is started if nobody has.
 
-    nodes: agents, if it is. Raises ConnectionProblem.
+    nodes: agents, if it is; which is said on stderr, but for VCL_QUIET. Raises ConnectionProblem.
     """
     family = begin()
     try:
@@ -59,6 +60,12 @@ def join(nodes: int) -> tuple[str, str]:
             if found is None:
                 _start(family, nodes, lock)
                 found = _read(family.folder)
+                if not Environment().quiet:
+                    print(
+                        f"vcl: embedded cluster of {counted(nodes, 'node')} on this host; "
+                        "VCL_MASTER isn't set",
+                        file=sys.stderr,
+                    )
     except OSError as error:
         raise ConnectionProblem(f"the local cluster didn't start: {error}") from None
     if found is None:

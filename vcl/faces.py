@@ -1,4 +1,4 @@
-"""What vcl offers besides pyopencl: `access`, `connect` and `launch_report`.
+"""What vcl offers besides pyopencl: `access`, `cluster`, `connect` and `launch_report`.
 
 Owns: those functions. Must not know: how they are carried out.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from vcl import swap
 from vcl.mappers import Mapper, none
 from vcl.report import LaunchReport
+from vcl.summary import ClusterSummary
 
 
 def access(
@@ -63,6 +64,20 @@ def connect(url: str | None = None, *, token: str | None = None) -> Any:
     from vcl.pyopencl_cl.session import connect as connect_session
 
     return connect_session(url, token=token)
+
+
+def cluster() -> ClusterSummary:
+    """The cluster that this process computes on, connecting first if need be: its master, whether
+    it is embedded, and its nodes with their devices. A notebook shows it as a table.
+
+    Raises pyopencl's RuntimeError if there is none.
+    """
+    swap.load_pyopencl()
+    from vcl.api.session import PROCESS
+    from vcl.pyopencl_cl.session import current_platform
+
+    runtime = current_platform()._runtime
+    return ClusterSummary.of(runtime.url, PROCESS.is_embedded, runtime.devices)
 
 
 def launch_report(event: Any) -> LaunchReport:

@@ -15,6 +15,10 @@ from typing import NamedTuple
 # VCL_RUN: the folder with the start-up hook; there if pyopencl means the cluster in children.
 # VCL_EMBEDDED: PID:START:FOLDER of the family. VCL_HIDDEN_VENDORS: the program's OCL_ICD_VENDORS.
 _RUN, _EMBEDDED, _HIDDEN = "VCL_RUN", "VCL_EMBEDDED", "VCL_HIDDEN_VENDORS"
+# What a program chooses of its cluster.
+_CHOICE = (
+    "VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_SPLIT", "VCL_TRUST", "VCL_REQUIRE_CLUSTER",
+)  # fmt: skip
 _VENDORS = "OCL_ICD_VENDORS"  # where OpenCL's loader looks for drivers
 _NO_VENDORS = "/nonexistent/hidden-by-vcl-run"
 
@@ -94,7 +98,7 @@ def outside(environ: Mapping[str, str]) -> dict[str, str]:
     program's choice of cluster, and with the host's drivers."""
     environment = dict(environ)
     folder, hidden = environment.pop(_RUN, None), environment.pop(_HIDDEN, "")
-    for name in ("VCL_MASTER", "VCL_TOKEN", "VCL_AGENT_TOKEN", "VCL_SPLIT", "VCL_TRUST", _EMBEDDED):
+    for name in (*_CHOICE, _EMBEDDED):
         environment.pop(name, None)
     if environment.get(_VENDORS) == _NO_VENDORS:
         del environment[_VENDORS]

@@ -11,7 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import platformdirs
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vcl.errors import ConnectionProblem
 
 DEFAULT_PORT = 7470
 
@@ -24,18 +27,33 @@ class Split(StrEnum):
 
 
 class Environment(BaseSettings):
-    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES, VCL_SPLIT, VCL_TRUST and
-    VCL_CHECK_ACCESS as the process has them now; empty is unset."""
+    """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES, VCL_SPLIT, VCL_TRUST,
+    VCL_CHECK_ACCESS, VCL_QUIET and VCL_REQUIRE_CLUSTER as the process has them now; empty is unset.
+    """
 
     model_config = SettingsConfigDict(env_prefix="VCL_", env_ignore_empty=True)
+
+    def __init__(self) -> None:
+        """Raises ConnectionProblem, with a line for each variable that has no sensible value."""
+        try:
+            super().__init__()
+        except ValidationError as error:
+            wrong = [
+                f"VCL_{str(found['loc'][0]).upper()} is {found['input']!r}: "
+                f"{found['msg'].partition(',')[0].lower()}"
+                for found in error.errors()
+            ]
+            raise ConnectionProblem("; ".join(wrong)) from None
 
     master: str | None = None
     token: str | None = None
     agent_token: str | None = None
-    local_nodes: int = 2
+    local_nodes: int = Field(2, ge=1)
     split: Split = Split.pays
     trust: bool = True
     check_access: bool = False
+    quiet: bool = False
+    require_cluster: bool = False
 
 
 def state_dir() -> Path:

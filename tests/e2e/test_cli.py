@@ -158,6 +158,13 @@ def test_run_makes_pyopencl_mean_the_cluster(cli: Run, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_run_may_require_a_cluster(cli: Run, tmp_path: Path) -> None:
+    path = str(script(tmp_path, PROGRAM))
+    assert cli("run", "--require-cluster", path).stdout == "VCL [0, 2, 4, 6, 8]\n"
+    done = cli("run", "--require-cluster", path, VCL_MASTER="")
+    assert done.returncode == 1 and "no cluster is named" in done.stderr.splitlines()[-1]
+
+
 def test_run_looks_like_python(cli: Run, tmp_path: Path) -> None:
     path = script(
         tmp_path,

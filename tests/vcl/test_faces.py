@@ -36,6 +36,53 @@ PROGRAM = """
     """
 
 
+# The cluster as a whole
+
+WHERE = """
+    import vcl as cl
+    found = cl.cluster()
+    print(found.embedded, [len(node.devices) for node in found.nodes])
+    print(found.url == cl.connect().get_devices()[0].platform._runtime.url)
+    """
+
+
+def test_cluster_says_where_the_program_computes(cluster: vcl.LocalCluster) -> None:
+    done = run_program(WHERE, VCL_MASTER=cluster.url, VCL_TOKEN=cluster.token)
+    assert done.stdout.splitlines()[0].startswith("False [1"), done.stderr
+    assert done.stdout.splitlines()[1] == "True"
+
+
+def test_cluster_starts_an_embedded_one() -> None:
+    done = run_program(WHERE, VCL_LOCAL_NODES="1")
+    assert done.stdout.splitlines() == ["True [1]", "True"], done.stderr
+
+
+def test_an_embedded_cluster_says_so_once() -> None:
+    assert run_program(WHERE, VCL_LOCAL_NODES="1", VCL_QUIET="0").stderr == (
+        "vcl: embedded cluster of 1 node on this host; VCL_MASTER isn't set\n"
+    )
+
+
+def test_where_a_cluster_is_required_none_is_embedded() -> None:
+    done = run_program(WHERE, VCL_REQUIRE_CLUSTER="1")
+    assert done.returncode == 1
+    assert "no cluster is named" in done.stderr.splitlines()[-1]
+
+
+def test_a_wrong_setting_is_told_where_a_program_meets_it() -> None:
+    done = run_program(WHERE, VCL_LOCAL_NODES="two")
+    assert "VCL_LOCAL_NODES is 'two'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("choice", ["Portable", "0:99", "0:0:0"])
+def test_a_choice_for_other_drivers_is_explained(choice: str, cluster: vcl.LocalCluster) -> None:
+    text = "import vcl as cl; cl.create_some_context()"
+    done = run_program(
+        text, VCL_MASTER=cluster.url, VCL_TOKEN=cluster.token, PYOPENCL_CTX=choice
+    )
+    assert f"PYOPENCL_CTX is {choice!r}, and the cluster is one" in done.stderr.splitlines()[-1]
+
+
 # The embedded cluster
 
 # How the program ends, and what its parent sees of it.

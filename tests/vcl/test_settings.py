@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from vcl import settings
+from vcl.errors import ConnectionProblem
 
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MASTER", "TOKEN", "AGENT_TOKEN", "LOCAL_NODES", "CHECK_ACCESS"):
+    for name in ("MASTER", "TOKEN", "AGENT_TOKEN", "LOCAL_NODES", "CHECK_ACCESS", "QUIET"):
         monkeypatch.delenv(f"VCL_{name}", raising=False)
 
 
@@ -25,6 +26,24 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings.Environment()
     assert (found.master, found.token, found.local_nodes) == ("ws://there:1", "secret", 3)
     assert found.agent_token == "another" and found.check_access
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("LOCAL_NODES", "two", "VCL_LOCAL_NODES is 'two': input should be a valid integer"),
+        ("LOCAL_NODES", "0", "VCL_LOCAL_NODES is '0': input should be greater than or equal to 1"),
+        ("SPLIT", "no", "VCL_SPLIT is 'no': input should be 'pays' or 'always'"),
+        ("QUIET", "x", "VCL_QUIET is 'x': input should be a valid boolean"),
+    ],
+)
+def test_a_value_that_is_none_is_told_in_one_line(
+    name: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"VCL_{name}", value)
+    with pytest.raises(ConnectionProblem) as caught:
+        settings.Environment()
+    assert str(caught.value) == problem
 
 
 @pytest.mark.parametrize(

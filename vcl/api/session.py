@@ -39,6 +39,8 @@ class ProcessSession:
         self, contexts: Living, connection: Callable[[str, str], Connection] = Runtime
     ) -> None:
         self.runtime: Connection | None = None
+        self.is_embedded = False
+        """Whether it is, or was last, a session with an embedded cluster."""
         self.platform: Any = None
         self.contexts = contexts
         contexts.when_none = self._no_contexts
@@ -55,7 +57,14 @@ class ProcessSession:
                 self.runtime.close()
             environment = Environment()
             given = url or environment.master
+            self.is_embedded = given is None
             if given is None:
+                if environment.require_cluster:
+                    raise ConnectionProblem(
+                        "no cluster is named, and VCL_REQUIRE_CLUSTER (`vcl run "
+                        "--require-cluster`) forbids an embedded one: set VCL_MASTER to the "
+                        "master's ws://HOST:PORT"
+                    )
                 from vcl import embedded
 
                 given, token = embedded.join(environment.local_nodes)

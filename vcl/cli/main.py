@@ -80,6 +80,13 @@ def run(
         bool, typer.Option("-c", help="The first argument is the program, as in python -c.")
     ] = False,
     master: Master = None,
+    require_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--require-cluster",
+            help="Stop rather than start an embedded cluster where no master is named.",
+        ),
+    ] = False,
 ) -> None:
     """Run a pyopencl program, and its Python children, unchanged: vcl run SCRIPT [ARGS],
     vcl run -m MODULE [ARGS], or vcl run -c CODE [ARGS]. SCRIPT may be a folder or archive with a
@@ -100,7 +107,7 @@ def run(
         )
     form: Form = "module" if module else "code" if code else "script"
     try:
-        program = command.prepare(list(context.args), form, master)
+        program = command.prepare(list(context.args), form, master, require_cluster)
     except command.NoProgram as error:
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None

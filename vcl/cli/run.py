@@ -40,11 +40,16 @@ class Program:
     spec: importlib.machinery.ModuleSpec | None = None
 
 
-def prepare(arguments: list[str], form: Form, master: str | None) -> Program:
+def prepare(
+    arguments: list[str], form: Form, master: str | None, require_cluster: bool = False
+) -> Program:
     """Check that the program is there, and make pyopencl mean the cluster, here and in children.
 
-    arguments: a script, folder, archive, "-", module or code first. Raises NoProgram.
+    arguments: a script, folder, archive, "-", module or code first. require_cluster: no embedded
+    cluster, not in children either. Raises NoProgram.
     """
+    if require_cluster:
+        os.environ["VCL_REQUIRE_CLUSTER"] = "1"
     if master is not None:
         os.environ["VCL_MASTER"] = master
     swap.install()

@@ -7,6 +7,7 @@ pyopencl's Python layer adds `code`, `routine` and `what` to them on import.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
@@ -15,6 +16,8 @@ from vcl import errors
 from vcl.api.errors import STATUS, STATUS_NAMES
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_SUCH_CHOICE = ("input did not match any", "not all provided choices were used")
 
 
 class _ErrorRecord:
@@ -60,7 +63,22 @@ class LogicError(Error):
 
 
 class RuntimeError(Error):
-    """Something failed while it ran."""
+    """Something failed while it ran.
+
+    pyopencl raises it, too, where the choice in PYOPENCL_CTX fits no platform or device. It is
+    mostly a choice that was made for the host's own drivers, so its text says which there are.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        choice = os.environ.get("PYOPENCL_CTX")
+        if choice and arguments and str(arguments[0]).startswith(_NO_SUCH_CHOICE):
+            explained = (
+                f"{arguments[0]} (PYOPENCL_CTX is {choice!r}, and the cluster is one platform, "
+                '"VCL": unset it for the whole cluster, or set it to 0:N for device N, as `vcl '
+                "info` counts them)"
+            )
+            arguments = (explained, *arguments[1:])
+        super().__init__(*arguments)
 
 
 def make(routine: str, code: int, text: str = "") -> Error:
