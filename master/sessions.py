@@ -43,6 +43,7 @@ from master.plan.residency import Buffer, Contents
 from master.plan.templates import key_of
 from master.plan.view import DEFAULT_POLICY, Policy, View
 from master.questions import Questions
+from master.totals import Totals
 from vcl.errors import DEVICE_NOT_AVAILABLE, RemoteProtocolError
 from vcl.text import failure_length_max, plain
 from vcl.wire.direct import Way
@@ -96,6 +97,7 @@ class Session:
         self.programs: dict[int, Program] = {}
         self.commands: dict[int, Command] = {}
         self._reports = KeptReports(self.ledger)
+        self._totals = Totals()
         self._unfinished = 0  # commands, user events among them
         self._waits = 0  # entries of their wait lists
         self._sources_bytes = 0
@@ -362,6 +364,9 @@ class Session:
         under_way = m.event in self.commands and self.commands[m.event].state != COMPLETE
         self._reports.ask(m.event, m.request, under_way)
 
+    def _ask_totals(self, m: session.AskTotals) -> None:
+        self.ledger.for_client.append(session.Totals(m.request, self._totals.as_message()))
+
     def _ask_way(self, m: session.AskWay) -> None:
         ends = {p.device: p.node for p in self._places([m.device, m.other])} | {0: CLIENT}
         one, other = ends.get(m.device), ends.get(m.other)
@@ -434,7 +439,8 @@ class Session:
         queues: tuple[deque[Any], ...] = (self._inbox.kept, graph.ready, graph.unsettled)
         tables: tuple[dict[Any, Any], ...] = (
             self.commands, ledger.live, ledger.transfers, self.programs, self.buffers,
-            self.queues, self.contexts, *self._reports.tables, *self._questions.tables,
+            self.queues, self.contexts, self._totals.rows, *self._reports.tables,
+            *self._questions.tables,
         )  # fmt: skip
         for kept in queues:
             while kept:
@@ -580,6 +586,8 @@ class Session:
                 # Of those that the client still holds, only a failure is of interest later.
                 self.commands.pop(command.event, None)
             command.message = None  # a failure may be held for long
+            if command.record is not None and command.status >= 0:
+                self._totals.add(command.record, command.end - command.start)
             self._reports.completed(command.event, command.record)
             command.record = None
         for start in range(0, len(ended), rows_max):
@@ -693,6 +701,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     int: Session._release,
     session.AskReport: Session._ask_report,
     session.AskWay: Session._ask_way,
+    session.AskTotals: Session._ask_totals,
     Linked: Session._linked,
     session.Launch: Session._enqueue_told,
     session.Repeat: Session._enqueue_repeat,

@@ -54,6 +54,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.sockets", SHELL),
     ("vcl.stdout", SHELL),
     ("vcl.tokens", SHELL),
+    ("vcl.totals", SHELL),
     ("master.__main__", FACE),
     ("master.access.explain", FACE),
     ("master.access.reader", SHELL),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vcl.text import sized
 from vcl.wire.direct import Way
 
 WAYS = {
@@ -87,11 +88,11 @@ class LaunchReport:
         """A table for people."""
         count = len(self.parts)
         head = f"{self.mode}, {count} part{'s' if count != 1 else ''}, "
-        head += f"{_bytes(self.bytes_moved)} moved"
+        head += f"{sized(self.bytes_moved)} moved"
         if len(self.bytes_by_way) == 1:
             head += f" ({next(iter(self.bytes_by_way))})"
         elif self.bytes_by_way:
-            each = [f"{_bytes(count)} {way}" for way, count in self.bytes_by_way.items()]
+            each = [f"{sized(count)} {way}" for way, count in self.bytes_by_way.items()]
             head += f" ({', '.join(each)})"
         head += f": {self.reason}"
         rows = [("node", "device", "offset", "size", "ms")]
@@ -111,19 +112,10 @@ class LaunchReport:
             cells = [c.ljust(w) for c, w in zip(row[:4], widths, strict=False)]
             lines.append("  ".join([*cells, row[4].rjust(widths[4])]).rstrip())
         for one in self.buffers:
-            brought = ", ".join(map(_bytes, one.brought))
+            brought = ", ".join(map(sized, one.brought))
             lines.append(f"argument {one.argument}: {one.answer}, {brought} brought: {one.reason}")
         return "\n".join([head, *("  " + line for line in lines)])
 
 
 def _dimensions(sizes: tuple[int, ...]) -> str:
     return " x ".join(map(str, sizes))
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

@@ -28,8 +28,8 @@ class Split(StrEnum):
 
 class Environment(BaseSettings):
     """VCL_MASTER, VCL_TOKEN, VCL_AGENT_TOKEN, VCL_LOCAL_NODES, VCL_SPLIT, VCL_TRUST,
-    VCL_CHECK_ACCESS, VCL_QUIET and VCL_REQUIRE_CLUSTER as the process has them now; empty is unset.
-    """
+    VCL_CHECK_ACCESS, VCL_QUIET, VCL_REQUIRE_CLUSTER and VCL_REPORT as the process has them now;
+    empty is unset."""
 
     model_config = SettingsConfigDict(env_prefix="VCL_", env_ignore_empty=True)
 
@@ -54,6 +54,7 @@ class Environment(BaseSettings):
     check_access: bool = False
     quiet: bool = False
     require_cluster: bool = False
+    report: str | None = None
 
 
 def state_dir() -> Path:

@@ -39,3 +39,13 @@ def plain(text: str, length: int = 200) -> str:
 def counted(number: int, noun: str) -> str:
     """As people say it: "1 device", "2 devices"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def sized(count: int) -> str:
+    """So many bytes, as people read it: "512 B", "4.0 MiB"."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -158,6 +158,18 @@ def test_run_makes_pyopencl_mean_the_cluster(cli: Run, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_run_reports_what_launches_took(cli: Run, tmp_path: Path) -> None:
+    path = str(script(tmp_path, PROGRAM))
+    done = cli("run", "--report", path)
+    assert done.stdout == "VCL [0, 2, 4, 6, 8]\n"
+    assert done.stderr.splitlines()[0].strip() == f"vcl report of {Path(path).name}"
+    file = tmp_path / "report.json"
+    done = cli("run", "--report", str(file), path)
+    assert (done.stdout, done.stderr) == ("VCL [0, 2, 4, 6, 8]\n", "")
+    rows = json.loads(file.read_text())
+    assert rows and all(row["launches"] == 1 and row["reason"] for row in rows)
+
+
 def test_run_may_require_a_cluster(cli: Run, tmp_path: Path) -> None:
     path = str(script(tmp_path, PROGRAM))
     assert cli("run", "--require-cluster", path).stdout == "VCL [0, 2, 4, 6, 8]\n"

@@ -74,6 +74,7 @@ FROM_CLIENT: list[Any] = [
     session.CopyRect(60, IN_ORDER, [], ONE, OTHER, 21, 0, 8, 3, 2, 64, 256, 8, 24),
     session.AskReport(60, 41),
     session.AskWay(60, 0, 1),
+    session.AskTotals(60),
     Linked(1, 2, ""),
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from vcl.api import reporting
 from vcl.api.errors import fail
 from vcl.api.lifetimes import CONTEXTS, Living
 from vcl.api.platform import Platform
@@ -54,6 +55,7 @@ class ProcessSession:
         """Connect this process to a cluster; see `vcl.connect`. Raises ConnectionProblem."""
         with self._lock:
             if self.runtime is not None and self.runtime.dead is None:
+                reporting.tell(self.runtime)
                 self.runtime.close()
             environment = Environment()
             given = url or environment.master
@@ -133,6 +135,8 @@ class ProcessSession:
             if not self._ending:
                 self._ending = True
                 runtime = self.runtime
+                if runtime is not None:
+                    reporting.tell(runtime)
                 if not self.contexts or runtime is None or not runtime.lead_to_end():
                     self._disconnect()
             return self.runtime is not None

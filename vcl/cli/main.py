@@ -6,6 +6,7 @@ have modules of their own.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -87,13 +88,25 @@ def run(
             help="Stop rather than start an embedded cluster where no master is named.",
         ),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            help="Print at the end what each kernel's launches took, and why; "
+            "--report FILE.json or FILE.html: write it there.",
+        ),
+    ] = False,
 ) -> None:
     """Run a pyopencl program, and its Python children, unchanged: vcl run SCRIPT [ARGS],
     vcl run -m MODULE [ARGS], or vcl run -c CODE [ARGS]. SCRIPT may be a folder or archive with a
     __main__.py, or - for standard input."""
     from vcl.cli import run as command
 
-    if not context.args:
+    arguments = list(context.args)
+    if report:
+        named = len(arguments) > 1 and arguments[0].endswith((".json", ".html"))
+        os.environ["VCL_REPORT"] = os.path.abspath(arguments.pop(0)) if named else "1"
+    if not arguments:
         typer.echo("vcl run: which program? vcl run SCRIPT [ARGS]", err=True)
         raise typer.Exit(2)
     if module and code:
@@ -107,7 +120,7 @@ def run(
         )
     form: Form = "module" if module else "code" if code else "script"
     try:
-        program = command.prepare(list(context.args), form, master, require_cluster)
+        program = command.prepare(arguments, form, master, require_cluster)
     except command.NoProgram as error:
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None

@@ -67,6 +67,9 @@ ReportedMoves = Annotated[list[int], Row(Count, *(Count for _ in Way))]
 Reported = Annotated[
     list[Any], Row(str, str, ReportedMoves, list[ReportedPart], list[ReportedBuffer])
 ]
+TotalsRow = Annotated[
+    list[Any], Row(str, str, Count, Count, Count, Count, Count, Count, str)
+]
 
 
 class CreateContext(NamedTuple):
@@ -288,6 +291,12 @@ class AskWay(NamedTuple):
     other: int
 
 
+class AskTotals(NamedTuple):
+    """Ask what all launches so far came to; answered by Totals."""
+
+    request: int
+
+
 class EventsDone(NamedTuple):
     """Events that ended: [event, status, start, end, message] each; status 0 or negative."""
 
@@ -328,6 +337,15 @@ class WayFound(NamedTuple):
     request: int
     way: Annotated[int, Between(min(Way), max(Way))]
     message: str
+
+
+class Totals(NamedTuple):
+    """What the session's launches came to, for each kernel and mode: [kernel, mode, launches,
+    parts, bytes moved, ns of all parts, of the longest of each launch, from first start to last
+    end, reason of the last]."""
+
+    request: int
+    rows: list[TotalsRow]
 
 
 class Push(NamedTuple):
@@ -407,6 +425,7 @@ TO_MASTER = Conversation(
         17: Repeat,
         20: AskReport,
         21: AskWay,
+        22: AskTotals,
         52: Linked,
     },
 )
@@ -425,6 +444,7 @@ TO_CLIENT = Conversation(
         48: EndpointLost,
         49: Printed,
         50: OpenLink,
+        51: Totals,
     },
 )
 

@@ -70,6 +70,7 @@ SAMPLES: list[Any] = [
     session.Marker(18, 2, [11, 12], False),
     session.AskReport(19, 11),
     session.AskWay(20, 0, 1),
+    session.AskTotals(21),
     session.EventsDone([[11, 0, 10**18, 10**18 + 5, None], [12, -5, 0, 0, "node n: full"]]),
     session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
     session.Report(
@@ -78,6 +79,7 @@ SAMPLES: list[Any] = [
          [[1, "read", "why", [[1, 2, 0]]]]],
     ),
     session.WayFound(20, 2, ""),
+    session.Totals(21, [["f", "regions", 5, 10, 64, 900, 500, 600, "why"]]),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
