@@ -560,12 +560,13 @@ class MasterCore:
             live.session.places_changed()
 
     def _node_lost(self, node: Node, reason: str) -> None:
-        self.nodes.remove(node)
+        text = f"node {node.name} is gone: {reason}"
+        self.nodes.remove(node, text)
         self._places_changed()
-        self._effects.append(Log(f"node {node.name} is gone: {reason}"))
+        self._effects.append(Log(text))
         for live in list(self.sessions.values()):
             if node.id in live.executors:
-                self._executor_lost(live, node.id, f"node {node.name} is gone: {reason}")
+                self._executor_lost(live, node.id, text)
 
     def _tick(self) -> None:
         before, self._ticked = self._ticked, self._now

@@ -56,6 +56,10 @@ def why_unusable(info: Mapping[str, Any]) -> str | None:
     return None
 
 
+gone_kept_max = 4096
+"""Devices of nodes that are gone, of which the names are kept, for who asks where one is."""
+
+
 class Nodes:
     """The register of nodes and devices."""
 
@@ -65,6 +69,7 @@ class Nodes:
         self._named: dict[str, dict[int, Node]] = {}  # two of a name if one had none
         self._places: dict[int, Place] = {}
         self._descriptions: dict[int, DeviceDescription] = {}
+        self._gone: dict[int, str] = {}  # devices, the last to go last, and how their nodes went
         self._last_node = 0
         self._last_device = 0
 
@@ -96,8 +101,8 @@ class Nodes:
         self._named.setdefault(name, {})[node.id] = node
         return node
 
-    def remove(self, node: Node) -> None:
-        """Forget an agent that is gone; its numbers don't come again."""
+    def remove(self, node: Node, reason: str) -> None:
+        """Forget an agent that is gone but for how; its numbers don't come again."""
         del self.by_id[node.id]
         twins = self._named[node.name]
         del twins[node.id]
@@ -106,6 +111,9 @@ class Nodes:
         for device in node.devices:
             del self._places[device]
             del self._descriptions[device]
+            self._gone[device] = reason
+        while len(self._gone) > gone_kept_max:
+            del self._gone[next(iter(self._gone))]
 
     def named(self, name: str) -> Node | None:
         """The connected node of that name; the first of two."""
@@ -125,7 +133,8 @@ class Nodes:
         found = [self.by_id[self._places[d].node] for d in devices if d in self._places]
         out = {n.name: n.quarantine.why for n in found if n.quarantine.why is not None}
         if not out:
-            return NONE_CONNECTED
+            gone = dict.fromkeys(self._gone[d] for d in devices if d in self._gone)
+            return ": ".join([NONE_CONNECTED, *filter(None, ["; ".join(gone)])])
         return "; ".join(
             f"node {name} is left out for a while because executors don't start there ({why}): "
             "look at the log of its vcl-agent, and restart that once it is mended"

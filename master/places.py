@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from master.plan.residency import Buffer
 
 NONE_CONNECTED = (
-    "no device of the context is connected any more; start an agent and make a new context"
+    "no device of the context is connected any more; start the agent again, and then the program"
 )
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from master import nodes as subject
 from master.nodes import Node, Nodes
+from master.places import NONE_CONNECTED
 from tests.described import INFO, device
 from vcl.wire.messages.handshake import DeviceDescription, Hello
 
@@ -28,7 +30,7 @@ def test_what_is_kept_of_an_agent() -> None:
 def test_numbers_do_not_come_again() -> None:
     nodes = Nodes()
     first = add(nodes, "a", device())
-    nodes.remove(first)
+    nodes.remove(first, "gone")
     again = add(nodes, "a", device())
     assert (again.id, again.devices) == (2, {2: 0})
     assert nodes.places([1, 2]) == nodes.places([2])
@@ -44,7 +46,7 @@ def test_finding_by_name() -> None:
     node = add(nodes, "a")
     assert nodes.named("a") is node
     assert nodes.named("b") is None
-    nodes.remove(node)
+    nodes.remove(node, "gone")
     assert nodes.named("a") is None
 
 
@@ -52,9 +54,9 @@ def test_finding_by_a_name_that_another_was_given() -> None:
     nodes = Nodes()
     first, second = add(nodes, "node2"), add(nodes, "")
     assert first.name == second.name and nodes.named("node2") is first
-    nodes.remove(first)
+    nodes.remove(first, "gone")
     assert nodes.named("node2") is second
-    nodes.remove(second)
+    nodes.remove(second, "gone")
     assert nodes.named("node2") is None and not nodes._named
 
 
@@ -62,6 +64,17 @@ def test_places_come_in_the_order_asked_for() -> None:
     nodes = Nodes()
     add(nodes, "a", device(NAME="one"), device(NAME="two "))
     assert [p.device_name for p in nodes.places([2, 9, 1])] == ["two", "one"]
+
+
+def test_why_there_is_none_names_who_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "gone_kept_max", 3)
+    nodes = Nodes()
+    first, second = add(nodes, "a", device(), device()), add(nodes, "b", device(), device())
+    nodes.remove(first, "node a is gone: it crashed")
+    assert nodes.why_none([1, 2]) == f"{NONE_CONNECTED}: node a is gone: it crashed"
+    nodes.remove(second, "node b is gone: no heartbeat")
+    assert nodes.why_none([2, 3]).endswith("a is gone: it crashed; node b is gone: no heartbeat")
+    assert nodes.why_none([1]) == nodes.why_none([99]) == NONE_CONNECTED, "it's long ago"
 
 
 def test_limits_are_taken_from_what_a_driver_said() -> None:
