@@ -93,6 +93,10 @@ def run(
     ] = None,
     data_listen: Listen = None,
     shared_memory: SharedMemory = True,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="End if no master is there yet, rather than wait for it."),
+    ] = False,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -115,7 +119,7 @@ def run(
     own_name = name or platform.node()
     shares = shared_memory and data_listen != NO_DATA_LISTEN
     options = AgentOptions(
-        address, given, own_name, devices, pinned, passed, runs_as, data_listen, shares
+        address, given, own_name, devices, pinned, passed, runs_as, data_listen, shares, once
     )
     raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
 

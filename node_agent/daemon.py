@@ -26,11 +26,17 @@ from node_agent.host import host_id
 from node_agent.processes import Executors
 from node_agent.redial import delay_s
 from vcl.direct import certificate
-from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
+from vcl.errors import (
+    ConnectionProblem,
+    HandshakeRefused,
+    NotReached,
+    RemoteProtocolError,
+)
 from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.release import VERSION
-from vcl.tokens import AGENTS, find_token
+from vcl.text import plain
+from vcl.tokens import AGENTS, find_token, may_be_own
 from vcl.transport import ConnectionClosed, is_encrypted
 from vcl.wire.limits import close_timeout_s, executors_max, heartbeat_interval_s
 from vcl.wire.messages import node
@@ -46,7 +52,8 @@ inventory_timeout_s = 60.0
 class AgentOptions:
     """What the command line said. token: None for the one that `find_token` finds. cores: processor
     numbers, empty for all. passed: environment variables for executors besides the usual. user:
-    whom they run as, None for the agent's own. data_listen, shared_memory: as of Assignment."""
+    whom they run as, None for the agent's own. data_listen, shared_memory: as of Assignment. once:
+    don't wait for a master that isn't there when the agent starts."""
 
     url: str
     token: str | None
@@ -57,6 +64,7 @@ class AgentOptions:
     user: ExecutorUser | None = None
     data_listen: str | None = None
     shared_memory: bool = True
+    once: bool = False
 
 
 class Agent:
@@ -75,8 +83,13 @@ class Agent:
         """Devices that are offered, once connected."""
 
     async def connect(self) -> None:
-        """Enumerate devices and register. Raises ConnectionProblem."""
-        self._token()  # what is wrong with it is told at once
+        """Enumerate devices and register, once the master is there. Raises ConnectionProblem."""
+        # What is wrong with it is told at once.
+        if not self._token() and not may_be_own(self._options.url):
+            raise ConnectionProblem(
+                f"no token for the vcl-master at {self._options.url}: set VCL_AGENT_TOKEN to what "
+                "is in its state directory's agent-token, or name a file with it by --token-file"
+            )
         devices = await self._inventory()
         self.device_count = len(devices)
         self._hello = Hello(
@@ -88,7 +101,14 @@ class Agent:
             incarnation=secrets.token_hex(8),
             devices=devices,
         )
-        await self._register()
+        try:
+            await self._register()
+        except NotReached as error:
+            if self._options.once:
+                raise
+            log.warning("%s; waiting for it", error)
+            await self._redial()
+            log.info("registered at %s", self._options.url)
         try:
             await self._executors.prepare()
         except OSError as error:
@@ -140,6 +160,11 @@ class Agent:
             )
         found = json.loads(output)
         if not found["devices"]:
+            if found["others"]:
+                raise ConnectionProblem(
+                    f"no OpenCL device on this host has {self._options.substring!r} in its name; "
+                    f"there are: {', '.join(map(plain, found['others']))}"
+                )
             reasons = "; ".join(e["message"] for e in found["errors"]) or "no device matched"
             raise ConnectionProblem(
                 f"no OpenCL device on this host ({reasons}){_whose(user)}. Install a driver, for "
@@ -325,10 +350,14 @@ async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> i
     if encrypts and not certificate.AVAILABLE:
         log.warning("no direct links from other hosts: %s", certificate.WHY_NOT)
     agent = Agent(options)
-    try:
+
+    async def serve() -> None:
         await agent.connect()
         ready(agent)
-        serving = asyncio.get_running_loop().create_task(agent.keep_serving())
+        await agent.keep_serving()
+
+    try:
+        serving = asyncio.get_running_loop().create_task(serve())
         stopping = asyncio.get_running_loop().create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -121,16 +121,17 @@ def describe_device(cl: Any, device: Any) -> dict[str, object]:
     }
 
 
-def enumerate_devices(cl: Any, substring: str | None = None) -> dict[str, list[dict[str, object]]]:
+def enumerate_devices(cl: Any, substring: str | None = None) -> dict[str, list[Any]]:
     """Return the host's devices and the errors met, in the order of the driver.
 
     `substring` keeps the devices whose "platform name / device name" contains it, in any case;
-    others are asked for their name and nothing else. A host without OpenCL has no devices, and the
-    reason (`PLATFORM_NOT_FOUND_KHR`) in "errors".
+    others are asked for their name and nothing else; where none does, "others" has these names. A
+    host without OpenCL has no devices, and the reason (`PLATFORM_NOT_FOUND_KHR`) in "errors".
     """
     found, failures = library.matching_devices(cl, substring)
+    others = [] if found or not substring else library.matching_devices(cl, None)[0]
     devices = []
-    for platform_index, device_index, device in found:
+    for platform_index, device_index, device, _ in found:
         place = {"index": platform_index, "device_index": device_index}
         devices.append(describe_device(cl, device) | place)
     return {
@@ -139,6 +140,7 @@ def enumerate_devices(cl: Any, substring: str | None = None) -> dict[str, list[d
             {"where": where, "error": error.code, "message": str(error)}
             for where, error in failures
         ],
+        "others": [each.title for each in others],
     }
 
 

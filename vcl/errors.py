@@ -11,6 +11,7 @@ translate an `OperatingError` into pyopencl's own classes), nor anything that do
      |   '- CallError             the same, of a call of OpenCL's whose routine is known
      |- AccessError               a kernel touches what vcl.access doesn't declare
      '- ConnectionProblem         no cluster to talk to: wrong address, nobody there
+         |- NotReached            nobody answers at the address, as yet
          '- HandshakeRefused      a master is there and doesn't want us: wrong token, wrong version
 """
 
@@ -54,6 +55,10 @@ class AccessError(VclError):
 
 class ConnectionProblem(VclError):
     """There is no usable connection to a cluster; the text says what, where and how to mend it."""
+
+
+class NotReached(ConnectionProblem):
+    """Nobody answers there, and somebody may later."""
 
 
 class HandshakeRefused(ConnectionProblem):

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from vcl import transport
-from vcl.errors import ConnectionProblem, HandshakeRefused, RemoteProtocolError
+from vcl.errors import ConnectionProblem, HandshakeRefused, NotReached, RemoteProtocolError
 from vcl.numbering import Numbering
 from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectFailed, Connection, ConnectionClosed
+from vcl.transport.failure import may_pass
 from vcl.wire import codec, frame
 from vcl.wire.frame import Bytes
 from vcl.wire.limits import PROTOCOL_VERSION, chunk_bytes_max, handshake_timeout_s
@@ -32,13 +33,14 @@ from vcl.wire.messages.handshake import (
 async def dial(url: str, hello: Hello) -> tuple[Connection, Welcome]:
     """Connect and shake hands.
 
-    Raises ConnectionProblem with a text for the user: what, where, how to mend it; if the master
-    is there and refuses, or its version is another, HandshakeRefused.
+    Raises ConnectionProblem with a text for the user: what, where, how to mend it; NotReached if
+    nobody is there; if the master is and refuses, or its version is another, HandshakeRefused.
     """
     try:
         connection = await transport.connect(url)
     except ConnectFailed as error:
-        raise ConnectionProblem(
+        problem = NotReached if may_pass(error.__cause__) else ConnectionProblem
+        raise problem(
             f"can't reach a vcl-master at {url}: {error.why}. Is vcl-master running there, and "
             "is the address right?"
         ) from error

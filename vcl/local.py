@@ -133,6 +133,7 @@ class LocalCluster:
             f"local{index}",
             "--cores",
             ",".join(map(str, cores)),
+            "--once",
             "--token-file",
             str(folder / "state" / AGENTS),
         ]

@@ -76,7 +76,7 @@ def find_token(url: str, kind: Kind, given: str | None = None) -> str:
     if chosen:
         return chosen
     directory = settings.state_dir()
-    if not _may_be_own(url) or not directory.is_dir():
+    if not may_be_own(url) or not directory.is_dir():
         return ""
     try:
         with _opened(directory) as folder:
@@ -116,7 +116,8 @@ def forget_address(directory: Path) -> None:
 # ---- whose master
 
 
-def _may_be_own(url: str) -> bool:
+def may_be_own(url: str) -> bool:
+    """Whether a URL is one of this host by number, at which this user's own master may listen."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
@@ -127,7 +128,7 @@ def _may_be_own(url: str) -> bool:
 
 
 def _is_own(url: str, directory: Path, folder: int) -> bool:
-    """Whether a URL for which `_may_be_own` holds names the address at which the master that
+    """Whether a URL for which `may_be_own` holds names the address at which the master that
     wrote into this directory listens now."""
     fields = _read(directory, folder, _ADDRESS).split()
     try:

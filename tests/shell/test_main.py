@@ -305,7 +305,18 @@ def test_agent_finds_no_master(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("anything\n")
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
-    fails_in_one_line(agent(url, tmp_path / "token"), url, "vcl-master")
+    fails_in_one_line(agent(url, tmp_path / "token", "--once"), url, "vcl-master")
+
+
+def test_agent_waits_for_its_master_and_stops(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("anything\n")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+    with started(agent(url, tmp_path / "token")) as program:
+        assert program.process.stderr is not None
+        assert "waiting for it" in program.process.stderr.readline()
+        program.process.send_signal(signal.SIGTERM)
+        assert program.end()[0] == 0
 
 
 def test_agent_finds_something_else_than_a_master(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from master.server import MasterServer
 from tests.frames import control
 from vcl import links, transport
-from vcl.errors import ConnectionProblem, RemoteProtocolError
+from vcl.errors import ConnectionProblem, NotReached, RemoteProtocolError
 from vcl.numbering import Numbering
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import Connection, ConnectionClosed, memory
@@ -91,7 +91,7 @@ async def test_nobody_listens() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{bound.getsockname()[1]}"
-        with pytest.raises(ConnectionProblem) as caught:
+        with pytest.raises(NotReached) as caught:
             await links.dial(url, HELLO)
     text = str(caught.value)
     assert text.startswith(f"can't reach a vcl-master at {url}: refused")
@@ -99,8 +99,20 @@ async def test_nobody_listens() -> None:
 
 
 async def test_a_url_that_is_none() -> None:
-    with pytest.raises(ConnectionProblem, match="master at there: not a WebSocket URL"):
+    with pytest.raises(ConnectionProblem, match="master at there: not a WebSocket URL") as caught:
         await links.dial("there", HELLO)
+    assert type(caught.value) is ConnectionProblem, "nobody will be there later either"
+
+
+async def test_something_else_listens() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionProblem, match="can't reach") as caught:
+            await links.dial(f"ws://127.0.0.1:{port}", HELLO)
+    assert type(caught.value) is ConnectionProblem
 
 
 async def test_a_server_that_is_no_websocket() -> None:

@@ -33,6 +33,14 @@ def explain(error: OSError, url: str, open_timeout_s: float) -> str:
     return error.strerror or str(error)
 
 
+def may_pass(error: BaseException | None) -> bool:
+    """Whether what was raised while connecting means that nobody is there, and may be later."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    someone = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
+    return isinstance(error, OSError) and not isinstance(error, someone)
+
+
 def http_status(status: int, phrase: str) -> str:
     """Return what an HTTP answer other than 101 means."""
     return f"{NOT_WEBSOCKET}: HTTP status {status} {phrase}".rstrip()
