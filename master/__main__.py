@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import logging
 import resource
 import signal
 from pathlib import Path
@@ -21,27 +20,36 @@ from master.loop_meter import LoopMeter
 from master.plan.view import Policy
 from master.server import MasterServer
 from vcl.lifeline import watch_process
+from vcl.logs import Level, LogJson, LogLevel, set_up
+from vcl.options import Version
 from vcl.settings import DEFAULT_PORT, Split, state_dir
 from vcl.tokens import forget_address, make_tokens, write_address
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Where the tokens are kept, `token` for clients and `agent-token` for agents; "
+        "made on first start.",
+        show_default="the user's state directory",
+    ),
+]
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def run(
+    context: typer.Context,
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Address to listen on; port 0 chooses one.")
     ] = f"127.0.0.1:{DEFAULT_PORT}",
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            "--state-dir",
-            metavar="DIR",
-            help="Where the tokens are kept, `token` for clients and `agent-token` for agents; "
-            "made on first start.",
-            show_default="the user's state directory",
-        ),
-    ] = None,
+    state: StateDir = None,
     allow_remote: Annotated[
         bool,
         typer.Option(
@@ -67,6 +75,9 @@ def run(
             "races, as OpenCL wants them, never notice.",
         ),
     ] = True,
+    log_level: LogLevel = Level.info,
+    log_json: LogJson = False,
+    version: Version = False,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
@@ -74,9 +85,9 @@ def run(
     measure_loop: Annotated[bool, typer.Option("--measure-loop", hidden=True)] = False,
 ) -> None:
     """Coordinate a vcl cluster: agents and clients connect here."""
-    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
-    for library in ("picows", "websockets.server"):  # they tell of every connection
-        logging.getLogger(library).setLevel(logging.WARNING)
+    if context.invoked_subcommand is not None:
+        return
+    set_up(log_level, log_json)
     _raise_descriptor_limit()
     host, _, port_text = listen.rpartition(":")
     if not host or not port_text.isdigit() or int(port_text) > 65535:
@@ -96,6 +107,22 @@ def run(
         )
         status = runner.run(serving)
     raise typer.Exit(status)
+
+@app.command()
+def token(
+    agents: Annotated[
+        bool, typer.Option("--agents", help="That of agents, not that of users.")
+    ] = False,
+    state: StateDir = None,
+) -> None:
+    """Print the token that users need, or agents; it is made if there is none yet."""
+    directory = state or state_dir()
+    try:
+        tokens = make_tokens(directory)
+    except OSError as error:
+        typer.echo(f"vcl-master: can't read its tokens in {directory}: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(tokens.agents if agents else tokens.users)
 
 
 def _is_loopback(host: str) -> bool:
@@ -155,7 +182,7 @@ async def _serve(
     if ready_json:
         print(json.dumps({"ready": "vcl-master", "url": url}), flush=True)
     else:
-        print(f"vcl-master is ready at {url}", flush=True)
+        print(f"vcl-master is ready at {url}, its tokens are in {directory}", flush=True)
     await stop.wait()
     forget_address(directory)
     await server.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import platform
 import select
@@ -23,11 +22,17 @@ from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
 from vcl.direct.dialling import DataListen
 from vcl.lifeline import watch_process
+from vcl.logs import Level, LogJson, LogLevel, set_up
+from vcl.options import Version
 from vcl.settings import master_url
 from vcl.text import counted
 from vcl.tokens import read_token_file
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 PassEnvironment = Annotated[
@@ -97,14 +102,16 @@ def run(
         bool,
         typer.Option("--once", help="End if no master is there yet, rather than wait for it."),
     ] = False,
+    log_level: LogLevel = Level.info,
+    log_json: LogJson = False,
+    version: Version = False,
     ready_json: Annotated[
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Offer this host's OpenCL devices to a vcl cluster."""
-    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
-    logging.getLogger("picows").setLevel(logging.WARNING)
+    set_up(log_level, log_json)
     pinned = _cores(cores)
     try:
         address = master_url(_told_url(parent_pid) if url == "-" else url)

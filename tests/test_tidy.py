@@ -45,6 +45,7 @@ COVERED_BY: dict[str, tuple[str, str]] = {
     "vcl.api.runtime": ("tests/vcl/api/test_context.py", "is a protocol; the tests have one"),
     "vcl.ending": ("tests/e2e/test_children.py", "is seen when processes end"),
     "vcl.ids": ("tests/test_tidy.py", "is one constant"),
+    "vcl.options": ("tests/shell/test_main.py", "is what all command lines have"),
     "vcl.release": ("tests/test_tidy.py", "is one constant, compared with pyproject.toml here"),
     "vcl.wire.limits": ("tests/test_tidy.py", "is constants, whose names are checked here"),
     "vcl.wire.messages.*": ("tests/vcl/wire/messages/test_golden.py", "has one set of tests"),

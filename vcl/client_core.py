@@ -172,6 +172,8 @@ class ClientCore:
         self._printed = PrintedText()
         self.last: dict[int, EventState] = {}
         """By queue: the command that was enqueued last, for `finish`."""
+        self.losses: list[str] = []
+        """Executors that are gone, in words, of which the program wasn't told yet."""
         self.in_flight = 0
         """Commands that haven't ended."""
         self.unsent_bytes = 0
@@ -536,6 +538,7 @@ class ClientCore:
 
     def _endpoint_lost(self, m: session.EndpointLost, ended: list[int]) -> None:
         """Reads that wait for an endpoint's bytes fail, even if the master thinks them complete."""
+        self.losses.append(m.message)
         self._outgoing.forget(m.endpoint)
         for transfer in self._incoming.forget(m.endpoint):
             read = self._reads.get(self._pulls.pop(transfer).event)

@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from vcl import stdout, transport
+from vcl import losses, stdout, transport
 from vcl.client_core import (
     COMPLETE,
     SUBMITTED,
@@ -633,7 +633,8 @@ class Runtime:
         with self.lock:
             state = self.core.events[event]
             self._wait_for_state(state)
-            return state
+        losses.warn(self.core.losses)
+        return state
 
     def _wait_for_state(self, state: EventState) -> None:
         if state.status > COMPLETE:
@@ -647,6 +648,7 @@ class Runtime:
             state = self.core.last.get(queue)
             if state is not None:
                 self._wait_for_state(state)
+        losses.warn(self.core.losses)
 
     def wait_for_last_words(self, event: int) -> None:
         """As `wait`, for a destructor: it must neither raise nor stand in its own way.

@@ -1,4 +1,7 @@
-"""The command line `vcl` as its user runs it."""
+"""The command line `vcl` as its user runs it.
+
+Long because all commands are run on one cluster, and `vcl run` has many forms.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,9 @@ def nobody() -> str:
         return f"ws://127.0.0.1:{closed.getsockname()[1]}"
 
 
-def test_help(cli: Run) -> None:
-    done = cli("--help")
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help(cli: Run, option: str) -> None:
+    done = cli(option)
     assert done.returncode == 0
     for command in ("info", "run", "--version"):
         assert command in done.stdout
@@ -77,6 +81,10 @@ def test_help(cli: Run) -> None:
 def test_version(cli: Run) -> None:
     done = cli("--version")
     assert (done.returncode, done.stdout) == (0, f"vcl {vcl.__vcl_version__}\n")
+
+
+def test_run_s_usage_names_the_script(cli: Run) -> None:
+    assert "vcl run [OPTIONS] SCRIPT [ARGS]..." in cli("run", "-h").stdout
 
 
 def test_an_unknown_command(cli: Run) -> None:
@@ -92,11 +100,19 @@ def test_info(cli: Run, cluster: vcl.LocalCluster) -> None:
     done = cli("info")
     assert done.returncode == 0, done.stderr
     assert cluster.url in done.stdout
-    assert "VCL cluster of 2 devices on 2 nodes" in done.stdout
-    for node in cluster.nodes:
-        assert re.search(rf"Device \d: .* @ {node.name}", done.stdout)
+    assert re.search(r"\n  0 +VCL cluster of 2 devices on 2 nodes +CPU +2 ", done.stdout)
+    for index, node in enumerate(cluster.nodes, 1):
+        assert re.search(rf"\n  {index} +{node.name} +\S.* CPU +1 +\S+ GiB", done.stdout)
+    assert len(done.stdout.splitlines()) < 15
     assert re.search(r"the program - local0 +shared memory\n", done.stdout)
     assert cluster.token not in done.stdout
+
+
+def test_info_with_all_properties(cli: Run, cluster: vcl.LocalCluster) -> None:
+    done = cli("info", "--all")
+    for node in cluster.nodes:
+        assert re.search(rf"Device \d: .* @ {node.name}", done.stdout)
+    assert done.stdout.count("max_work_item_sizes") == 3
 
 
 def test_info_as_json(cli: Run, cluster: vcl.LocalCluster) -> None:
@@ -391,7 +407,10 @@ def test_markup_in_a_device_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     odd = "cpu [bold red]x[/] [/nothing] [link=http://there]y"
     found = {"master": "ws://x", "platform": {"name": "VCL", "version": "3"},
-             "devices": [{"name": odd, "vendor": odd, "sizes": [1, 2]}],
+             "devices": [{"name": odd, "vendor": odd, "type": 2, "max_compute_units": 1,
+                          "global_mem_size": 1}],
+             "nodes": [odd],
              "ways": [{"between": ("x", odd), "way": "direct", "reason": ""}]}  # fmt: skip
     monkeypatch.setattr(info, "gather", lambda master: found)
-    assert info.render(None, as_json=False).count(odd) == 4
+    assert info.render(None, as_json=False, everything=True).count(odd) == 4
+    assert info.render(None, as_json=False, everything=False).count("[bold red]x[/]") == 3

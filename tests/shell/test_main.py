@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from master.__main__ import app as master_app
 from node_agent.__main__ import app as agent_app
 from tests.processes import Program, await_gone, descendants, environment, run, started
+from vcl.release import VERSION
 
 MASTER = ("-m", "master")
 AGENT = ("-m", "node_agent")
@@ -68,7 +69,9 @@ def fails_in_one_line(arguments: list[str], *said: str, **variables: str) -> Non
 
 def test_master_is_ready_in_text(tmp_path: Path) -> None:
     with started([*MASTER, *LOOPBACK, "--state-dir", str(tmp_path)]) as program:
-        assert re.fullmatch(r"vcl-master is ready at ws://127\.0\.0\.1:\d+", program.line())
+        assert re.fullmatch(
+            r"vcl-master is ready at ws://127\.0\.0\.1:\d+, its tokens are in .*", program.line()
+        )
         ended_well(program, signal.SIGTERM)
 
 
@@ -440,6 +443,50 @@ def test_agent_is_given_bad_cores(cores: str) -> None:
 def test_agent_is_given_a_user_that_is_not_there(master: tuple[str, Path]) -> None:
     arguments = [*AGENT, master[0], "--token-file", str(master[1]), "--executor-user", "no-such"]
     fails_in_one_line(arguments, "'no-such'", "--executor-user")
+
+
+APPS = {"master": master_app, "node_agent": agent_app}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("master", "vcl-master"), ("node_agent", "vcl-agent")]
+)
+def test_version_and_short_help(module: str, name: str) -> None:
+    shown = CliRunner().invoke(APPS[module], ["--version"], prog_name=name)
+    assert (shown.exit_code, shown.stdout) == (0, f"{name} {VERSION}\n")
+    assert CliRunner().invoke(APPS[module], ["-h"]).exit_code == 0
+
+
+def test_the_master_tells_its_tokens(tmp_path: Path) -> None:
+    where = ["--state-dir", str(tmp_path)]
+    told = [
+        CliRunner().invoke(master_app, ["token", *more, *where]).stdout.strip()
+        for more in ([], ["--agents"], [])
+    ]
+    kept = [(tmp_path / name).read_text().strip() for name in ("token", "agent-token", "token")]
+    assert told == kept and len(set(told)) == 2
+
+
+def test_the_master_can_not_tell_its_tokens() -> None:
+    shown = CliRunner().invoke(master_app, ["token", "--state-dir", "/proc/nowhere"])
+    (line,) = shown.stderr.splitlines()
+    assert shown.exit_code == 1 and line.startswith("vcl-master: can't read its tokens in /proc/")
+
+
+def test_logs_as_json(tmp_path: Path) -> None:
+    arguments = ["--log-json", "--listen", "127.0.0.1:0", "--state-dir", str(tmp_path)]
+    with started([*MASTER, *arguments]) as program:
+        line = program.line()
+        url = line.split()[4].rstrip(",")
+        with started(agent(url, tmp_path / "agent-token")) as node:
+            node.line()
+            node.process.send_signal(signal.SIGTERM)
+            assert node.end()[0] == 0
+        program.process.send_signal(signal.SIGTERM)
+        status, errors = program.end()
+    assert status == 0
+    said = [json.loads(line) for line in errors.splitlines()]
+    assert any("node" in each["message"] and each["level"] == "info" for each in said)
 
 
 @pytest.mark.parametrize("module", ["master", "node_agent"])

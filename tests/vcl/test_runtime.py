@@ -269,7 +269,49 @@ def test_an_agent_is_killed_then_the_master() -> None:
         assert "refused" in quickly(program, "begin()")
         program.process.stdin.close()  # type: ignore[union-attr]
         program.process.stdin = None
-        assert program.end() == (0, "")
+        status, errors = program.end()
+    assert status == 0 and "Traceback" not in errors
+    assert errors.count("NodeLost: ") == 1 and "node local1 is gone" in errors
+
+
+LOSING = """
+    import warnings
+    import numpy as np
+    import vcl as cl
+
+    ctx = cl.create_some_context(interactive=False)
+    queue = cl.CommandQueue(ctx)
+    program = cl.Program(
+        ctx, "__kernel void more(__global int *a) { a[get_global_id(0)] += 1; }"
+    ).build()
+    kernel = program.more
+    buffer = cl.Buffer(ctx, cl.mem_flags.COPY_HOST_PTR, hostbuf=np.zeros(1 << 20, np.int32))
+    kernel(queue, (1 << 20,), None, buffer).wait()
+    print("ready", flush=True)
+    input()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        while not caught:
+            try:
+                kernel(queue, (1 << 20,), None, buffer).wait()  # here
+            except cl.Error:
+                pass
+    print(caught[0].category.__name__, caught[0].lineno, caught[0].message, flush=True)
+    """
+
+
+def test_a_node_that_is_lost_is_warned_of_where_the_program_waits() -> None:
+    line = next(n for n, text in enumerate(LOSING.splitlines(), 1) if "# here" in text)
+    with (
+        vcl.LocalCluster(nodes=2, cores_per_node=1, split="always") as cluster,
+        started_text(LOSING, **variables(cluster)) as program,
+    ):
+        assert program.line() == "ready"
+        psutil.Process(cluster.nodes[1].pid).kill()
+        program.say()
+        said = program.line()
+        assert program.end()[0] == 0
+    assert said.startswith(f"NodeLost {line} ") and "local1" in said
 
 
 def test_an_agent_that_stops_answering_does_not_hold_the_program_s_end(

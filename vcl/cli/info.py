@@ -16,6 +16,7 @@ from rich.table import Table
 
 from vcl.constants import CLASSES
 from vcl.errors import ConnectionProblem, OperatingError
+from vcl.text import sized
 
 
 def _properties(holder: Any, constants: dict[str, int]) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def _plain(value: Any) -> Any:
 
 
 def gather(master: str | None) -> dict[str, Any]:
-    """{"master", "platform", "devices", "ways"}; raises ConnectionProblem."""
+    """{"master", "platform", "devices", "nodes", "ways"}; nodes: of the devices. Raises
+    ConnectionProblem."""
     import vcl
     from vcl.cli import ways
     from vcl.pyopencl_cl import session
@@ -68,14 +70,15 @@ def gather(master: str | None) -> dict[str, Any]:
         "master": runtime.url,
         "platform": _properties(platform, CLASSES["platform_info"]),
         "devices": [_properties(d, CLASSES["device_info"]) for d in devices],
+        "nodes": ["", *(remote.node_name for remote in runtime.devices)],
         "ways": [way._asdict() for way in found_ways],
     }
     session.disconnect()
     return found
 
 
-def render(master: str | None, *, as_json: bool) -> str:
-    """What `vcl info` prints; raises ConnectionProblem."""
+def render(master: str | None, *, as_json: bool, everything: bool) -> str:
+    """What `vcl info` prints; raises ConnectionProblem. everything: all properties."""
     found = gather(master)
     if as_json:
         return json.dumps(found, indent=2)
@@ -83,13 +86,12 @@ def render(master: str | None, *, as_json: bool) -> str:
     platform = found["platform"]
     console.print(f"Master    {found['master']}")
     console.print(f"Platform  {platform['name']}, {platform['version']}")
-    for index, device in enumerate(found["devices"]):
-        role = " (the cluster)" if index == 0 else ""
-        console.print(f"\n[bold]Device {index}{role}: {escape(device['name'])}[/bold]")
-        table = Table(box=None, show_header=False, padding=(0, 2))
-        for name, value in device.items():
-            table.add_row(name, escape(_shown(value)))
-        console.print(table)
+    if everything:
+        for index, device in enumerate(found["devices"]):
+            _print_properties(console, index, device)
+    else:
+        console.print()
+        console.print(_devices_table(found["devices"], found["nodes"]))
     console.print("\n[bold]Data goes[/bold]")
     table = Table(box=None, show_header=False, padding=(0, 2))
     for way in found["ways"]:
@@ -97,6 +99,37 @@ def render(master: str | None, *, as_json: bool) -> str:
         table.add_row(escape(between), escape(": ".join(filter(None, [way["way"], way["reason"]]))))
     console.print(table)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def _print_properties(console: Console, index: int, device: dict[str, Any]) -> None:
+    role = " (the cluster)" if index == 0 else ""
+    console.print(f"\n[bold]Device {index}{role}: {escape(device['name'])}[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for name, value in device.items():
+        table.add_row(name, escape(_shown(value)))
+    console.print(table)
+
+
+def _devices_table(devices: list[dict[str, Any]], nodes: list[str]) -> Table:
+    table = Table(box=None, padding=(0, 2))
+    for heading in ("device", "node", "name", "type", "compute units", "memory"):
+        table.add_column(heading, justify="right" if heading == "compute units" else "left")
+    for index, (device, node) in enumerate(zip(devices, nodes, strict=True)):
+        table.add_row(
+            str(index),
+            escape(node),
+            escape(device["name"].removesuffix(f" @ {node}")),
+            _types(device["type"]),
+            str(device["max_compute_units"]),
+            sized(device["global_mem_size"]),
+        )
+    return table
+
+
+def _types(bits: int) -> str:
+    names = ("CPU", "GPU", "ACCELERATOR", "CUSTOM")
+    kinds = CLASSES["device_type"]
+    return ", ".join(name for name in names if bits & kinds[name])
 
 
 def _shown(value: Any) -> str:

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vcl.errors import ConnectionProblem
-from vcl.release import VERSION
+from vcl.options import Version
 
 if TYPE_CHECKING:
     from vcl.cli.run import Form, Program
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.info.help = "Run pyopencl programs on a cluster, and look at it."
 
@@ -32,34 +35,29 @@ Master = Annotated[
 ]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"vcl {VERSION}")
-        raise typer.Exit
-
-
 @app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def _options(version: Version = False) -> None:
     return
 
 
 @app.command()
 def info(
     master: Master = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All properties of the devices, as clinfo shows them.")
+    ] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with all properties.")
+    ] = False,
 ) -> None:
-    """Show the cluster's platform and devices, as clinfo would.
+    """Show the cluster's nodes and devices, and by which way data goes between them.
 
     Without --master and VCL_MASTER: what an embedded cluster on this host would offer.
     """
     from vcl.cli import info as command
 
     try:
-        typer.echo(command.render(master, as_json=json_output))
+        typer.echo(command.render(master, as_json=json_output, everything=everything))
     except ConnectionProblem as error:
         typer.echo(f"vcl info: {error}", err=True)
         raise typer.Exit(1) from None
@@ -70,7 +68,8 @@ def info(
         "allow_extra_args": True,
         "ignore_unknown_options": True,
         "allow_interspersed_args": False,
-    }
+    },
+    options_metavar="[OPTIONS] SCRIPT [ARGS]...",
 )
 def run(
     context: typer.Context,
