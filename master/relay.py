@@ -18,9 +18,11 @@ from dataclasses import dataclass, field
 from master.leg import Leg
 from vcl.direct.pool import Pool
 from vcl.errors import RemoteProtocolError
-from vcl.transport.connection import CLOSE_GOING_AWAY, CLOSE_NORMAL
+from vcl.transport.connection import CLOSE_GOING_AWAY, CLOSE_NORMAL, ConnectionClosed
 from vcl.wire.frame import BulkFrame
 from vcl.wire.limits import eager_frame_bytes, eager_total_bytes_max
+
+STOPS = "the server stops"
 
 End = tuple[int, int]
 """(session, endpoint)."""
@@ -46,6 +48,7 @@ class Relay:
         self._pool = Pool(shares=False)
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def expect(self, end: End) -> None:
         """It is about to connect: what comes for it is kept."""
@@ -55,6 +58,9 @@ class Relay:
     def bind(self, number: int, connected: socket.socket, end: End) -> None:
         """A connection is that end's. number: of the connection. connected: its socket, which is
         the relay's from now on."""
+        if self._closed:
+            connected.close()
+            return
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._loop.run_forever, name="vcl-relay", daemon=True
@@ -93,13 +99,16 @@ class Relay:
 
         Raises ConnectionClosed, RemoteProtocolError.
         """
+        if number not in self._bound:  # it came while the relay was being closed
+            raise ConnectionClosed(CLOSE_GOING_AWAY, STOPS)
         _, leg = self._bound[number]
         raise await asyncio.shield(asyncio.wrap_future(leg.ended))
 
     async def close(self) -> None:
-        """Close all connections; the relay can't be used any more."""
+        """Close all connections; those that come now are closed at once."""
+        self._closed = True
         for number in list(self._bound):
-            self.forget(number, CLOSE_GOING_AWAY, "the server stops")
+            self.forget(number, CLOSE_GOING_AWAY, STOPS)
         if self._thread is not None:
             await asyncio.gather(*(asyncio.wrap_future(leg.gone) for leg in list(self._leaving)))
             self._loop.call_soon_threadsafe(self._loop.stop)

@@ -165,6 +165,17 @@ async def test_its_thread_ends_with_it() -> None:
     assert "vcl-relay" not in {thread.name for thread in threading.enumerate()}
 
 
+async def test_an_end_that_comes_too_late() -> None:
+    relay = Relay()
+    await relay.close()
+    near, far = tcp_pair()
+    relay.bind(1, far, (1, 0))
+    assert near.recv(1) == b""
+    near.close()
+    with pytest.raises(ConnectionClosed, match="the server stops"):
+        await relay.run(1)
+
+
 async def test_one_that_was_never_used_has_none() -> None:
     relay = Relay()
     relay.forget(1)
