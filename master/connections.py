@@ -82,7 +82,8 @@ class Live:
     starts: executors asked for so far.
     backlog: nodes for whose executors there is more than one portion of messages. going_on: the
     shell was told that the session has more to do than one turn's work. numbering: of the
-    control connection, which it may outlive.
+    control connection, which it may outlive. program, user: as its client says. began: when, on the
+    master's clock, in s.
     """
 
     session: Session
@@ -94,6 +95,9 @@ class Live:
     backlog: set[int] = field(default_factory=set)
     going_on: bool = False
     numbering: Numbering = field(default_factory=Numbering)
+    program: str = ""
+    user: str = ""
+    began: float = 0.0
 
     def expected(self, knock: Knock) -> tuple[int | None, str]:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""

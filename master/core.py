@@ -48,6 +48,7 @@ from master.nodes import Node, Nodes
 from master.objects import Executor, Step
 from master.plan.view import DEFAULT_POLICY, Policy
 from master.sessions import Session
+from master.status import status
 from vcl.errors import RemoteProtocolError
 from vcl.ids import CLIENT
 from vcl.text import counted, failure_length_max, plain, raised
@@ -173,7 +174,7 @@ class MasterCore:
             except RemoteProtocolError as error:
                 self._refuse(opened, "malformed", str(error))
             else:
-                self._open_client(opened) if role == "client" else self._open_agent(opened, hello)
+                (self._open_client if role == "client" else self._open_agent)(opened, hello)
         else:
             self._open_session_end(opened)
 
@@ -184,7 +185,7 @@ class MasterCore:
             Answer(opened.connection, Refused(software=self._software, code=code, reason=reason))
         )
 
-    def _open_client(self, opened: Opened) -> None:
+    def _open_client(self, opened: Opened, hello: Hello) -> None:
         self._last_session += 1
         number = self._last_session
         executors: dict[int, Executor] = {}
@@ -195,8 +196,13 @@ class MasterCore:
             self.nodes.why_none,
             self._policy,
             opened.secret,
+            lambda: status(self.nodes, self.sessions, self._now),
         )
-        live = Live(new, opened.secret, opened.connection, None, executors)
+        program, user = plain(hello.name), plain(hello.host)
+        live = Live(
+            new, opened.secret, opened.connection, None, executors,
+            program=program, user=user, began=self._now,
+        )  # fmt: skip
         self.sessions[number] = live
         self._connections[opened.connection] = Connected(opened.connection, "client", number)
         welcome = Welcome(
@@ -206,7 +212,8 @@ class MasterCore:
             devices=self.nodes.remote_devices(),
         )
         self._effects.append(Answer(opened.connection, welcome, live.numbering))
-        self._effects.append(Log(f"session {number} from {opened.peer}"))
+        what = f": {program} of {user}" if program or user else ""
+        self._effects.append(Log(f"session {number} from {opened.peer}{what}"))
 
     def _open_agent(self, opened: Opened, hello: Hello) -> None:
         if problem := self._admission.name_problem(hello):

@@ -115,6 +115,10 @@ class Nodes:
         while len(self._gone) > gone_kept_max:
             del self._gone[next(iter(self._gone))]
 
+    def device_names(self, node: Node) -> list[str]:
+        """The names of its devices, in its own order."""
+        return [self._places[device].device_name for device in node.devices]
+
     def named(self, name: str) -> Node | None:
         """The connected node of that name; the first of two."""
         return next(iter(self._named.get(name, {}).values()), None)

@@ -85,8 +85,9 @@ class Session:
         why_none: Callable[[Sequence[int]], str] = lambda devices: NONE_CONNECTED,
         policy: Policy = DEFAULT_POLICY,
         secret: str = "",
+        status: Callable[[], tuple[list[Any], list[Any]]] = lambda: ([], []),
     ) -> None:
-        """secret: for the tickets of direct links."""
+        """secret: for the tickets of direct links. status: of the cluster, for who asks."""
         self.number = number
         """The session's id."""
         self.ledger = Ledger()
@@ -96,6 +97,7 @@ class Session:
         self.buffers: dict[int, Buffer] = {}
         self.programs: dict[int, Program] = {}
         self.commands: dict[int, Command] = {}
+        self._status = status
         self._reports = KeptReports(self.ledger)
         self._totals = Totals()
         self._unfinished = 0  # commands, user events among them
@@ -131,6 +133,11 @@ class Session:
         self._planner.places_changed()
 
     # ---- from the client
+
+    @property
+    def unfinished(self) -> int:
+        """Commands that haven't ended, and user events that aren't set."""
+        return self._unfinished
 
     def from_client(self, messages: Sequence[Any]) -> None:
         """Take a batch in; `advance` carries it out."""
@@ -366,6 +373,9 @@ class Session:
 
     def _ask_totals(self, m: session.AskTotals) -> None:
         self.ledger.for_client.append(session.Totals(m.request, self._totals.as_message()))
+
+    def _ask_status(self, m: session.AskStatus) -> None:
+        self.ledger.for_client.append(session.ClusterStatus(m.request, *self._status()))
 
     def _ask_way(self, m: session.AskWay) -> None:
         ends = {p.device: p.node for p in self._places([m.device, m.other])} | {0: CLIENT}
@@ -702,6 +712,7 @@ _HANDLERS: dict[type, Callable[[Session, Any], None]] = {
     session.AskReport: Session._ask_report,
     session.AskWay: Session._ask_way,
     session.AskTotals: Session._ask_totals,
+    session.AskStatus: Session._ask_status,
     Linked: Session._linked,
     session.Launch: Session._enqueue_told,
     session.Repeat: Session._enqueue_repeat,

@@ -15,8 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import getpass
 import os
+import platform
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -66,7 +69,7 @@ from vcl.wire.limits import (
 )
 from vcl.wire.messages import session
 from vcl.wire.messages.direct import Linked, OpenLink
-from vcl.wire.messages.handshake import Hello, RemoteDevice
+from vcl.wire.messages.handshake import Hello, RemoteDevice, name_length_max
 from vcl.wire.units import unit_bytes
 
 connect_timeout_s = 3 * handshake_timeout_s
@@ -115,6 +118,8 @@ class Runtime:
         """Connect; raises ConnectionProblem with a text for the user."""
         self.url = url
         """Where the master is."""
+        self.session: int | None = None
+        """Its number."""
         self.pid = os.getpid()
         """The process that owns the session; a forked child must not use it."""
         self.devices: list[RemoteDevice] = []
@@ -149,8 +154,10 @@ class Runtime:
 
     async def _connect(self, token: str) -> None:
         control, welcome = await dial(
-            self.url, Hello(software=VERSION, role="client", token=token)
+            self.url,
+            Hello(software=VERSION, role="client", token=token, name=_program(), host=_user()),
         )
+        self.session = welcome.session
         self._numbering = Numbering(trusted=True)
         self._control = ControlLink(control, session.TO_CLIENT, self._numbering)
         self.devices = welcome.devices
@@ -738,6 +745,20 @@ class Runtime:
         self._thread.join(close_timeout_s)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def _program() -> str:
+    """What the master's log and `vcl status` call this process."""
+    return os.path.basename(sys.argv[0] if sys.argv else "")[:name_length_max] or "python"
+
+
+def _user() -> str:
+    """USER@HOST, as far as they are known."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"[:name_length_max]
 
 
 def _check_long(message: Any, length: int) -> None:

@@ -75,6 +75,7 @@ FROM_CLIENT: list[Any] = [
     session.AskReport(60, 41),
     session.AskWay(60, 0, 1),
     session.AskTotals(60),
+    session.AskStatus(60),
     Linked(1, 2, ""),
 ]  # fmt: skip
 

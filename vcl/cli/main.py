@@ -63,6 +63,37 @@ def info(
         raise typer.Exit(1) from None
 
 
+@app.command()
+def status(
+    master: Master = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew each second, until Ctrl-C.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the cluster's nodes, and the programs that run on it now."""
+    if master is None:
+        typer.echo("vcl status: which cluster? Set VCL_MASTER, or give --master URL", err=True)
+        raise typer.Exit(2)
+    from rich.console import Console
+
+    from vcl.cli import status as command
+
+    try:
+        ask = command.Asker(master)
+        try:
+            if watch:
+                command.watch(ask, Console())
+            typer.echo(command.render(ask, as_json=json_output))
+        finally:
+            ask.close()
+    except KeyboardInterrupt:
+        return
+    except ConnectionProblem as error:
+        typer.echo(f"vcl status: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 @app.command(
     context_settings={
         "allow_extra_args": True,

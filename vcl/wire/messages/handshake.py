@@ -27,11 +27,11 @@ knock_values_max = 8
 """Of the outer layer of a Hello: one array of seven."""
 
 _OUTER = {"version", "role", "token", "session", "endpoint"}
-_NAME_LENGTH_MAX = 200
+name_length_max = 200
 _ANSWERS_MAX = 300
 
 
-Name = Annotated[str, Field(max_length=_NAME_LENGTH_MAX)]
+Name = Annotated[str, Field(max_length=name_length_max)]
 
 
 class _Model(BaseModel):
@@ -40,7 +40,7 @@ class _Model(BaseModel):
 
 def _check_answers(answers: dict[str, Any]) -> dict[str, Any]:
     """Raise ValueError unless all are what `node_agent.inventory` makes of a driver's answers."""
-    if len(answers) > _ANSWERS_MAX or any(len(name) > _NAME_LENGTH_MAX for name in answers):
+    if len(answers) > _ANSWERS_MAX or any(len(name) > name_length_max for name in answers):
         raise ValueError("too many answers, or too long a name")
     if not all(map(_is_answer, answers.values())):
         raise ValueError("an answer that isn't a number, a text, a list of these or an error")
@@ -92,8 +92,9 @@ class Hello(_Model):
 
     token: of the cluster for roles client and agent; the session's key for client-bulk; the
     ticket from StartExecutor for executor and executor-bulk. session: for every role but client
-    and agent. endpoint: of an executor's two. name, host, incarnation, devices: of an agent only.
-    `host` tells whether two agents share a machine.
+    and agent. endpoint: of an executor's two. incarnation, devices: of an agent only. name, host:
+    of an agent, where `host` tells whether two share a machine; of a client, for people, its
+    program and USER@HOST.
     """
 
     version: int = PROTOCOL_VERSION

@@ -70,6 +70,8 @@ Reported = Annotated[
 TotalsRow = Annotated[
     list[Any], Row(str, str, Count, Count, Count, Count, Count, Count, str)
 ]
+NodeRow = Annotated[list[Any], Row(str, list[str], Count)]
+SessionRow = Annotated[list[Any], Row(Count, str, str, Count, Count, list[str])]
 
 
 class CreateContext(NamedTuple):
@@ -297,6 +299,12 @@ class AskTotals(NamedTuple):
     request: int
 
 
+class AskStatus(NamedTuple):
+    """Ask what runs on the cluster; answered by ClusterStatus."""
+
+    request: int
+
+
 class EventsDone(NamedTuple):
     """Events that ended: [event, status, start, end, message] each; status 0 or negative."""
 
@@ -346,6 +354,15 @@ class Totals(NamedTuple):
 
     request: int
     rows: list[TotalsRow]
+
+
+class ClusterStatus(NamedTuple):
+    """What runs on the cluster: its nodes, [name, names of its devices, sessions with an executor
+    there] each, and sessions, [number, program, user, seconds, unfinished commands, nodes]."""
+
+    request: int
+    nodes: list[NodeRow]
+    sessions: list[SessionRow]
 
 
 class Push(NamedTuple):
@@ -426,6 +443,7 @@ TO_MASTER = Conversation(
         20: AskReport,
         21: AskWay,
         22: AskTotals,
+        23: AskStatus,
         52: Linked,
     },
 )
@@ -445,6 +463,7 @@ TO_CLIENT = Conversation(
         49: Printed,
         50: OpenLink,
         51: Totals,
+        53: ClusterStatus,
     },
 )
 

@@ -71,6 +71,7 @@ SAMPLES: list[Any] = [
     session.AskReport(19, 11),
     session.AskWay(20, 0, 1),
     session.AskTotals(21),
+    session.AskStatus(22),
     session.EventsDone([[11, 0, 10**18, 10**18 + 5, None], [12, -5, 0, 0, "node n: full"]]),
     session.Built(9, 0, "", [[1, 0, "log"]], KERNELS),
     session.Report(
@@ -79,6 +80,7 @@ SAMPLES: list[Any] = [
          [[1, "read", "why", [[1, 2, 0]]]]],
     ),
     session.WayFound(20, 2, ""),
+    session.ClusterStatus(22, [["n", ["d"], 1]], [[1, "app.py", "me@h", 5, 3, ["n"]]]),
     session.Totals(21, [["f", "regions", 5, 10, 64, 900, 500, 600, "why"]]),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
