@@ -25,7 +25,6 @@ from itertools import islice
 from master import turns
 from vcl.direct.pool import Pool
 from vcl.errors import RemoteProtocolError
-from vcl.sockets import set_up
 from vcl.transport.connection import (
     CLOSE_ABNORMAL,
     CLOSE_INTERNAL_ERROR,
@@ -61,8 +60,8 @@ _UNMASKED = bytes(4)
 
 
 class Leg:
-    """connected: who has dialled it has heard Welcome, and nothing since. take(frame): to which
-    leg it goes now, if to any; raises RemoteProtocolError."""
+    """connected: set up, and who has dialled it has heard Welcome, and nothing since. take(frame):
+    to which leg it goes now, if to any; raises RemoteProtocolError."""
 
     def __init__(
         self,
@@ -71,7 +70,6 @@ class Leg:
         pool: Pool,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        set_up(connected)
         self.ended: Future[Exception] = Future()
         """How the connection ended, as soon as that is known."""
         self.gone: Future[None] = Future()

@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from master.leg import Leg
 from vcl.direct.pool import Pool
 from vcl.errors import RemoteProtocolError
-from vcl.transport.connection import CLOSE_GOING_AWAY, CLOSE_NORMAL, ConnectionClosed
+from vcl.sockets import set_up
+from vcl.transport.connection import (
+    CLOSE_ABNORMAL,
+    CLOSE_GOING_AWAY,
+    CLOSE_NORMAL,
+    ConnectionClosed,
+)
 from vcl.wire.frame import BulkFrame
 from vcl.wire.limits import eager_frame_bytes, eager_total_bytes_max
 
@@ -61,6 +67,11 @@ class Relay:
         if self._closed:
             connected.close()
             return
+        try:
+            set_up(connected)
+        except OSError:  # it's gone already, which `run` says
+            connected.close()
+            return
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._loop.run_forever, name="vcl-relay", daemon=True
@@ -99,8 +110,8 @@ class Relay:
 
         Raises ConnectionClosed, RemoteProtocolError.
         """
-        if number not in self._bound:  # it came while the relay was being closed
-            raise ConnectionClosed(CLOSE_GOING_AWAY, STOPS)
+        if number not in self._bound:
+            raise ConnectionClosed(CLOSE_ABNORMAL, STOPS if self._closed else "it is gone already")
         _, leg = self._bound[number]
         raise await asyncio.shield(asyncio.wrap_future(leg.ended))
 

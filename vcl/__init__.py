@@ -41,6 +41,7 @@ _OWN = {
     "slice": "vcl.mappers",
     "cluster": "vcl.faces",
     "connect": "vcl.faces",
+    "load_ipython_extension": "vcl.faces",
     "launch_report": "vcl.faces",
     "LocalCluster": "vcl.local",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vcl import swap
+from vcl import family, swap
 from vcl.mappers import Mapper, none
 from vcl.report import LaunchReport
 from vcl.summary import ClusterSummary
@@ -78,6 +78,13 @@ def cluster() -> ClusterSummary:
 
     runtime = current_platform()._runtime
     return ClusterSummary.of(runtime.url, PROCESS.is_embedded, runtime.devices)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext vcl` in a notebook: from now on pyopencl means the cluster, in its Python children
+    too. Raises ImportError if pyopencl was imported before."""
+    swap.load_pyopencl()
+    family.hand_swap_to_children()
 
 
 def launch_report(event: Any) -> LaunchReport:

@@ -17,6 +17,7 @@ from master import turns
 from master.leg import Leg
 from vcl.direct.pool import Pool
 from vcl.errors import RemoteProtocolError
+from vcl.sockets import set_up
 from vcl.transport import ConnectionClosed
 from vcl.wire import frame
 from vcl.wire.frame import BulkFrame
@@ -54,6 +55,7 @@ class Rig:
     def __init__(self) -> None:
         self.near, far = tcp_pair()
         self.near.setblocking(False)
+        set_up(far)
         self.loop = asyncio.get_running_loop()
         self.taken: list[tuple[int, bytes]] = []
         self.to: Leg | None = None
@@ -153,6 +155,7 @@ async def test_a_frame_goes_out_as_a_server_sends_it(rig: Rig) -> None:
 async def test_what_is_pushed_before_it_is_served_comes_first() -> None:
     near, far = tcp_pair()
     near.setblocking(False)
+    set_up(far)
     loop = asyncio.get_running_loop()
     leg = Leg(far, lambda _: None, Pool(shares=False), loop)
     early = BulkFrame(frame.CHUNK, True, 1, 0, 7, 1, b"")

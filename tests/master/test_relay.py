@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from master import relay as subject
 from master.relay import Relay
 from tests.master.test_leg import TIMEOUT_S, masked, tcp_pair
 from tests.master.test_server import chunk
@@ -174,6 +175,22 @@ async def test_an_end_that_comes_too_late() -> None:
     near.close()
     with pytest.raises(ConnectionClosed, match="the server stops"):
         await relay.run(1)
+
+
+async def test_an_end_whose_socket_is_gone_already(
+    r: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(connected: socket.socket) -> None:
+        raise OSError("Invalid argument")
+
+    near, far = tcp_pair()
+    with monkeypatch.context() as patched:
+        patched.setattr(subject, "set_up", fail)
+        r.relay.bind(1, far, (1, 0))
+    assert near.recv(1) == b""
+    near.close()
+    with pytest.raises(ConnectionClosed, match="gone already"):
+        await r.relay.run(1)
 
 
 async def test_one_that_was_never_used_has_none() -> None:

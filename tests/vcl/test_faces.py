@@ -83,6 +83,19 @@ def test_a_choice_for_other_drivers_is_explained(choice: str, cluster: vcl.Local
     assert f"PYOPENCL_CTX is {choice!r}, and the cluster is one" in done.stderr.splitlines()[-1]
 
 
+def test_a_notebook_s_extension(cluster: vcl.LocalCluster) -> None:
+    text = """
+        import importlib, os, subprocess, sys
+        importlib.import_module("vcl").load_ipython_extension(None)  # what %load_ext does
+        import pyopencl as cl
+        print(cl.get_platforms()[0].name, flush=True)
+        subprocess.run([sys.executable, "-c", "import pyopencl as cl; print(cl.get_platforms())"])
+        """
+    done = run_program(text, VCL_MASTER=cluster.url, VCL_TOKEN=cluster.token)
+    own, child = done.stdout.splitlines()
+    assert own == "VCL" and "VCL" in child, done.stderr
+
+
 # The embedded cluster
 
 # How the program ends, and what its parent sees of it.

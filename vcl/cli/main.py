@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -155,6 +156,46 @@ def run(
         typer.echo(f"vcl run: {error}", err=True)
         raise typer.Exit(2) from None
     _program.append(program)
+
+
+kernel = typer.Typer(no_args_is_help=True, help="Notebooks on the cluster.")
+app.add_typer(kernel, name="kernel")
+
+
+@kernel.callback()
+def _kernel() -> None:
+    return
+
+
+@kernel.command()
+def install(
+    name: Annotated[str, typer.Option(help="The kernel's folder.")] = "vcl",
+    display_name: Annotated[
+        str, typer.Option(help="What Jupyter calls it.")
+    ] = "Python (vcl cluster)",
+    master: Annotated[
+        str | None,
+        typer.Option(
+            "--master",
+            metavar="URL",
+            help="The master of its notebooks, else VCL_MASTER as Jupyter has it; a token isn't "
+            "kept: VCL_TOKEN, as Jupyter has it.",
+        ),
+    ] = None,
+    prefix: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Install it into this environment, not for the user."),
+    ] = None,
+) -> None:
+    """Install a Jupyter kernel in which pyopencl means the cluster."""
+    from vcl.cli import kernel as command
+
+    try:
+        folder = command.install(name, display_name, master, prefix)
+    except (OSError, ConnectionProblem) as error:
+        typer.echo(f"vcl kernel install: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"installed {display_name!r} in {folder}")
 
 
 @app.command(
