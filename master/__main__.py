@@ -182,7 +182,7 @@ async def _serve(
     if ready_json:
         print(json.dumps({"ready": "vcl-master", "url": url}), flush=True)
     else:
-        print(f"vcl-master is ready at {url}, its tokens are in {directory}", flush=True)
+        print(f"vcl-master, its tokens in {directory}, is ready at {url}", flush=True)
     await stop.wait()
     forget_address(directory)
     await server.close()

@@ -210,7 +210,8 @@ def connect_error(tmp_path: Path, **variables: str) -> str:
     done = run_program("import vcl; vcl.connect()", XDG_STATE_HOME=str(tmp_path), **variables)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(("vcl.errors.ConnectionProblem: ", "vcl.errors.HandshakeRefused: "))
+    kinds = ("ConnectionProblem", "NotReached", "HandshakeRefused")
+    assert last.startswith(tuple(f"vcl.errors.{kind}: " for kind in kinds))
     return last
 
 
