@@ -116,6 +116,8 @@ class Leg:
             self._write()
 
     def _write(self) -> None:
+        if self.gone.done():
+            return
         try:
             while self._unsent:
                 count = self._socket.sendmsg(list(islice(self._unsent, parts_max)))
