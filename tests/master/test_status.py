@@ -43,4 +43,3 @@ def test_names_can_not_send_a_terminal_what_it_obeys() -> None:
     client = m.open("client", name="\x1b[2J", host="a\nb")
     ((_, program, user, *_),) = asked(m, client).sessions
     assert (program, user) == ("\\x1b[2J", "a\\nb")
-    assert m.effects is not None
