@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import common
-from benchmarks.common import Row, Sample, Sampler, Settings
+from benchmarks.common import Figure, Figures, Row, Sample, Sampler, Settings
 
 if TYPE_CHECKING:
     from vcl import LocalCluster
 
 ITEMS, GROUP = 64, 32  # two work-groups, so that the cluster device may split
+
+CHAINS = 1.5
+"""A round trip is to take at most so many bare chains, and the native kernel."""
 
 SOURCE = "kernel void bump(global uint *counts) { counts[get_global_id(0)] += 1; }"
 
@@ -56,7 +59,8 @@ def program(cl: Any, device: Any, settings: Settings) -> Sampler:
 
 
 def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
-    """On the first node's device and on the cluster device, beside native and TCP ping-pong."""
+    """On the first node's device and on the cluster device, beside native, TCP ping-pong and the
+    bare chain, and what the two make together."""
     import vcl
 
     devices = common.connect(cluster)
@@ -64,11 +68,18 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
         "remote device": program(vcl, devices.remote, settings),
         "cluster device": program(vcl, devices.whole, settings),
     }
-    yardsticks = ("native", "tcp")
+    yardsticks = ("native", "tcp", "chain")
     figures = common.sample_in_turn("roundtrip", devices, settings, ours, yardsticks)
+    figures["target"] = {metric: _target(figures, metric) for metric in ("median", "p99")}
     return [
         common.row(f"round trip, {side}, {metric}", "µs", "lower", figures, metric, side,
-                   yardsticks)
+                   (*yardsticks, "target"))
         for side in ours
         for metric in ("median", "p99")
     ]  # fmt: skip
+
+
+def _target(figures: Figures, metric: str) -> Figure:
+    """So many chains and the native kernel of the same round of samples."""
+    chains, natives = figures["chain"][metric].samples, figures["native"][metric].samples
+    return Figure(tuple(CHAINS * c + n for c, n in zip(chains, natives, strict=True)))

@@ -1,11 +1,11 @@
 """The yardsticks, each a process: `python -m benchmarks.yardsticks NAME`.
 
 Owns: raw TCP between two Python processes on loopback, and running a measure's program on native
-pyopencl. Must not know: vcl.
+pyopencl. Must not know: vcl, but for what `chain-roundtrip` loads when it is asked for.
 
-NAME is `native-<measure>` or `tcp-<one of TCP>`. For each line on standard input one
-sample is taken and printed as a line of JSON (`--samples N` takes N without being asked, after
-one to warm up).
+NAME is `native-<measure>`, `tcp-<one of TCP>`, `chain-roundtrip` or `dask-jacobi`. For each line on
+standard input one sample is taken and printed as a line of JSON (`--samples N` takes N without
+being asked, after one to warm up).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def main() -> None:
     """Take samples as asked."""
     names = [f"native-{measure}" for measure in MEASURES]
     names += [f"tcp-{measure}" for measure in TCP]
-    names.append("dask-jacobi")
+    names += ["chain-roundtrip", "dask-jacobi"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.yardsticks")
     parser.add_argument("name", choices=[*names, "tcp-peer"])
     first_core = min(os.sched_getaffinity(0))
@@ -186,6 +186,10 @@ def main() -> None:
     settings = QUICK if arguments.quick else Settings(**(arguments.settings or {}))
     if kind == "native":
         answer(native(measure, arguments.device, arguments.core[0], settings), arguments.samples)
+    elif kind == "chain":
+        chain = importlib.import_module("benchmarks.chain").chain
+        with chain(arguments.core[0], settings) as sampler:
+            answer(sampler, arguments.samples)
     elif kind == "dask":
         on_dask = importlib.import_module("benchmarks.dask").on_dask
         with on_dask(arguments.core, arguments.device, settings) as sampler:

@@ -56,7 +56,8 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
             assert row["ratios"][name] == row["ours"]["median"] / beside["median"]
 
     beside = {m["name"]: set(m["rows"][0]["yardsticks"]) for m in content["measures"]}
-    assert beside["roundtrip"] == beside["write"] == beside["read"] == {"native", "tcp"}
+    assert beside["roundtrip"] == {"native", "tcp", "chain", "target"}
+    assert beside["write"] == beside["read"] == {"native", "tcp"}
     assert beside["pairs"] == {"native", "tcp"}
     for name in ("launches", "stencil", "vectoradd", "matmul", "mandelbrot"):
         assert beside[name] == {"native"}
@@ -69,8 +70,9 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
     assert ("NOT QUIET" in done.stdout) == (not content["quiet"])
 
 
-def test_a_yardstick_runs_by_hand() -> None:
-    done = run("benchmarks.yardsticks", "tcp-roundtrip", "--quick", "--samples", "2")
+@pytest.mark.parametrize("name", ["tcp-roundtrip", "chain-roundtrip"])
+def test_a_yardstick_runs_by_hand(name: str) -> None:
+    done = run("benchmarks.yardsticks", name, "--quick", "--samples", "2")
     assert done.returncode == 0, done.stderr
     samples = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(samples) == 2 and all(sample["median"] > 0 for sample in samples)
