@@ -10,6 +10,7 @@ for a launch needs one; one that failed needs none.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from master.access.programs import Judgement
 from master.ledger import Ledger
@@ -39,6 +40,27 @@ def build_message(
     )
 
 
+def check_kernels(message: part.BuildDone) -> None:
+    """Raise RemoteProtocolError for kernels of which no device knows anything."""
+    if not all(groups for _, groups, _ in message.kernels):
+        raise RemoteProtocolError("a kernel without a device in BuildDone")
+
+
+def facts_of(kernels: list[list[Any]]) -> dict[str, KernelFacts]:
+    """What a launch needs to know of kernels, by name. kernels: as BuildDone has them."""
+    return {
+        name: KernelFacts(
+            name,
+            [
+                ArgumentFacts(a[0], a[1], bool(a[3] & ARGUMENT_CONST), a[2] == READ_ONLY)
+                for a in arguments
+            ],
+            min(group[0] for _, group in groups),
+        )
+        for name, groups, arguments in kernels
+    }
+
+
 class Builds:
     """The builds of one session that aren't answered yet."""
 
@@ -55,8 +77,13 @@ class Builds:
         """By request number, which the client never uses twice."""
         self.variants: list[tuple[Program, str]] = []
         """Variants that were built since the owner last took them, with why they weren't or ""."""
-        self._variants: dict[int, Building] = {}  # by request, which is negative
-        self._last_variant = 0
+        self._variants: dict[int, Building] = {}  # by request
+        self._last_own_request = 0
+
+    def own_request(self) -> int:
+        """A number for a build of which the client isn't told: below 0, unlike the client's."""
+        self._last_own_request -= 1
+        return self._last_own_request
 
     def start(self, program: Program, request: int) -> None:
         """Ask every node of the program's context to build.
@@ -81,8 +108,7 @@ class Builds:
 
     def start_variant(self, variant: Program) -> None:
         """Have every node of its context build a variant, of which the client isn't told."""
-        self._last_variant -= 1
-        request = self._last_variant
+        request = self.own_request()
         by_node: dict[int, list[int]] = {}
         places = self._places(variant.context.devices)
         for place in places:
@@ -119,8 +145,7 @@ class Builds:
         building = self.under_way.get(message.request)
         if building is None or node not in building.waiting:
             raise RemoteProtocolError(f"build {message.request} isn't under way on this node")
-        if not all(groups for _, groups, _ in message.kernels):
-            raise RemoteProtocolError("a kernel without a device in BuildDone")
+        check_kernels(message)
         building.waiting.discard(node)
         for device, status, log in message.logs:
             cut = clipped(log, building.log_room)
@@ -191,17 +216,7 @@ class Builds:
             return
         del self.under_way[building.request]
         if building.status == 0:
-            building.program.kernels = {
-                name: KernelFacts(
-                    name,
-                    [
-                        ArgumentFacts(a[0], a[1], bool(a[3] & ARGUMENT_CONST), a[2] == READ_ONLY)
-                        for a in arguments
-                    ],
-                    min(group[0] for _, group in groups),
-                )
-                for name, groups, arguments in building.kernels
-            }
+            building.program.kernels = facts_of(building.kernels)
         self._ledger.for_client.append(
             session.Built(
                 building.request,

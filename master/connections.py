@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from master.likeness import Models
 from master.objects import Executor, after
 from master.sessions import Session
 from vcl.numbering import Numbering
@@ -83,7 +84,7 @@ class Live:
     backlog: nodes for whose executors there is more than one portion of messages. going_on: the
     shell was told that the session has more to do than one turn's work. numbering: of the
     control connection, which it may outlive. program, user: as its client says. began: when, on the
-    master's clock, in s.
+    master's clock, in s. devices: that its client was told of, of these models.
     """
 
     session: Session
@@ -98,6 +99,8 @@ class Live:
     program: str = ""
     user: str = ""
     began: float = 0.0
+    devices: frozenset[int] = frozenset()
+    models: Models = field(default_factory=lambda: Models(()))
 
     def expected(self, knock: Knock) -> tuple[int | None, str]:
         """(node, secret) of the end that a Hello wants to be; "" if there is none."""

@@ -199,9 +199,12 @@ class MasterCore:
             lambda: status(self.nodes, self.sessions, self._now),
         )
         program, user = plain(hello.name), plain(hello.host)
+        devices = self.nodes.remote_devices()
+        known = frozenset(remote.device for remote in devices)
         live = Live(
             new, opened.secret, opened.connection, None, executors,
             program=program, user=user, began=self._now,
+            devices=known, models=self.nodes.models(known),
         )  # fmt: skip
         self.sessions[number] = live
         self._connections[opened.connection] = Connected(opened.connection, "client", number)
@@ -209,7 +212,7 @@ class MasterCore:
             software=self._software,
             session=number,
             key=opened.secret,
-            devices=self.nodes.remote_devices(),
+            devices=devices,
         )
         self._effects.append(Answer(opened.connection, welcome, live.numbering))
         what = f": {program} of {user}" if program or user else ""
@@ -246,6 +249,15 @@ class MasterCore:
         )
         for why in node.left_out:
             self._effects.append(Log(f"node {plain(node.name)}: left out {why}"))
+        self._offer(node)  # now that it's welcome
+
+    def _offer(self, node: Node) -> None:
+        """A node has come: sessions under way may use what is like what they know."""
+        for live in self.sessions.values():
+            offered = [d for d in self.nodes.like(node, live.models) if d not in live.devices]
+            if offered:
+                live.session.offer(node.id, offered)
+                self._flush(live)
 
     def _open_session_end(self, opened: Opened) -> None:
         """client-bulk, executor and executor-bulk join a session by its key or a ticket."""
@@ -377,6 +389,10 @@ class MasterCore:
             return
         for one, other, why in live.session.take_unlinked():
             self._effects.append(Log(_unlinked(live, one, other, why)))
+        for node, why in live.session.take_declined():
+            name = self.nodes.by_id[node].name if node in self.nodes.by_id else "that is gone"
+            text = f"session {live.session.number}: node {plain(name)} isn't used"
+            self._effects.append(Log(f"{text}: {plain(why, failure_length_max)}"))
         suspects, live.session.suspects = live.session.suspects, []
         for node, text in suspects:
             if node in live.executors and live.executors[node].ready:
@@ -572,6 +588,7 @@ class MasterCore:
         self._places_changed()
         self._effects.append(Log(text))
         for live in list(self.sessions.values()):
+            live.session.node_gone(node.id)
             if node.id in live.executors:
                 self._executor_lost(live, node.id, text)
 

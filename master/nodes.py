@@ -6,10 +6,11 @@ left out because their executors don't start. Must not know: sessions.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from master.likeness import Model, Models, model_of
 from master.places import KIND, NONE_CONNECTED, Place
 from master.quarantine import Quarantine
 from vcl.numbering import Numbering
@@ -57,7 +58,7 @@ def why_unusable(info: Mapping[str, Any]) -> str | None:
 
 
 gone_kept_max = 4096
-"""Devices of nodes that are gone, of which the names are kept, for who asks where one is."""
+"""Devices of nodes that are gone that are known again, and of which it's known how they went."""
 
 
 class Nodes:
@@ -69,12 +70,19 @@ class Nodes:
         self._named: dict[str, dict[int, Node]] = {}  # two of a name if one had none
         self._places: dict[int, Place] = {}
         self._descriptions: dict[int, DeviceDescription] = {}
-        self._gone: dict[int, str] = {}  # devices, the last to go last, and how their nodes went
+        self._models: dict[int, Model] = {}
+        self._gone: dict[int, tuple[str, bytes]] = {}
+        """How a device's node went, and by what the device is known again; the last to go last."""
+        self._returning: dict[bytes, int] = {}
         self._last_node = 0
         self._last_device = 0
 
     def add(self, hello: Hello, connection: int, now: float) -> Node:
-        """Register an agent and its devices."""
+        """Register an agent and its devices.
+
+        A device that was here before, and is what it was, has the number that it had: sessions
+        that know it go on using it. The node is another, as nothing of the old one is left.
+        """
         self._last_node += 1
         name = hello.name or f"node{self._last_node}"
         node = Node(self._last_node, name, hello.host, hello.incarnation, connection, now)
@@ -84,8 +92,9 @@ class Nodes:
             if why is not None:
                 node.left_out.append(f"device {index}: {why}")
                 continue
-            self._last_device += 1
-            device = self._last_device
+            model = model_of(description)
+            device = self._number(model.known_by(name, index))
+            self._models[device] = model
             node.devices[device] = index
             self._descriptions[device] = description
             self._places[device] = Place(
@@ -101,19 +110,40 @@ class Nodes:
         self._named.setdefault(name, {})[node.id] = node
         return node
 
+    def _number(self, mark: bytes) -> int:
+        device = self._returning.pop(mark, None)
+        if device is None:
+            self._last_device += 1
+            return self._last_device
+        del self._gone[device]
+        return device
+
     def remove(self, node: Node, reason: str) -> None:
-        """Forget an agent that is gone but for how; its numbers don't come again."""
+        """Forget an agent that is gone, but for how, and for which devices it had."""
         del self.by_id[node.id]
         twins = self._named[node.name]
         del twins[node.id]
         if not twins:
             del self._named[node.name]
-        for device in node.devices:
-            del self._places[device]
-            del self._descriptions[device]
-            self._gone[device] = reason
+        for device, index in node.devices.items():
+            del self._places[device], self._descriptions[device]
+            mark = self._models.pop(device).known_by(node.name, index)
+            twin = self._returning.get(mark)  # of an agent that was given the other's name
+            if twin is not None:
+                del self._gone[twin]
+            self._gone[device] = reason, mark
+            self._returning[mark] = device
         while len(self._gone) > gone_kept_max:
-            del self._gone[next(iter(self._gone))]
+            _, mark = self._gone.pop(next(iter(self._gone)))
+            del self._returning[mark]
+
+    def models(self, devices: Iterable[int]) -> Models:
+        """Of devices that are connected."""
+        return Models(self._models[device] for device in devices)
+
+    def like(self, node: Node, known: Models) -> list[int]:
+        """The devices of a node that are one more of models that are known."""
+        return [device for device in node.devices if known.have(self._models[device])]
 
     def device_names(self, node: Node) -> list[str]:
         """The names of its devices, in its own order."""
@@ -137,7 +167,7 @@ class Nodes:
         found = [self.by_id[self._places[d].node] for d in devices if d in self._places]
         out = {n.name: n.quarantine.why for n in found if n.quarantine.why is not None}
         if not out:
-            gone = dict.fromkeys(self._gone[d] for d in devices if d in self._gone)
+            gone = dict.fromkeys(self._gone[d][0] for d in devices if d in self._gone)
             return ": ".join([NONE_CONNECTED, *filter(None, ["; ".join(gone)])])
         return "; ".join(
             f"node {name} is left out for a while because executors don't start there ({why}): "

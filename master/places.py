@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from master.plan.residency import Buffer
 
 NONE_CONNECTED = (
-    "no device of the context is connected any more; start the agent again, and then the program"
+    "no device of the context is connected any more; start the agent again (under the same name: "
+    "then this program can use it, too)"
 )
 
 

@@ -30,6 +30,7 @@ from master.commands import COMPLETE, WAITING, Command, CommandGraph
 from master.direct import DirectLinks
 from master.ends import Ends
 from master.inbox import CLIENT, Inbox
+from master.joining import Joining
 from master.kept_reports import KeptReports
 from master.ledger import Ledger
 from master.objects import Context, Program, Queue
@@ -127,6 +128,29 @@ class Session:
         )  # fmt: skip
         self._builds = Builds(self.ledger, places, why_none)
         self._questions = Questions(self.ledger, self._builds, self.programs)
+        self._joining = Joining(self.ledger, self._builds, self.contexts, self.programs)
+
+    def offer(self, node: int, devices: Sequence[int]) -> None:
+        """A node came with devices of models that the session knows from its beginning."""
+        self._joining.offer(node, devices)
+        self._go_on_joining()
+
+    def node_gone(self, node: int) -> None:
+        """A node isn't connected any more; if it had an executor, `executor_lost` tells of that."""
+        self._joining.node_gone(node)
+
+    def _go_on_joining(self) -> None:
+        if self._joining.go_on():
+            self._let_more_run(max((len(c.devices) for c in self.contexts.values()), default=0))
+            self._planner.places_changed()
+        let_go, self._joining.let_go = self._joining.let_go, []
+        for program in let_go:
+            self._free_program(program)
+
+    def take_declined(self) -> list[tuple[int, str]]:
+        """Nodes of which the devices that were offered weren't taken, and why, since then."""
+        declined, self._joining.declined = self._joining.declined, []
+        return declined
 
     def places_changed(self) -> None:
         """A node came or went."""
@@ -186,9 +210,14 @@ class Session:
 
     def _create_context(self, m: session.CreateContext) -> None:
         devices = context_devices(m)
-        most = operations_by_device * len(devices)
-        self._operations_most = max(self._operations_most, most)
+        if m.split:
+            joined = (d for each in self._joining.joined.values() for d in each)
+            devices = list(dict.fromkeys([*devices, *joined]))
+        self._let_more_run(len(devices))
         self.contexts[self._new_object(m.context)] = Context(m.context, devices, m.split)
+
+    def _let_more_run(self, devices: int) -> None:
+        self._operations_most = max(self._operations_most, operations_by_device * devices)
 
     def _create_queue(self, m: session.CreateQueue) -> None:
         context = self._find(self.contexts, m.context, "context")
@@ -607,6 +636,7 @@ class Session:
     def judged(self, request: int, judgement: Judgement) -> None:
         """The guard has read the program of a build."""
         self._builds.judged(request, judgement)
+        self._go_on_joining()
 
     def analysed(self, number: int, found: Footprint | str, passing: bool = False) -> None:
         """What a launch touches is known, or why it isn't, which may be passing."""
@@ -638,8 +668,10 @@ class Session:
             self._linked(item, node)
         else:
             assert isinstance(item, part.BuildDone)
-            self._builds.answered(node, item)
-            self.graph.ready.extend(self._questions.built())
+            if not self._joining.answered(node, item):
+                self._builds.answered(node, item)
+                self.graph.ready.extend(self._questions.built())
+            self._go_on_joining()
 
     def take_unlinked(self) -> list[tuple[int, int, str]]:
         """Ends (nodes, or CLIENT) between which no direct link came to be, and why, since then."""
@@ -695,7 +727,9 @@ class Session:
         for program in [*self.programs.values(), *self._questions.variants.values()]:
             program.nodes.discard(node)
             yield None
+        self._joining.executor_lost(node)
         self._builds.node_lost(node, reason)
+        self._go_on_joining()
         self.graph.ready.extend(self._questions.built())
         self.ledger.for_nodes.pop(node, None)
 

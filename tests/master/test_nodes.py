@@ -1,4 +1,5 @@
-"""The register of nodes: numbers that never come again, and devices as clients see them."""
+"""The register of nodes: numbers, which only the same device has again, and devices as clients
+see them."""
 
 from __future__ import annotations
 
@@ -27,14 +28,52 @@ def test_what_is_kept_of_an_agent() -> None:
     assert (node.connection, node.heard, node.devices) == (5, 1.5, {1: 0, 2: 1})
 
 
-def test_numbers_do_not_come_again() -> None:
+def test_the_same_device_has_its_number_again_on_another_node() -> None:
     nodes = Nodes()
-    first = add(nodes, "a", device())
+    first = add(nodes, "a", device(), device(MAX_CLOCK_FREQUENCY=800))
     nodes.remove(first, "gone")
-    again = add(nodes, "a", device())
-    assert (again.id, again.devices) == (2, {2: 0})
-    assert nodes.places([1, 2]) == nodes.places([2])
+    again = add(nodes, "a", device(), device(MAX_CLOCK_FREQUENCY=900))
+    assert (again.id, again.devices) == (2, {1: 0, 2: 1})
+    assert [p.node for p in nodes.places([1, 2])] == [2, 2]
     assert list(nodes.by_id) == [2]
+    nodes.remove(again, "gone again")
+    assert nodes.why_none([1]).endswith("gone again")
+
+
+@pytest.mark.parametrize(
+    ("name", "devices"),
+    [
+        ("b", [device()]),
+        ("a", [device(DRIVER_VERSION="2")]),
+        ("a", [device(NAME="other"), device()]),
+        ("a", [DeviceDescription(platform={"NAME": "other"}, info=INFO)]),
+    ],
+    ids=["another agent", "another driver", "at another index", "another platform"],
+)
+def test_another_device_has_a_new_number(name: str, devices: list[DeviceDescription]) -> None:
+    nodes = Nodes()
+    nodes.remove(add(nodes, "a", device()), "gone")
+    node = add(nodes, name, *devices)
+    assert min(node.devices) > 1
+
+
+def test_twins_that_went_do_not_get_the_same_number() -> None:
+    nodes = Nodes()
+    first, second = add(nodes, "node2", device()), add(nodes, "", device())
+    nodes.remove(first, "gone")
+    nodes.remove(second, "gone")
+    one, other = add(nodes, "node2", device()), add(nodes, "node2", device())
+    assert len({*one.devices, *other.devices}) == 2
+
+
+def test_only_so_many_that_went_are_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "gone_kept_max", 1)
+    nodes = Nodes()
+    for name in "ab":
+        nodes.remove(add(nodes, name, device()), "gone")
+    assert add(nodes, "a", device()).devices == {3: 0}
+    assert add(nodes, "b", device()).devices == {2: 0}
+    assert not nodes._gone and not nodes._returning
 
 
 def test_an_agent_without_a_name_gets_one() -> None:

@@ -51,6 +51,8 @@ class Causes:
     def _follows(self, m: Any, named: set[int], transfers: set[int]) -> bool:
         if isinstance(m, part.Build) and m.request > 0:
             return m.request in named
+        if isinstance(m, part.Build) and m.request < 0 and not m.cause:
+            return m.program in named  # on trial, as a node has come
         if isinstance(m, (part.CancelTransfer, session.CancelPush)):
             return m.transfer in transfers
         if isinstance(m, session.EventsDone):

@@ -50,6 +50,10 @@ class Item:
     done: bool = False
 
 
+def _nothing() -> None:
+    """What a barrier does."""
+
+
 class InOrder:
     """A queue that carries out one item at a time."""
 
@@ -147,6 +151,7 @@ class Driver:
         self._marks = marks
         self.devices = {d: Device(d, heap, rng, scale_s) for d in devices}
         self.programs: set[tuple[int, int, str]] = set()
+        self.builds = True
         self.mapped: dict[int, Device] = {}
         self._items: dict[int, Item] = {}
         self._refused: set[int] = set()
@@ -204,6 +209,11 @@ class Driver:
             carry_out(m)
         except Failure as failure:
             self._refused.add(m.operation)
+            before = self._before(m)
+            if before and carry_out == self._compute:
+                # As in the real driver: what is enqueued behind it waits, though it doesn't, for
+                # the bytes that it was to wait for.
+                self.devices[m.device].compute.add(Item(_nothing, _nothing, before))
             self._ended(m, failure.code, str(failure), closing=closing)
 
     def _fails(self, device: int, kind: str) -> bool:
@@ -468,7 +478,11 @@ class Driver:
     # ---- programs
 
     def _build(self, m: part.Build, done: Callable[[], None]) -> None:
-        kernels = {}
+        kernels: dict[str, list[Any]] = {}
+        if not self.builds:
+            self._post([BuildEnded(part.BuildDone(m.request, -11, "it can't", [], []))])
+            done()
+            return
         for device in m.devices:
             for kernel in kernels_in(m.units[0][0]):
                 self.programs.add((m.program, device, kernel.name))

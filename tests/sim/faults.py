@@ -27,7 +27,7 @@ class Fault:
 
 KINDS = (
     "executor crash", "agent crash", "agent flaps", "client crash", "malformed", "device error",
-    "agent silent",
+    "agent silent", "agent joins",
 )  # fmt: skip
 
 OPERATIONS = (
@@ -40,7 +40,7 @@ def draw_schedule(rng: Random) -> list[Fault]:
     """One fault, or a few."""
     faults = []
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        kind = rng.choices(KINDS, (5, 3, 2, 1, 1, 5, 1))[0]
+        kind = rng.choices(KINDS, (5, 3, 4, 1, 1, 5, 1, 4))[0]
         detail: Any = None
         if kind == "device error":
             detail = (rng.choice(OPERATIONS), rng.randrange(6))
@@ -83,6 +83,10 @@ def _strike(world: World, fault: Fault) -> None:
     rng = world.rng
     if world.trace is not None:
         world.trace(f"FAULT {fault}")
+    if fault.kind == "agent joins":
+        world.join(fault.victim % 2 + 1, builds=fault.victim != 5)
+        world.marks[fault.kind] += 1
+        return
     agents = [a for a in world.agents if not a.dead]
     clients = [c for c in world.clients if c.dead is None]
     if fault.kind in ("client crash", "malformed"):

@@ -361,6 +361,10 @@ class AgentShell:
         self.name = name
         self.dead = False
         self.silent = False
+        self.incarnation = incarnation
+        self.joined = False
+        self.builds = True
+        """Whether its devices can build anything."""
         self.executors: dict[int, ExecutorShell] = {}
         description = device(
             MAX_WORK_GROUP_SIZE=64, MAX_WORK_ITEM_SIZES=[64, 64, 64], ADDRESS_BITS=64,
@@ -392,6 +396,10 @@ class AgentShell:
         for message in self._dialled.hear(data, node.TO_AGENT):
             if isinstance(message, node.StartExecutor):
                 executor = ExecutorShell(self._world, self, message)
+                first = self._world.first_served.setdefault(
+                    (message.session, self.name), self.incarnation
+                )
+                self._world.marks["a node that came back"] += first != self.incarnation
                 self.executors[message.session] = executor
                 delay_s = self._world.rng.choice((0.0, 1e-3, 0.05)) * self._world.rng.random()
                 self._world.heap.after(delay_s, executor.dial)
@@ -528,7 +536,12 @@ class ExecutorShell:
             message = effect.message
             if isinstance(message, part.FillRegion) and message.pattern == b"\0":
                 self._world.marks["zero fill"] += 1
+            self.driver.builds = self.agent.builds
             self.driver.start(message)
+            if self.agent.joined and isinstance(message, part.Run):
+                self._world.marks["a device that joined"] += 1
+                if not self.agent.builds:
+                    self._world.violate("something runs where nothing was built")
         elif isinstance(effect, StartAgain):
             self.driver.start(effect.run())
         elif isinstance(effect, Report):

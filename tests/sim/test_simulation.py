@@ -33,7 +33,8 @@ RARE_WITH_FAULTS = (
     "CancelTransfer", "CancelPush", "EndpointLost", "snapshot dropped", "device error",
     "bulk before its receiver", "a turn was too short", "executor crash", "agent crash",
     "agent flaps", "agent silent", "client crash", "malformed", "chunk dropped",
-    "a direct link broke",
+    "a direct link broke", "a node that came back",
+    "agent joins", "a device that joined",
 )  # fmt: skip
 """Paths that runs with faults must reach."""
 

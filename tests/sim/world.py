@@ -81,13 +81,21 @@ class World:
         self.direct_rng = Random(f"direct {seed}")
         self.direct_ratio = self.direct_rng.choice((0.0, 0.5, 1.0))
         self._incarnations = 0
+        self.first_served: dict[tuple[int, str], int] = {}
+        """The incarnation of the agent of that name which first had an executor of a session."""
 
     def add_agent(self, name: str) -> None:
-        """An agent connects; after a crash with the same name and new devices."""
+        """An agent connects; after a crash with the same name and devices, and empty memories."""
         self._incarnations += 1
         index = int(name.removeprefix("node"))
         agent = AgentShell(self, name, self._incarnations, self._device_counts[index])
         self.agents.append(agent)
+
+    def join(self, device_count: int, builds: bool) -> None:
+        """One more agent connects, with devices that look like those of the others, at least."""
+        self._device_counts.append(device_count)
+        self.add_agent(f"node{len(self._device_counts) - 1}")
+        self.agents[-1].joined, self.agents[-1].builds = True, builds
 
     def violate(self, text: str) -> None:
         """Something happened that never should."""
