@@ -198,14 +198,17 @@ class World:
                 **_left_in(s.ledger, "live transfers for_client for_nodes staged_bytes"),
                 **_left_in(s.graph, "ready completed"),
             }
-        lives = self.master.core.sessions.values()
-        endpoints = {0, *(e.endpoint for live in lives for e in live.executors.values())}
+        ends = {
+            number: {0, *(e.endpoint for e in live.executors.values())}
+            for number, live in self.master.core.sessions.items()
+        }
         for executor in self.executors:
             if not executor.dead:
                 name = f"executor {executor.agent.name}/{executor.session}"
                 core = executor.core
                 records = core._outgoing._records.values()
-                for endpoint in {r.endpoint for r in records if r.state is Out.EAGER} - endpoints:
+                eager = {r.endpoint for r in records if r.state is Out.EAGER}
+                for endpoint in eager - ends.get(executor.session, {0}):
                     # Executors aren't told of the end of others: this much stays until theirs.
                     core._outgoing.forget(endpoint)
                 left[name] = {
