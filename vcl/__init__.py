@@ -54,7 +54,7 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Any = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         package, _, name = fullname.partition(".")
-        if package != "vcl" or not name:
+        if package != "vcl" or not name or _is_ours(name):
             return None
         pyopencl = swap.load_pyopencl()
         assert pyopencl.__spec__ is not None
@@ -78,11 +78,19 @@ class _Submodules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__spec__ = module.__spec__.loader_state
 
 
+def _is_ours(name: str) -> bool:
+    """Whether a module of this package has such a name; some folders here hold stubs only."""
+    found = importlib.machinery.PathFinder.find_spec(f"vcl.{name.partition('.')[0]}", __path__)
+    return found is not None and found.loader is not None
+
+
 swap.check()
 swap.install()
 family.begin()
 ending.register()
-sys.meta_path.append(_Submodules())
+# Before the search along paths, which would take a folder of stubs for a package, and load what is
+# in a package of pyopencl again, under vcl's name.
+sys.meta_path.insert(0, _Submodules())
 
 
 _kept: dict[str, Any] = globals().get("_kept", {})  # a reload leaves the names here
@@ -114,7 +122,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__") and name != "__version__":
         raise AttributeError(name)
     # `from vcl import links` asks here before it looks for a submodule.
-    if importlib.machinery.PathFinder.find_spec(f"vcl.{name}", __path__) is not None:
+    if _is_ours(name):
         return importlib.import_module(f"vcl.{name}")
     pyopencl = swap.load_pyopencl()
     found = getattr(pyopencl, name)

@@ -110,10 +110,19 @@ def test_vcl_says_so_when_the_native_driver_came_first() -> None:
 
 def test_every_submodule_of_pyopencl_is_one_of_vcl() -> None:
     import pyopencl.array
+
     import vcl.array
 
     assert vcl.array is pyopencl.array
     assert cl.array is pyopencl.array
+
+    import pyopencl.characterize.performance
+
+    import vcl.characterize.performance
+
+    assert vcl.characterize is pyopencl.characterize
+    name = "characterize.performance"
+    assert sys.modules[f"vcl.{name}"] is sys.modules[f"pyopencl.{name}"]
     with pytest.raises(ImportError):
         import vcl.nowhere
     with pytest.raises(AttributeError, match="nowhere"):
