@@ -5,23 +5,29 @@ Owns: those functions. Must not know: how they are carried out.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from vcl import family, swap
 from vcl.mappers import Mapper, none
 from vcl.report import LaunchReport
 from vcl.summary import ClusterSummary
 
+if TYPE_CHECKING:
+    # Its types are those that a program sees; at run time they are vcl.pyopencl_cl's.
+    import pyopencl
+    from numpy.typing import DTypeLike
+
 
 def access(
-    kernel: Any,
+    kernel: pyopencl.Kernel,
     arg: int | str,
     *,
-    shape: Any,
-    dtype: Any,
+    shape: SupportsIndex | Sequence[SupportsIndex],
+    dtype: DTypeLike,
     reads: Mapper | None = None,
     writes: Mapper | None = None,
-    ids: Any = None,
+    ids: SupportsIndex | Sequence[SupportsIndex] | None = None,
     check: bool | None = None,
 ) -> None:
     """Declare what the work-items of a kernel touch of an argument, so that its launches are split
@@ -44,13 +50,13 @@ def access(
     from vcl.pyopencl_cl.access import access as declare
 
     declare(
-        kernel, arg, reads=none() if reads is None else reads,
+        cast(Any, kernel), arg, reads=none() if reads is None else reads,
         writes=none() if writes is None else writes, shape=shape, dtype=dtype, ids=ids,
         check=check,
     )  # fmt: skip
 
 
-def connect(url: str | None = None, *, token: str | None = None) -> Any:
+def connect(url: str | None = None, *, token: str | None = None) -> pyopencl.Platform:
     """Connect this process to a cluster, and answer its platform.
 
     url: of the vcl-master, ws://HOST:PORT; without it VCL_MASTER; without that an embedded
@@ -63,7 +69,7 @@ def connect(url: str | None = None, *, token: str | None = None) -> Any:
     swap.load_pyopencl()
     from vcl.pyopencl_cl.session import connect as connect_session
 
-    return connect_session(url, token=token)
+    return cast("pyopencl.Platform", connect_session(url, token=token))
 
 
 def cluster() -> ClusterSummary:
@@ -87,7 +93,7 @@ def load_ipython_extension(shell: Any) -> None:
     family.hand_swap_to_children()
 
 
-def launch_report(event: Any) -> LaunchReport:
+def launch_report(event: pyopencl.Event) -> LaunchReport:
     """How the launch of this event was carried out; waits until it is complete.
 
     Raises ValueError for the event of another command, or one so old that the master has

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import vcl as cl
 import vcl.array as cl_array
 import vcl.clmath as cl_math
 import vcl.clrandom as cl_random
@@ -13,8 +15,6 @@ import vcl.tools as cl_tools
 from vcl.elementwise import ElementwiseKernel
 from vcl.reduction import ReductionKernel
 from vcl.scan import InclusiveScanKernel
-
-import vcl as cl
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def gather(master: str | None) -> dict[str, Any]:
     from vcl.cli import ways
     from vcl.pyopencl_cl import session
 
-    platform = vcl.connect(master)
+    platform: Any = vcl.connect(master)  # pyopencl's type has no runtime
     devices = platform.get_devices()
     runtime = platform._runtime
     if not devices:

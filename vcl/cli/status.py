@@ -67,7 +67,8 @@ class Asker:
     def __init__(self, master: str | None) -> None:
         import vcl
 
-        self._runtime = vcl.connect(master)._runtime
+        platform: Any = vcl.connect(master)  # pyopencl's type has no runtime
+        self._runtime = platform._runtime
 
     def __call__(self) -> dict[str, Any]:
         """What runs now; raises ConnectionProblem."""

@@ -68,7 +68,8 @@ def _started(devices: Sequence[Any]) -> dict[int, str]:
         try:
             queue.finish()
         except cl.Error as error:
-            failures[queue.device._remote.device] = " ".join(str(error).split())
+            device: Any = queue.device  # pyopencl's type has no remote one
+            failures[device._remote.device] = " ".join(str(error).split())
     return failures
 
 

@@ -1,0 +1,51 @@
+# ruff: noqa
+# Says to type checkers that these names are pyopencl's, with its types; it is never run.
+# Made by tests/types/make_stubs.py from the names of pyopencl 2026.1.4: change that, not this.
+from pyopencl.array import *
+from pyopencl.array import ARRAY_KERNEL_EXEC_HOOK as ARRAY_KERNEL_EXEC_HOOK
+from pyopencl.array import Allocator as Allocator
+from pyopencl.array import Array as Array
+from pyopencl.array import ArrayHasOffsetError as ArrayHasOffsetError
+from pyopencl.array import ArrayT as ArrayT
+from pyopencl.array import DoubleDowncastWarning as DoubleDowncastWarning
+from pyopencl.array import InconsistentOpenCLQueueWarning as InconsistentOpenCLQueueWarning
+from pyopencl.array import P as P
+from pyopencl.array import SCALAR_CLASSES as SCALAR_CLASSES
+from pyopencl.array import ScalarLike as ScalarLike
+from pyopencl.array import VecLookupWarner as VecLookupWarner
+from pyopencl.array import all as all
+from pyopencl.array import any as any
+from pyopencl.array import arange as arange
+from pyopencl.array import as_strided as as_strided
+from pyopencl.array import concatenate as concatenate
+from pyopencl.array import cumsum as cumsum
+from pyopencl.array import diff as diff
+from pyopencl.array import dot as dot
+from pyopencl.array import elwise_kernel_runner as elwise_kernel_runner
+from pyopencl.array import empty as empty
+from pyopencl.array import empty_like as empty_like
+from pyopencl.array import hstack as hstack
+from pyopencl.array import if_positive as if_positive
+from pyopencl.array import logical_and as logical_and
+from pyopencl.array import logical_not as logical_not
+from pyopencl.array import logical_or as logical_or
+from pyopencl.array import max as max
+from pyopencl.array import maximum as maximum
+from pyopencl.array import min as min
+from pyopencl.array import minimum as minimum
+from pyopencl.array import multi_put as multi_put
+from pyopencl.array import multi_take as multi_take
+from pyopencl.array import multi_take_put as multi_take_put
+from pyopencl.array import reshape as reshape
+from pyopencl.array import stack as stack
+from pyopencl.array import subset_dot as subset_dot
+from pyopencl.array import subset_max as subset_max
+from pyopencl.array import subset_min as subset_min
+from pyopencl.array import sum as sum
+from pyopencl.array import take as take
+from pyopencl.array import to_device as to_device
+from pyopencl.array import transpose as transpose
+from pyopencl.array import vdot as vdot
+from pyopencl.array import vec as vec
+from pyopencl.array import zeros as zeros
+from pyopencl.array import zeros_like as zeros_like

@@ -1,0 +1,5 @@
+# ruff: noqa
+# Says to type checkers that these names are pyopencl's, with its types; it is never run.
+# Made by tests/types/make_stubs.py from the names of pyopencl 2026.1.4: change that, not this.
+from pyopencl.bitonic_sort import *
+from pyopencl.bitonic_sort import BitonicSort as BitonicSort

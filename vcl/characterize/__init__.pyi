@@ -1,0 +1,24 @@
+# ruff: noqa
+# Says to type checkers that these names are pyopencl's, with its types; it is never run.
+# Made by tests/types/make_stubs.py from the names of pyopencl 2026.1.4: change that, not this.
+from pyopencl.characterize import *
+from pyopencl.characterize import CLCharacterizationWarning as CLCharacterizationWarning
+from pyopencl.characterize import get_fast_inaccurate_build_options as get_fast_inaccurate_build_options
+from pyopencl.characterize import get_pocl_version as get_pocl_version
+from pyopencl.characterize import get_simd_group_size as get_simd_group_size
+from pyopencl.characterize import has_amd_double_support as has_amd_double_support
+from pyopencl.characterize import has_coarse_grain_buffer_svm as has_coarse_grain_buffer_svm
+from pyopencl.characterize import has_double_support as has_double_support
+from pyopencl.characterize import has_fine_grain_buffer_svm as has_fine_grain_buffer_svm
+from pyopencl.characterize import has_fine_grain_buffer_svm_atomics as has_fine_grain_buffer_svm_atomics
+from pyopencl.characterize import has_fine_grain_system_svm as has_fine_grain_system_svm
+from pyopencl.characterize import has_fine_grain_system_svm_atomics as has_fine_grain_system_svm_atomics
+from pyopencl.characterize import has_src_build_cache as has_src_build_cache
+from pyopencl.characterize import has_struct_arg_count_bug as has_struct_arg_count_bug
+from pyopencl.characterize import local_memory_access_granularity as local_memory_access_granularity
+from pyopencl.characterize import local_memory_bank_count as local_memory_bank_count
+from pyopencl.characterize import nv_compute_capability as nv_compute_capability
+from pyopencl.characterize import reasonable_work_group_size_multiple as reasonable_work_group_size_multiple
+from pyopencl.characterize import simultaneous_work_items_on_local_access as simultaneous_work_items_on_local_access
+from pyopencl.characterize import usable_local_mem_size as usable_local_mem_size
+from pyopencl.characterize import why_not_local_access_conflict_free as why_not_local_access_conflict_free

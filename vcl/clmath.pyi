@@ -1,0 +1,54 @@
+# ruff: noqa
+# Says to type checkers that these names are pyopencl's, with its types; it is never run.
+# Made by tests/types/make_stubs.py from the names of pyopencl 2026.1.4: change that, not this.
+from pyopencl.clmath import *
+from pyopencl.clmath import acos as acos
+from pyopencl.clmath import acosh as acosh
+from pyopencl.clmath import acospi as acospi
+from pyopencl.clmath import asin as asin
+from pyopencl.clmath import asinh as asinh
+from pyopencl.clmath import asinpi as asinpi
+from pyopencl.clmath import atan as atan
+from pyopencl.clmath import atan2 as atan2
+from pyopencl.clmath import atan2pi as atan2pi
+from pyopencl.clmath import atanh as atanh
+from pyopencl.clmath import atanpi as atanpi
+from pyopencl.clmath import bessel_jn as bessel_jn
+from pyopencl.clmath import bessel_yn as bessel_yn
+from pyopencl.clmath import cbrt as cbrt
+from pyopencl.clmath import ceil as ceil
+from pyopencl.clmath import cos as cos
+from pyopencl.clmath import cosh as cosh
+from pyopencl.clmath import cospi as cospi
+from pyopencl.clmath import erf as erf
+from pyopencl.clmath import erfc as erfc
+from pyopencl.clmath import exp as exp
+from pyopencl.clmath import exp10 as exp10
+from pyopencl.clmath import exp2 as exp2
+from pyopencl.clmath import expm1 as expm1
+from pyopencl.clmath import fabs as fabs
+from pyopencl.clmath import floor as floor
+from pyopencl.clmath import fmod as fmod
+from pyopencl.clmath import frexp as frexp
+from pyopencl.clmath import hankel_01 as hankel_01
+from pyopencl.clmath import ilogb as ilogb
+from pyopencl.clmath import ldexp as ldexp
+from pyopencl.clmath import lgamma as lgamma
+from pyopencl.clmath import log as log
+from pyopencl.clmath import log10 as log10
+from pyopencl.clmath import log1p as log1p
+from pyopencl.clmath import log2 as log2
+from pyopencl.clmath import logb as logb
+from pyopencl.clmath import modf as modf
+from pyopencl.clmath import nan as nan
+from pyopencl.clmath import rint as rint
+from pyopencl.clmath import round as round
+from pyopencl.clmath import sin as sin
+from pyopencl.clmath import sinh as sinh
+from pyopencl.clmath import sinpi as sinpi
+from pyopencl.clmath import sqrt as sqrt
+from pyopencl.clmath import tan as tan
+from pyopencl.clmath import tanh as tanh
+from pyopencl.clmath import tanpi as tanpi
+from pyopencl.clmath import tgamma as tgamma
+from pyopencl.clmath import trunc as trunc
