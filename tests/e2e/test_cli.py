@@ -430,3 +430,26 @@ def test_markup_in_a_device_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(info, "gather", lambda master: found)
     assert info.render(None, as_json=False, everything=True).count(odd) == 4
     assert info.render(None, as_json=False, everything=False).count("[bold red]x[/]") == 3
+
+
+# vcl doctor
+
+
+def test_doctor_runs_a_kernel_on_each_device(cli: Run, cluster: vcl.LocalCluster) -> None:
+    done = cli("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"ok    {cluster.url} has 2 devices on 2 nodes" in done.stdout
+    for name in ("@ local0", "@ local1", "VCL cluster of 2 devices on 2 nodes"):
+        assert f"{name}: a kernel ran there in " in done.stdout
+    assert ": a kernel ran here in " in done.stdout, "natively"
+    assert "wrong" not in done.stdout and cluster.token not in done.stdout
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(cli: Run) -> None:
+    done = cli("doctor", "--json", VCL_MASTER=nobody(), OCL_ICD_VENDORS="/nowhere", VCL_MASTR="x")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["state"] for each in found] == ["ok", "note", "note", "wrong"]
+    assert "VCL_MASTER" in found[1]["advice"]
+    assert "no OpenCL device" in found[2]["what"] and "pip install" in found[2]["advice"]
+    assert "can't reach a vcl-master" in found[3]["what"]

@@ -99,7 +99,8 @@ class ProcessSession:
                     "clGetDeviceIDs",
                     "DEVICE_NOT_FOUND",
                     f"no agent is connected to the vcl-master at {url}: start `vcl-agent {url}` on "
-                    "each host that has OpenCL devices, and try again",
+                    "each host that has OpenCL devices, and try again (`vcl doctor` finds out why "
+                    "there is none)",
                 )
             return found
 

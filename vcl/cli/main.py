@@ -6,6 +6,7 @@ have modules of their own.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -93,6 +94,33 @@ def status(
     except ConnectionProblem as error:
         typer.echo(f"vcl status: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def doctor(
+    master: Master = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print a JSON line each.")] = False,
+) -> None:
+    """Find out why a program finds no device: looks at the settings, this host's drivers and the
+    cluster, runs a kernel on each device, and says what to do. Ends with status 1 if something is
+    wrong."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from vcl.cli.doctor import examine
+
+    console, marks = Console(highlight=False), {"ok": "green", "note": "yellow", "wrong": "red"}
+    wrong = False
+    for found in examine(master):
+        wrong |= found.state == "wrong"
+        if json_output:
+            typer.echo(json.dumps(found._asdict()))
+            continue
+        mark = f"[{marks[found.state]}]{found.state:5}[/]"
+        console.print(mark, escape(found.what), soft_wrap=True)
+        if found.advice:
+            console.print("     ", escape(f"-> {found.advice}"), soft_wrap=True)
+    raise typer.Exit(int(wrong))
 
 
 @app.command(
