@@ -33,14 +33,17 @@ def access(
     """Declare what the work-items of a kernel touch of an argument, so that its launches are split
     by that: in place of what an analysis finds, and unasked whether it is true.
 
-    kernel: this object, from its next launch on. arg: by index from 0, or by name. reads, writes:
-    how far a work-item reaches around its place, by one of `vcl.one_to_one()`,
-    `vcl.neighborhood(radius, ...)`, `vcl.slice(axis)`, `vcl.all()` and `vcl.none()`, which is what
-    isn't given. shape, dtype: of the array that the buffer holds, of one to three axes in C order,
-    from its first byte on. ids: for each axis the dimension of the global id that is a work-item's
-    place along it, as get_global_id answers it; without it get_global_id(0) goes along the last
-    axis, get_global_id(1) along the one before it. check: whether each launch is tried on copies
-    first (README, "By hand"); without it VCL_CHECK_ACCESS.
+    - kernel: this object, from its next launch on.
+    - arg: by index from 0, or by name.
+    - reads, writes: how far a work-item reaches around its place, by one of `vcl.one_to_one()`,
+      `vcl.neighborhood(radius, ...)`, `vcl.slice(axis)`, `vcl.all()` and `vcl.none()`, which is
+      what isn't given.
+    - shape, dtype: of the array that the buffer holds, of one to three axes in C order, from its
+      first byte on.
+    - ids: for each axis the dimension of the global id that is a work-item's place along it, as
+      get_global_id answers it; without it get_global_id(0) goes along the last axis,
+      get_global_id(1) along the one before it.
+    - check: whether each launch is tried on copies first; without it VCL_CHECK_ACCESS.
 
     All buffers that the kernel may write have to be declared; those that it declares const needn't.
     Raises ValueError or TypeError for what is no declaration, pyopencl's LogicError for one that
@@ -59,10 +62,12 @@ def access(
 def connect(url: str | None = None, *, token: str | None = None) -> pyopencl.Platform:
     """Connect this process to a cluster, and answer its platform.
 
-    url: of the vcl-master, ws://HOST:PORT; without it VCL_MASTER; without that an embedded
-    cluster on this host's devices, gone at exit. token: without it VCL_TOKEN, or that of this
-    user's own master if the URL is the loopback address at which that listens. An earlier session
-    of the process is ended, with its contexts.
+    - url: of the vcl-master, ws://HOST:PORT; without it VCL_MASTER; without that an embedded
+      cluster on this host's devices, gone at exit.
+    - token: without it VCL_TOKEN, or that of this user's own master if the URL is the loopback
+      address at which that listens.
+
+    An earlier session of the process is ended, with its contexts.
 
     Raises vcl.errors.ConnectionProblem: what, where, how to mend it.
     """

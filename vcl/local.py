@@ -32,7 +32,12 @@ start_timeout_s = 90.0
 
 @dataclass(frozen=True)
 class LocalNode:
-    """An agent of a LocalCluster. name: of its node. pid: of its process. cores: it may use."""
+    """An agent of a LocalCluster.
+
+    - name: of its node.
+    - pid: of its process.
+    - cores: that it may use.
+    """
 
     name: str
     pid: int
@@ -42,10 +47,12 @@ class LocalNode:
 class LocalCluster:
     """A master and agents as processes on this host.
 
-    nodes: agents. cores_per_node: processor cores that each is pinned to; None shares out all
-    of this host's. devices, data_listen, shared_memory: as those of `vcl-agent`. split, trust: as
-    those of `vcl-master`, without them VCL_SPLIT and VCL_TRUST. Use as a context manager, or call
-    `start` and `close`.
+    - nodes: agents.
+    - cores_per_node: processor cores that each is pinned to; None shares out all of this host's.
+    - devices, data_listen, shared_memory: as those of `vcl-agent`.
+    - split, trust: as those of `vcl-master`, without them VCL_SPLIT and VCL_TRUST.
+
+    Use it as a context manager, or call `start` and `close`.
     """
 
     def __init__(

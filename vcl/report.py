@@ -21,7 +21,11 @@ WAYS = {
 
 @dataclass(frozen=True)
 class PartReport:
-    """One part. global_offset, global_size: work-items per dimension. seconds: of running.
+    """One part of a launch.
+
+    - node, device: their names.
+    - global_offset, global_size: work-items per dimension.
+    - seconds: of running.
 
     One that has to wait for bytes of its neighbours may be several: its core, which doesn't, and
     its rims.
@@ -38,9 +42,10 @@ class PartReport:
 class BufferReport:
     """How a launch treated the buffer that was given for an argument, counted from 1.
 
-    answer: "read", "regions", "merge", "reduce", "whole" or "untouched". reason: in a few words,
-    with the line of the source where there is one. brought, read, written: bytes of each part:
-    those that were sent to it for this launch, that it may only read, and that it may write.
+    - answer: "read", "regions", "merge", "reduce", "whole" or "untouched".
+    - reason: in a few words, with the line of the source where there is one.
+    - brought, read, written: bytes of each part: those that were sent to it for this launch, that
+      it may only read, and that it may write.
     """
 
     argument: int
@@ -53,13 +58,15 @@ class BufferReport:
 
 @dataclass(frozen=True)
 class LaunchReport:
-    """How a launch was carried out.
+    """How a launch was carried out. `str()` of it is a table for people.
 
-    mode: "regions", "merge", "reduce" or "whole" (DESIGN, decision 6). reason: one sentence.
-    bytes_moved: between the program and nodes, and between nodes, because of this launch.
-    bytes_by_way: the same by how they went, as was so when they had arrived: "through the master",
-    "direct", "shared memory"; only ways that were taken. buffers: in the order of the kernel's
-    arguments.
+    - mode: "regions", "merge", "reduce" or "whole".
+    - reason: one sentence.
+    - parts: each a PartReport.
+    - bytes_moved: between the program and nodes, and between nodes, because of this launch.
+    - bytes_by_way: the same by how they went, as was so when they had arrived: "through the
+      master", "direct", "shared memory"; only ways that were taken.
+    - buffers: each a BufferReport, in the order of the kernel's arguments.
     """
 
     mode: Literal["regions", "merge", "reduce", "whole"]

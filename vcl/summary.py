@@ -15,7 +15,11 @@ from vcl.wire.messages.handshake import RemoteDevice
 
 @dataclass(frozen=True)
 class NodeSummary:
-    """name: as its agent gave it. devices: the names of its OpenCL devices."""
+    """A node of the cluster.
+
+    - name: as its agent gave it.
+    - devices: the names of its OpenCL devices.
+    """
 
     name: str
     devices: tuple[str, ...]
@@ -23,8 +27,12 @@ class NodeSummary:
 
 @dataclass(frozen=True)
 class ClusterSummary:
-    """Where this process computes. url: of the master. embedded: whether it is this host's own,
-    gone with the program. nodes: by name, as they were when the session began."""
+    """Where this process computes.
+
+    - url: of the master.
+    - embedded: whether it is this host's own, gone with the program.
+    - nodes: by name, as they were when the session began.
+    """
 
     url: str
     embedded: bool

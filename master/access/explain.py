@@ -400,7 +400,11 @@ def run(
 
 def main() -> None:
     """The command."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.command()(run)
     app(prog_name="vcl explain")
 
