@@ -6,9 +6,12 @@ Owns: flags, the ready line, signals. Must not know: what the server does.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ipaddress
 import json
+import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -82,6 +85,10 @@ def run(
         bool, typer.Option("--ready-json", help="Print the ready line as JSON.")
     ] = False,
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+    temporary: Annotated[
+        Path | None,
+        typer.Option(hidden=True, help="Removed at the end if the parent couldn't do it."),
+    ] = None,
     measure_loop: Annotated[bool, typer.Option("--measure-loop", hidden=True)] = False,
 ) -> None:
     """Coordinate a vcl cluster: agents and clients connect here."""
@@ -101,12 +108,15 @@ def run(
             param_hint="--listen",
         )
     meter = LoopMeter() if measure_loop else None
+    if parent_pid is not None and temporary is not None:
+        atexit.register(_remove_if_orphaned, temporary, parent_pid)
     with asyncio.Runner(loop_factory=meter.make_loop if meter else None) as runner:
         serving = _serve(
             host, int(port_text), state or state_dir(), split, trust, ready_json, parent_pid, meter
         )
         status = runner.run(serving)
     raise typer.Exit(status)
+
 
 @app.command()
 def token(
@@ -123,6 +133,12 @@ def token(
         typer.echo(f"vcl-master: can't read its tokens in {directory}: {error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(tokens.agents if agents else tokens.users)
+
+
+def _remove_if_orphaned(folder: Path, parent: int) -> None:
+    """Of a cluster whose program was killed, which couldn't."""
+    if os.getppid() != parent:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_loopback(host: str) -> bool:

@@ -104,6 +104,7 @@ class LocalCluster:
         folder = Path(self._state.name)
         try:
             arguments = ["--listen", "127.0.0.1:0", "--state-dir", str(folder / "state")]
+            arguments += ["--temporary", str(folder)]
             arguments += ["--split", self._split, "--trust" if self._trust else "--no-trust"]
             master = self._popen("master", arguments)
             # They load what they need meanwhile.

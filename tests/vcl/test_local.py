@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -74,6 +75,24 @@ def test_no_device_fits() -> None:
     with pytest.raises(ConnectionProblem, match="no OpenCL device"):
         LocalCluster(nodes=1, devices="no such device").start()
     assert not own_children() - before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_is_killed_leaves_no_process_and_no_folder(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    source = """
+        import vcl
+        with vcl.LocalCluster(nodes=1):
+            print("ready", flush=True)
+            input()
+        """
+    with started_text(source, TMPDIR=str(tmp_path)) as program:
+        assert program.line() == "ready" and list(tmp_path.iterdir())
+        processes = descendants(program.pid)
+        program.process.send_signal(number)
+        await_gone(processes)
+        assert not list(tmp_path.iterdir())
 
 
 def test_an_exception_ends_it_and_its_folder(tmp_path: Path) -> None:
