@@ -30,6 +30,15 @@ from vcl.wire.limits import close_timeout_s
 start_timeout_s = 90.0
 
 
+def check_system() -> None:
+    """Raise ConnectionProblem where no master and no agent can run."""
+    if sys.platform != "linux":
+        raise ConnectionProblem(
+            "a cluster on this host needs Linux: set VCL_MASTER to ws://HOST:PORT of a vcl-master "
+            "elsewhere, and VCL_TOKEN to what `vcl-master token` prints there"
+        )
+
+
 @dataclass(frozen=True)
 class LocalNode:
     """An agent of a LocalCluster.
@@ -100,6 +109,7 @@ class LocalCluster:
 
     def start(self) -> None:
         """Start all processes and wait until they are ready; raises ConnectionProblem."""
+        check_system()
         self._state = tempfile.TemporaryDirectory(prefix="vcl-")
         folder = Path(self._state.name)
         try:

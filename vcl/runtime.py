@@ -756,8 +756,8 @@ def _user() -> str:
     """USER@HOST, as far as they are known."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        user = str(os.getuid())
+    except (KeyError, ImportError, OSError):  # a user without a name, as in a container
+        user = str(os.getuid()) if hasattr(os, "getuid") else ""
     return f"{user}@{platform.node()}"[:name_length_max]
 
 

@@ -18,10 +18,10 @@ import contextlib
 import errno
 import ipaddress
 import os
-import pwd
 import secrets
 import shlex
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -76,6 +76,8 @@ def find_token(url: str, kind: Kind, given: str | None = None) -> str:
     if chosen:
         return chosen
     directory = settings.state_dir()
+    if sys.platform != "linux":  # no master runs here
+        return ""
     if not may_be_own(url) or not directory.is_dir():
         return ""
     try:
@@ -220,6 +222,8 @@ def _check_owner(status: os.stat_result, path: Path) -> None:
 
 
 def _user(number: int) -> str:
+    import pwd  # which only Linux, where there are masters, need have
+
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

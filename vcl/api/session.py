@@ -67,7 +67,10 @@ class ProcessSession:
                         "--require-cluster`) forbids an embedded one: set VCL_MASTER to the "
                         "master's ws://HOST:PORT"
                     )
-                from vcl import embedded
+                from vcl.local import check_system
+
+                check_system()
+                from vcl import embedded  # which loads what only Linux has
 
                 given, token = embedded.join(environment.local_nodes)
             try:
@@ -145,5 +148,6 @@ class ProcessSession:
 
 PROCESS = ProcessSession(CONTEXTS)
 
-os.register_at_fork(after_in_child=PROCESS.forked)
+if hasattr(os, "register_at_fork"):  # as in vcl.runtime
+    os.register_at_fork(after_in_child=PROCESS.forked)
 atexit.register(PROCESS.outlasts_exit)

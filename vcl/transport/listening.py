@@ -14,11 +14,17 @@ import asyncio
 import errno
 import logging
 import os
-import resource
 import socket
 import time
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
+
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # not everywhere are descriptors counted so
+    resource = None
 
 DESCRIPTORS_SPARED = 16
 """Descriptors that connections leave to the rest of the process: logs, libraries, its end."""
@@ -40,7 +46,7 @@ class ListeningSocket(socket.socket):
     def __init__(self, family: int) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         # Given up for a moment to take a connection when there is no other descriptor.
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._reserve = os.open(os.devnull, os.O_RDONLY)  # which children don't inherit (PEP 446)
         self._logged_s: float | None = None
         self._closed_count = 0
 
@@ -54,7 +60,7 @@ class ListeningSocket(socket.socket):
             self._take_with_reserve()
         else:
             # The kernel gives the lowest free number, so a high one means that few are left.
-            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
             if limit < 0 or connection.fileno() < limit - DESCRIPTORS_SPARED:
                 return connection, address
             connection.close()
@@ -68,7 +74,7 @@ class ListeningSocket(socket.socket):
         with suppress(OSError):  # another thread took it first: the next attempt is as good
             super().accept()[0].close()
         with suppress(OSError):
-            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            self._reserve = os.open(os.devnull, os.O_RDONLY)
 
     def _tell(self) -> None:
         self._closed_count += 1
