@@ -51,6 +51,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.logs", FACE),
     ("vcl.losses", SHELL),
     ("vcl.options", FACE),
+    ("vcl.progress", SHELL),
     ("vcl.running", SHELL),
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),

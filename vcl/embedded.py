@@ -30,6 +30,7 @@ from vcl.errors import ConnectionProblem
 from vcl.family import Family, begin, started
 from vcl.lifeline import watch_process
 from vcl.local import LocalCluster, process_environment
+from vcl.progress import PROGRESS
 from vcl.settings import Environment
 from vcl.text import counted
 from vcl.wire.limits import close_timeout_s
@@ -58,7 +59,11 @@ def join(nodes: int) -> tuple[str, str]:
         with _locked(family.folder) as lock:
             found = _read(family.folder)
             if found is None:
-                _start(family, nodes, lock)
+                starting = PROGRESS.begin(lambda: "starting a cluster on this host")
+                try:
+                    _start(family, nodes, lock)
+                finally:
+                    PROGRESS.end(starting)
                 found = _read(family.folder)
                 if not Environment().quiet:
                     print(

@@ -53,7 +53,9 @@ from vcl.errors import (
 from vcl.ids import CLIENT
 from vcl.links import BulkLink, ControlLink, dial
 from vcl.numbering import Numbering
+from vcl.progress import PROGRESS
 from vcl.release import VERSION
+from vcl.text import counted, sized
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import codec
@@ -202,6 +204,7 @@ class Runtime:
         written = self._loop.create_future()
 
         def write() -> None:
+            PROGRESS.make_way()
             stdout.write(text)
             with contextlib.suppress(RuntimeError):  # the session was closed meanwhile
                 self._loop.call_soon_threadsafe(_settle, written)
@@ -303,8 +306,16 @@ class Runtime:
             return not self._loop.is_running()
         return threading.current_thread() is not self._thread
 
-    def _wait_until(self, reached: Callable[[], bool], timeout_s: float | None = None) -> None:
-        """Wait, with the lock held once, until the core is as wanted, or the time is over."""
+    def _wait_until(
+        self,
+        reached: Callable[[], bool],
+        timeout_s: float | None = None,
+        what: Callable[[], str] | None = None,
+    ) -> None:
+        """Wait, with the lock held once, until the core is as wanted, or the time is over.
+
+        what: is waited for, for the terminal.
+        """
         if not self._may_wait():
             raise OperatingError(
                 INVALID_OPERATION,
@@ -312,7 +323,11 @@ class Runtime:
                 "can't wait for itself",
             )
         if self._leader != threading.get_ident():
-            self._changed.wait_for(reached, timeout_s)
+            waiting = PROGRESS.begin(what or self._under_way)
+            try:
+                self._changed.wait_for(reached, timeout_s)
+            finally:
+                PROGRESS.end(waiting)
             return
         end = None if timeout_s is None else self._loop.time() + timeout_s
         timer = None if end is None else self._loop.call_at(end, self._loop.stop)
@@ -321,6 +336,12 @@ class Runtime:
                 self._loop.run_forever()  # until something has changed
         if timer is not None:
             timer.cancel()
+
+    def _under_way(self) -> str:
+        """What is waited for, without the lock."""
+        text = f"waiting for {counted(self.core.in_flight, 'command')}"
+        bytes_staged = self.core.staged_bytes
+        return f"{text}, {sized(bytes_staged)} of writes on their way" if bytes_staged else text
 
     def lead_to_end(self) -> bool:
         """Python is ending: from now on this thread runs the event loop while it waits.
@@ -619,7 +640,9 @@ class Runtime:
                 answer = self._answers[message.request] = Future()
                 answers.append(answer)
             self.flush()
-            self._wait_until(lambda: all(answer.done() for answer in answers))
+            builds = any(type(message) is session.BuildProgram for message in messages)
+            what = "building a program" if builds else "asking the master"
+            self._wait_until(lambda: all(answer.done() for answer in answers), what=lambda: what)
         return [answer.result() for answer in answers]
 
     # ---- events

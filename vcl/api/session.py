@@ -19,6 +19,7 @@ from vcl.api.lifetimes import CONTEXTS, Living
 from vcl.api.platform import Platform
 from vcl.api.runtime import Connection
 from vcl.errors import ConnectionProblem
+from vcl.progress import PROGRESS
 from vcl.runtime import Runtime
 from vcl.settings import Environment, master_url
 from vcl.tokens import USERS, find_token
@@ -77,7 +78,11 @@ class ProcessSession:
                 address = master_url(given)
             except ValueError as error:
                 raise ConnectionProblem(str(error)) from None
-            runtime = self._connection(address, find_token(address, USERS, token))
+            connecting = PROGRESS.begin(lambda: f"connecting to {address}")
+            try:
+                runtime = self._connection(address, find_token(address, USERS, token))
+            finally:
+                PROGRESS.end(connecting)
             self.runtime, self.platform = runtime, make(runtime)
             made: P = self.platform
             return made
