@@ -344,7 +344,9 @@ class MasterCore:
         node = self.nodes.by_id[connected.node]
         node.heard = self._now
         for message in messages:
-            if isinstance(message, node_messages.ExecutorEnded):
+            if isinstance(message, node_messages.Heartbeat):
+                node.load = message.load, message.memory_used, message.memory
+            elif isinstance(message, node_messages.ExecutorEnded):
                 found = self._find(message.session, node.id)
                 if found is not None and found[1].start == message.start:
                     live, executor = found

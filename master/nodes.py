@@ -23,7 +23,8 @@ class Node:
     """One incarnation of an agent.
 
     heard: when it last said something, in seconds. devices: index in the agent's inventory by
-    number. left_out: what is wrong with the others. numbering: of its connection.
+    number. left_out: what is wrong with the others. load: of its host, as Heartbeat has it.
+    numbering: of its connection.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Node:
     heard: float
     devices: dict[int, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    load: tuple[int, int, int] = (0, 0, 0)
     quarantine: Quarantine = field(default_factory=Quarantine)
     numbering: Numbering = field(default_factory=Numbering)
 

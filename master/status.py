@@ -23,7 +23,7 @@ def status(
         for node in live.executors:
             serving[node] = serving.get(node, 0) + 1
     node_rows = [
-        [plain(node.name), nodes.device_names(node), serving.get(node.id, 0)]
+        [plain(node.name), nodes.device_names(node), serving.get(node.id, 0), *node.load]
         for node in sorted(nodes.by_id.values(), key=lambda node: node.name)
     ]
     session_rows = [

@@ -22,7 +22,7 @@ from typing import Any
 from node_agent import processes
 from node_agent.assignment import NO_DATA_LISTEN, Assignment
 from node_agent.environment import ExecutorUser, child_environment
-from node_agent.host import host_id
+from node_agent.host import host_id, load
 from node_agent.processes import Executors
 from node_agent.redial import delay_s
 from vcl.direct import certificate
@@ -286,8 +286,8 @@ class Agent:
 
     async def _heartbeat(self) -> None:
         while True:
+            self._send(node.Heartbeat(len(self._executors), *load()))
             await asyncio.sleep(heartbeat_interval_s)
-            self._send(node.Heartbeat(len(self._executors)))
 
     def _send(self, message: Any) -> None:
         try:

@@ -1,6 +1,6 @@
-"""How a host is told from others.
+"""How a host is told from others, and how busy it is.
 
-Owns: the host's id. Must not know: who is told.
+Owns: the host's id, its load and memory. Must not know: who is told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import hmac
 import socket
+
+import psutil
 
 
 def host_id() -> str:
@@ -24,3 +26,11 @@ def host_id() -> str:
             if text and text != b"uninitialized":
                 return hmac.new(text, b"vcl", hashlib.sha256).hexdigest()
     return socket.gethostname()
+
+
+def load() -> tuple[int, int, int]:
+    """Of all processors together since the last call, in percent, 0 at the first; the bytes of
+    memory that couldn't be had, and of all memory."""
+    memory = psutil.virtual_memory()
+    percent = round(psutil.cpu_percent(interval=None))
+    return percent, memory.total - memory.available, memory.total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.master.rigs import MasterRig
+from vcl.wire.messages.node import Heartbeat
 from vcl.wire.messages.session import (
     AskStatus,
     ClusterStatus,
@@ -26,10 +27,11 @@ def test_nodes_and_who_uses_them() -> None:
     m.say(client, CreateContext(1, [1], True), CreateBuffer(9, 1, 64), CreateQueue(2, 1, 1, 0))
     m.say(client, Fill(20, 2, [], 9, 0, 64, b"x"))
     m.join(m.asked(second))
+    m.say(first, Heartbeat(0, 50, 3, 4))
     m.tick(12.5)
     found = asked(m, other)
-    assert [(name, len(devices), count) for name, devices, count in found.nodes] == [
-        ("a", 1, 0), ("b", 2, 1),
+    assert [(name, len(devices), *rest) for name, devices, *rest in found.nodes] == [
+        ("a", 1, 0, 50, 3, 4), ("b", 2, 1, 0, 0, 0),
     ]  # fmt: skip
     assert found.sessions == [[1, "app.py", "me@laptop", 12, 1, ["b"]], [2, "", "", 12, 0, []]]
     m.close(client)

@@ -1,4 +1,4 @@
-"""The id of a host: whose it is, how long it stays, and that it isn't the machine's own."""
+"""The id of a host: whose it is, how long it stays, and that it isn't the machine's own; its load."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import io
 import socket
 from typing import Any
 
+import psutil
 import pytest
 
-from node_agent.host import host_id
+from node_agent.host import host_id, load
 
 MACHINE, BOOT = "/etc/machine-id", "/proc/sys/kernel/random/boot_id"
 
@@ -62,3 +63,9 @@ def test_a_host_that_tells_nothing_is_known_by_its_name(
     files.clear()
     monkeypatch.setattr(socket, "gethostname", lambda: "me")
     assert host_id() == "me"
+
+
+def test_how_busy_it_is() -> None:
+    load()
+    percent, used, memory = load()
+    assert 0 <= percent <= 100 and 0 < used < memory == psutil.virtual_memory().total

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vcl.errors import ConnectionProblem, VclError
+from vcl.text import sized
 from vcl.wire.messages.session import AskStatus, ClusterStatus
 
 interval_s = 1.0
@@ -26,8 +27,11 @@ interval_s = 1.0
 def as_dict(url: str, status: ClusterStatus, own: int | None = None) -> dict[str, Any]:
     """The JSON form: {"master", "nodes": [...], "sessions": [...]}."""
     nodes = [
-        {"name": name, "devices": devices, "sessions": sessions}
-        for name, devices, sessions in status.nodes
+        {
+            "name": name, "devices": devices, "sessions": sessions, "load": load,
+            "memory_used": used, "memory": memory,
+        }
+        for name, devices, sessions, load, used, memory in status.nodes
     ]
     keys = ("session", "program", "user", "seconds", "commands", "nodes")
     sessions = [dict(zip(keys, row, strict=True)) for row in status.sessions if row[0] != own]
@@ -37,12 +41,16 @@ def as_dict(url: str, status: ClusterStatus, own: int | None = None) -> dict[str
 def tables(found: dict[str, Any]) -> Group:
     """For people."""
     nodes = Table(box=None, padding=(0, 2), title_justify="left")
-    for heading in ("node", "sessions", "devices"):
-        nodes.add_column(heading, justify="right" if heading == "sessions" else "left")
+    for heading in ("node", "sessions", "load", "memory", "devices"):
+        right = heading in ("sessions", "load", "memory")
+        nodes.add_column(heading, justify="right" if right else "left")
     for node in found["nodes"]:
+        known = node["memory"] > 0
         nodes.add_row(
-            escape(node["name"]), str(node["sessions"]), escape(", ".join(node["devices"]))
-        )
+            escape(node["name"]), str(node["sessions"]), f"{node['load']} %" if known else "",
+            f"{sized(node['memory_used'])} of {sized(node['memory'])}" if known else "",
+            escape(", ".join(node["devices"])),
+        )  # fmt: skip
     sessions = Table(box=None, padding=(0, 2))
     for heading in ("session", "program", "user", "since", "commands", "nodes"):
         right = heading in ("session", "since", "commands")

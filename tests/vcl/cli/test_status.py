@@ -14,7 +14,7 @@ from vcl.wire.messages.session import ClusterStatus
 
 ANSWER = ClusterStatus(
     9,
-    [["a", ["CPU"], 1], ["[b]", ["GPU", "GPU"], 0]],
+    [["a", ["CPU"], 1, 37, 3 << 30, 4 << 30], ["[b]", ["GPU", "GPU"], 0, 0, 0, 0]],
     [[1, "app.py", "me@laptop", 3725, 1234, ["a"]], [7, "vcl", "me@laptop", 0, 0, []]],
 )
 
@@ -31,7 +31,8 @@ def test_the_session_that_asks_is_not_shown() -> None:
 def test_for_people() -> None:
     lines = [line.split() for line in subject.render(found, as_json=False).splitlines()]
     assert lines[0] == ["Master", "ws://m:7470"]
-    assert ["a", "1", "CPU"] in lines and ["[b]", "0", "GPU,", "GPU"] in lines
+    assert ["a", "1", "37", "%", "3.0", "GiB", "of", "4.0", "GiB", "CPU"] in lines
+    assert ["[b]", "0", "GPU,", "GPU"] in lines, "it hasn't said how busy it is"
     assert ["1", "app.py", "me@laptop", "1:02:05", "1,234", "a"] in lines
 
 
@@ -45,8 +46,10 @@ def test_as_json() -> None:
     assert json.loads(subject.render(found, as_json=True)) == {
         "master": "ws://m:7470",
         "nodes": [
-            {"name": "a", "devices": ["CPU"], "sessions": 1},
-            {"name": "[b]", "devices": ["GPU", "GPU"], "sessions": 0},
+            {"name": "a", "devices": ["CPU"], "sessions": 1, "load": 37,
+             "memory_used": 3 << 30, "memory": 4 << 30},
+            {"name": "[b]", "devices": ["GPU", "GPU"], "sessions": 0, "load": 0,
+             "memory_used": 0, "memory": 0},
         ],
         "sessions": [
             {"session": 1, "program": "app.py", "user": "me@laptop", "seconds": 3725,

@@ -33,9 +33,16 @@ class StopExecutor(NamedTuple):
 
 
 class Heartbeat(NamedTuple):
-    """The agent lives. executors: of sessions that it runs."""
+    """The agent lives. executors: of sessions that it runs.
+
+    Of its host: load, of all its processors together since the last one, in percent; memory_used
+    and memory, in bytes. Zeros where that isn't known.
+    """
 
     executors: Count
+    load: Count = 0
+    memory_used: Count = 0
+    memory: Count = 0
 
 
 class ExecutorEnded(NamedTuple):

@@ -70,7 +70,7 @@ Reported = Annotated[
 TotalsRow = Annotated[
     list[Any], Row(str, str, Count, Count, Count, Count, Count, Count, str)
 ]
-NodeRow = Annotated[list[Any], Row(str, list[str], Count)]
+NodeRow = Annotated[list[Any], Row(str, list[str], Count, Count, Count, Count)]
 SessionRow = Annotated[list[Any], Row(Count, str, str, Count, Count, list[str])]
 
 
@@ -358,7 +358,8 @@ class Totals(NamedTuple):
 
 class ClusterStatus(NamedTuple):
     """What runs on the cluster: its nodes, [name, names of its devices, sessions with an executor
-    there] each, and sessions, [number, program, user, seconds, unfinished commands, nodes]."""
+    there, load in percent, bytes of memory used, of memory] each, and sessions, [number, program,
+    user, seconds, unfinished commands, nodes]."""
 
     request: int
     nodes: list[NodeRow]

@@ -80,7 +80,7 @@ SAMPLES: list[Any] = [
          [[1, "read", "why", [[1, 2, 0]]]]],
     ),
     session.WayFound(20, 2, ""),
-    session.ClusterStatus(22, [["n", ["d"], 1]], [[1, "app.py", "me@h", 5, 3, ["n"]]]),
+    session.ClusterStatus(22, [["n", ["d"], 1, 250, 3, 4]], [[1, "app.py", "me@h", 5, 3, ["n"]]]),
     session.Totals(21, [["f", "regions", 5, 10, 64, 900, 500, 600, "why"]]),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
@@ -115,7 +115,7 @@ SAMPLES: list[Any] = [
     part.Printed(5, b"one \xff\n"),
     node.StartExecutor(1, 3, 2, "ticket", [[1, 0], [2, 1]]),
     node.StopExecutor(1),
-    node.Heartbeat(2),
+    node.Heartbeat(2, 250, 3 << 30, 4 << 30),
     node.ExecutorEnded(1, 2, "it crashed", True),
 ]  # fmt: skip
 
