@@ -1,4 +1,4 @@
-"""The id of a host: whose it is, how long it stays, and that it isn't the machine's own; its load."""
+"""The id of a host: whose it is, how long it stays, that it isn't the machine's own; its load."""
 
 from __future__ import annotations
 
