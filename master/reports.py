@@ -23,8 +23,8 @@ class LaunchRecord:
     """How a launch was planned and what became of it, for its report.
 
     kernel: learns how long it takes, and if parts contradict each other. times: start and end of
-    the parts that have ended, in ns, by index. ways: bytes of `bytes_moved` that have arrived, by
-    Way.
+    the parts that have ended, in ns, by index. moves: start and end of what has brought bytes, or
+    packed them to be merged. ways: bytes of `bytes_moved` that have arrived, by Way.
     """
 
     mode: str
@@ -35,6 +35,7 @@ class LaunchRecord:
     bytes_moved: int = 0
     ways: Counter[Way] | None = None
     times: dict[int, tuple[int, int]] = field(default_factory=dict)
+    moves: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def parts(self) -> list[Step]:
@@ -47,6 +48,8 @@ def note(
 ) -> None:
     """Put what an operation reported into its launch's record. way: of the bytes that it moved, if
     it did."""
+    if operation.receives or type(extra) is int:
+        record.moves.append((start, end))
     if operation.part is not None:
         record.times[operation.part] = (start, end)
         if operation.piece is not None:

@@ -20,15 +20,17 @@ OTHERS = "(others)"
 class _Row:
     """Of one kernel's launches that were carried out in one mode; times in ns.
 
-    parts_ns: of all parts, added up. longest_ns: of each launch's longest. elapsed_ns: from each
-    launch's first start to its last end. reason: of the last one.
+    parts_ns: of all parts, added up. busy_ns: in which some part of a launch ran. moving_ns: in
+    which none did, and bytes were moved. elapsed_ns: from the first start of a part or a move of
+    each launch to its last end. reason: of the last one.
     """
 
     launches: int = 0
     parts: int = 0
     bytes_moved: int = 0
     parts_ns: int = 0
-    longest_ns: int = 0
+    busy_ns: int = 0
+    moving_ns: int = 0
     elapsed_ns: int = 0
     reason: str = ""
 
@@ -51,21 +53,39 @@ class Totals:
         row.launches += 1
         row.bytes_moved += record.bytes_moved
         row.reason = record.reason
-        times = record.times
-        row.parts += len(times)
-        longest = 0
-        for start, end in times.values():
-            row.parts_ns += end - start
-            longest = max(longest, end - start)
-        row.longest_ns += longest
-        row.elapsed_ns += max(elapsed_ns, longest)
+        parts = list(record.times.values())
+        row.parts += len(parts)
+        row.parts_ns += sum(end - start for start, end in parts)
+        busy = covered_ns(parts)
+        used = covered_ns(parts + record.moves) if record.moves else busy
+        row.busy_ns += busy
+        row.moving_ns += used - busy
+        row.elapsed_ns += max(_from_first_to_last_ns(parts + record.moves), elapsed_ns, used)
+        record.moves.clear()  # the record itself is kept
 
     def as_message(self) -> list[list[Any]]:
         """The rows of a session.Totals message."""
         return [
             [
                 name, mode, row.launches, row.parts, row.bytes_moved, max(0, row.parts_ns),
-                row.longest_ns, row.elapsed_ns, row.reason,
+                row.busy_ns, row.moving_ns, row.elapsed_ns, row.reason,
             ]
             for (name, mode), row in self.rows.items()
         ]  # fmt: skip
+
+
+def covered_ns(stretches: list[tuple[int, int]]) -> int:
+    """The time in which at least one of them, from a start to an end each, was under way."""
+    if len(stretches) == 1:  # as of most launches
+        return max(0, stretches[0][1] - stretches[0][0])
+    covered, until = 0, 0
+    for start, end in sorted(stretches):
+        covered += max(0, end - max(start, until))
+        until = max(until, end)
+    return covered
+
+
+def _from_first_to_last_ns(stretches: list[tuple[int, int]]) -> int:
+    if not stretches:
+        return 0
+    return max(end for _, end in stretches) - min(start for start, _ in stretches)

@@ -16,15 +16,17 @@ from typing import Any
 from vcl.text import sized
 
 HEADINGS = (
-    "kernel", "launches", "mode", "parts", "moved", "computing", "elapsed", "moving, waiting",
+    "kernel", "launches", "mode", "parts", "moved", "computing", "elapsed", "moving", "waiting",
     "saved",
 )  # fmt: skip
 
 MEANING = (
     "computing: all parts together. elapsed: from each launch's first start to its last end. "
-    "moving, waiting: elapsed but for the longest part. saved: computing less elapsed; what one "
-    "node would have taken longer. Seconds"
+    "moving: in which bytes moved and no part ran. waiting: in which neither. saved: computing "
+    "less elapsed; what one node would have taken longer. Seconds"
 )
+
+COLOURS = ("#2a7", "#e93", "#bbb")
 
 _STYLE = (
     "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}"
@@ -38,8 +40,9 @@ class KernelTotals:
     """The launches of the kernels of one name that were carried out in one mode.
 
     parts: of all launches together. bytes_moved: because of them. computing_s: of all parts, added
-    up. longest_s: of each launch's longest part. elapsed_s: from each launch's first start to its
-    last end. reason: why the last one was carried out so.
+    up. busy_s: in which some part of a launch ran. moving_s: in which none did and bytes were
+    moved. elapsed_s: from each launch's first start to its last end. reason: why the last one was
+    carried out so.
     """
 
     kernel: str
@@ -48,21 +51,24 @@ class KernelTotals:
     parts: int
     bytes_moved: int
     computing_s: float
-    longest_s: float
+    busy_s: float
+    moving_s: float
     elapsed_s: float
     reason: str
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> KernelTotals:
         """From a row of a session.Totals message."""
-        kernel, mode, launches, parts, moved, computing, longest, elapsed, reason = row
-        times = (computing / 1e9, longest / 1e9, elapsed / 1e9)
-        return cls(kernel, mode, launches, parts, moved, *times, reason)
+        kernel, mode, launches, parts, moved, *times, reason = row
+        computing, busy, moving, elapsed = (ns / 1e9 for ns in times)
+        return cls(
+            kernel, mode, launches, parts, moved, computing, busy, moving, elapsed, reason
+        )
 
     @property
-    def overhead_s(self) -> float:
-        """Spent moving bytes, merging, and waiting for that and for each other."""
-        return self.elapsed_s - self.longest_s
+    def waiting_s(self) -> float:
+        """In which neither a part ran nor bytes were moved: on the way, or for each other."""
+        return max(0.0, self.elapsed_s - self.busy_s - self.moving_s)
 
     @property
     def saved_s(self) -> float:
@@ -71,7 +77,9 @@ class KernelTotals:
 
     def cells(self) -> tuple[str, ...]:
         """As of HEADINGS."""
-        times = (self.computing_s, self.elapsed_s, self.overhead_s, self.saved_s)
+        times = (
+            self.computing_s, self.elapsed_s, self.moving_s, self.waiting_s, self.saved_s
+        )  # fmt: skip
         counts = (f"{self.launches:,}", self.mode, f"{self.parts:,}", sized(self.bytes_moved))
         return (self.kernel, *counts, *(f"{seconds:.3f}" for seconds in times))
 
@@ -102,32 +110,33 @@ def show(totals: Sequence[KernelTotals], title: str, file: Any) -> None:
 
 
 def as_json(totals: Sequence[KernelTotals]) -> str:
-    """An array of objects with the fields of KernelTotals, overhead_s and saved_s."""
+    """An array of objects with the fields of KernelTotals, waiting_s and saved_s."""
     more = [
-        asdict(row) | {"overhead_s": row.overhead_s, "saved_s": row.saved_s} for row in totals
+        asdict(row) | {"waiting_s": row.waiting_s, "saved_s": row.saved_s} for row in totals
     ]
     return json.dumps(more, indent=2) + "\n"
 
 
 def as_html(totals: Sequence[KernelTotals], title: str) -> str:
-    """A page with the table, and a bar a row: computing on top of moving and waiting."""
+    """A page with the table, and a bar a row: computing, moving and waiting."""
     head = "".join(f"<th>{escape(heading)}</th>" for heading in (*HEADINGS, ""))
     most = max((row.elapsed_s for row in totals), default=0.0) or 1.0
     body = []
     for row in totals:
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in row.cells())
-        busy, rest = (200 * s / most for s in (row.longest_s, row.overhead_s))
-        bar = (
-            f'<svg width="202" height="14"><rect width="{busy:.1f}" height="14" fill="#2a7"/>'
-            f'<rect x="{busy:.1f}" width="{rest:.1f}" height="14" fill="#e93"/></svg>'
-        )
-        why = f'<tr><td class="why" colspan="10">{escape(row.reason)}</td></tr>'
+        at, bar = 0.0, ""
+        for seconds, colour in zip((row.busy_s, row.moving_s, row.waiting_s), COLOURS, strict=True):
+            width = 200 * seconds / most
+            bar += f'<rect x="{at:.1f}" width="{width:.1f}" height="14" fill="{colour}"/>'
+            at += width
+        bar = f'<svg width="202" height="14">{bar}</svg>'
+        why = f'<tr><td class="why" colspan="11">{escape(row.reason)}</td></tr>'
         body.append(f"<tr>{cells}<td>{bar}</td></tr>{why}")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>"
         f"<table><tr>{head}</tr>{''.join(body)}</table>"
-        f'<p>Green: the longest part computes. Orange: moving, waiting.</p><p class="why">'
+        f'<p>Green: a part computes. Orange: moving. Grey: waiting.</p><p class="why">'
         f"{escape(MEANING)}.</p></html>\n"
     )
 

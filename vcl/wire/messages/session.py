@@ -68,7 +68,7 @@ Reported = Annotated[
     list[Any], Row(str, str, ReportedMoves, list[ReportedPart], list[ReportedBuffer])
 ]
 TotalsRow = Annotated[
-    list[Any], Row(str, str, Count, Count, Count, Count, Count, Count, str)
+    list[Any], Row(str, str, Count, Count, Count, Count, Count, Count, Count, str)
 ]
 NodeRow = Annotated[list[Any], Row(str, list[str], Count, Count, Count, Count)]
 SessionRow = Annotated[list[Any], Row(Count, str, str, Count, Count, list[str])]
@@ -349,8 +349,8 @@ class WayFound(NamedTuple):
 
 class Totals(NamedTuple):
     """What the session's launches came to, for each kernel and mode: [kernel, mode, launches,
-    parts, bytes moved, ns of all parts, of the longest of each launch, from first start to last
-    end, reason of the last]."""
+    parts, bytes moved, ns of all parts, in which some part of a launch ran, in which none did and
+    bytes were moved, from first start to last end, reason of the last]."""
 
     request: int
     rows: list[TotalsRow]

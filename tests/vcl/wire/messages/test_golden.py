@@ -81,7 +81,7 @@ SAMPLES: list[Any] = [
     ),
     session.WayFound(20, 2, ""),
     session.ClusterStatus(22, [["n", ["d"], 1, 250, 3, 4]], [[1, "app.py", "me@h", 5, 3, ["n"]]]),
-    session.Totals(21, [["f", "regions", 5, 10, 64, 900, 500, 600, "why"]]),
+    session.Totals(21, [["f", "regions", 5, 10, 64, 900, 500, 60, 600, "why"]]),
     session.Push(1, 13, 0, 4096, 3),
     session.Pull(14, 0, 64, 2, 3, 0, 0),
     session.DropStaging([13]),
