@@ -15,7 +15,7 @@ import vcl as cl
 try:
     from PIL import Image
 except ModuleNotFoundError:
-    raise SystemExit('mandelbrot.py writes PNG with Pillow: pip install "vcl[examples]"') from None
+    raise SystemExit("mandelbrot.py writes PNG with Pillow: pip install Pillow") from None
 
 LEFT, TOP, SIDE = np.float32(-2.25), np.float32(-1.5), np.float32(3.0)
 # Far beyond the radius 2 that decides the escape: it makes the colour bands' seams invisible.

@@ -15,7 +15,7 @@ import vcl as cl
 try:
     from PIL import Image, ImageOps
 except ModuleNotFoundError:
-    raise SystemExit('photo_filter.py needs Pillow: pip install "vcl[examples]"') from None
+    raise SystemExit("photo_filter.py needs Pillow: pip install Pillow") from None
 
 BINOMIAL = np.array([1, 6, 15, 20, 15, 6, 1], np.int32)  # close to a Gaussian of sigma 1.22
 MASK = np.outer(BINOMIAL, BINOMIAL)  # sums to 4096
@@ -78,7 +78,7 @@ def astronaut():
     package = importlib.util.find_spec("skimage")
     if package is None:
         raise SystemExit(
-            'no scikit-image to take a photograph from: pip install "vcl[examples]", '
+            "no scikit-image to take a photograph from: pip install scikit-image, "
             "or give one of your own with --image FILE"
         )
     return Path(package.origin).parent / "data" / "astronaut.png"

@@ -35,7 +35,7 @@ from vcl.errors import (
 from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.release import VERSION
-from vcl.text import plain
+from vcl.text import how_to_install, plain
 from vcl.tokens import AGENTS, find_token, may_be_own
 from vcl.transport import ConnectionClosed, is_encrypted
 from vcl.wire.limits import close_timeout_s, executors_max, heartbeat_interval_s
@@ -168,7 +168,7 @@ class Agent:
             reasons = "; ".join(e["message"] for e in found["errors"]) or "no device matched"
             raise ConnectionProblem(
                 f"no OpenCL device on this host ({reasons}){_whose(user)}. Install a driver, for "
-                'example PoCL for the processor: pip install "vcl[local]"'
+                f"example PoCL for the processor: {how_to_install('pocl-binary-distribution')}"
             )
         return [
             DeviceDescription(

@@ -1,10 +1,13 @@
-"""Texts from elsewhere, made fit for a log line or an error.
+"""Texts for log lines and errors.
 
-Owns: clipping and escaping. Must not know: where a text comes from.
+Owns: clipping and escaping what comes from elsewhere, and what several errors say alike.
+Must not know: where a text comes from.
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
 import traceback
 
 failure_length_max = 2000
@@ -49,3 +52,12 @@ def sized(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def how_to_install(package: str) -> str:
+    """The command that installs a package for this very Python.
+
+    By the package's own name: an extra, as "vcl[local]", can be asked for only where vcl itself can
+    be had, in a checkout or an index that has it.
+    """
+    return f"{shlex.quote(sys.executable or 'python3')} -m pip install {package}"

@@ -422,7 +422,7 @@ def test_two_agents_of_one_name(master: tuple[str, Path]) -> None:
 
 def test_agent_finds_no_opencl(master: tuple[str, Path], tmp_path: Path) -> None:
     fails_in_one_line(
-        agent(*master), "no OpenCL device", "pip install",
+        agent(*master), "no OpenCL device", "pip install pocl-binary-distribution",
         OCL_ICD_VENDORS=str(tmp_path / "absent"), POCL_ICD_DISABLE="1",
     )  # fmt: skip
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcl.text import clipped, counted, plain, raised
+from vcl.text import clipped, counted, how_to_install, plain, raised
 
 
 @given(st.text(), st.integers(0, 50))
@@ -38,3 +39,10 @@ def test_an_exception_says_what_and_where() -> None:
 
 def test_numbers_of_things() -> None:
     assert [counted(n, "node") for n in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+
+
+def test_advice_installs_for_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/opt/my python/bin/python3")
+    assert how_to_install("lz4") == "'/opt/my python/bin/python3' -m pip install lz4"
+    monkeypatch.setattr("sys.executable", "")  # in a program that embeds Python
+    assert how_to_install("lz4") == "python3 -m pip install lz4"

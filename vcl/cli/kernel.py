@@ -16,6 +16,7 @@ from typing import Any
 import platformdirs
 
 from vcl.errors import ConnectionProblem
+from vcl.text import how_to_install
 
 
 def specification(display_name: str, master: str | None) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def install(name: str, display_name: str, master: str | None, prefix: Path | Non
     user's own. Raises OSError; ConnectionProblem if this Python has no kernel to start."""
     if importlib.util.find_spec("ipykernel") is None:
         raise ConnectionProblem(
-            f"{sys.executable} has no ipykernel, which notebooks need: pip install ipykernel"
+            f"{sys.executable} has no ipykernel, which notebooks need: "
+            f"{how_to_install('ipykernel')}"
         )
     share = prefix / "share" / "jupyter" if prefix else Path(platformdirs.user_data_dir("jupyter"))
     folder = share / "kernels" / name

@@ -14,11 +14,14 @@ import os
 import ssl
 
 from vcl.direct.tls import TlsSocket
+from vcl.text import how_to_install
 
 AVAILABLE = importlib.util.find_spec("cryptography") is not None and hasattr(os, "memfd_create")
 """Whether one can be made here."""
 
-WHY_NOT = "the library cryptography is missing (pip install 'vcl[tls]'), or this isn't Linux"
+WHY_NOT = (
+    f"the library cryptography is missing ({how_to_install('cryptography')}), or this isn't Linux"
+)
 
 _valid_days = 30
 """Of no matter to our own ends, which compare fingerprints; what reads a date is to find a sane

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import cast
 from urllib.parse import urlsplit
 
+from vcl.text import how_to_install
 from vcl.transport.connection import (
     ByHand,
     ConnectFailed,
@@ -137,5 +138,6 @@ def _module(library: str | None) -> ModuleType:
     if name == "websockets":
         return importlib.import_module("vcl.transport.websocket")
     if not installed:
-        raise ImportError("the WebSocket library picows is not installed: pip install 'vcl[fast]'")
+        advice = how_to_install("picows")
+        raise ImportError(f"the WebSocket library picows is not installed: {advice}")
     return importlib.import_module("vcl.transport.fast")
