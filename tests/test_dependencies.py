@@ -31,12 +31,14 @@ OF_PROGRAMS = ("compression", "fast", "local", "tls")
 
 NOT_IMPORTED = {
     "basedpyright": "is run",
+    "build": "is run",
     "mako": "pyopencl's own tests import it",
     "mypy": "is run",
     "pocl-binary-distribution": "is a driver, which OpenCL's loader finds",
     "pytest-asyncio": "is a plug-in of pytest",
     "pytest-xdist": "is a plug-in of pytest",
     "ruff": "is run",
+    "setuptools": "build runs it",
     "scikit-image": "an example looks for its photograph by find_spec",
 }
 
