@@ -173,7 +173,10 @@ class Launcher:
             elif kind == ARGUMENT_IMAGE:
                 images[index] = self._image(device, kept.kernel, index, argument)
                 argument = images[index][0].image
-            kept.kernel.set_arg(index, argument)
+            if argument is None:
+                kept.kernel._set_arg_null(index)  # set_arg of pyopencl 2024.3 takes no None
+            else:
+                kept.kernel.set_arg(index, argument)
         if values:
             kept.set_bytes(values)
         kept.keep(arguments, list(images))
