@@ -32,7 +32,10 @@ OF_PROGRAMS = ("compression", "fast", "local", "tls")
 NOT_IMPORTED = {
     "basedpyright": "is run",
     "build": "is run",
+    "ipykernel": "is run, as the documentation says",
     "mako": "pyopencl's own tests import it",
+    "mkdocs-material": "is the look of the documentation's site",
+    "mkdocstrings": "is a plug-in of mkdocs",
     "mypy": "is run",
     "pocl-binary-distribution": "is a driver, which OpenCL's loader finds",
     "pytest-asyncio": "is a plug-in of pytest",
