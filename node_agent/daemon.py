@@ -168,7 +168,8 @@ class Agent:
             reasons = "; ".join(e["message"] for e in found["errors"]) or "no device matched"
             raise ConnectionProblem(
                 f"no OpenCL device on this host ({reasons}){_whose(user)}. Install a driver, for "
-                f"example PoCL for the processor: {how_to_install('pocl-binary-distribution')}"
+                f"example PoCL for the processor: {how_to_install('pocl-binary-distribution')}; "
+                "`vcl doctor` looks closer"
             )
         return [
             DeviceDescription(
@@ -279,9 +280,12 @@ class Agent:
     ) -> None:
         if not await self._executors.dials(session, process):
             why = f"it didn't connect to the master within {processes.executor_dial_timeout_s:g} s"
+            log.warning("the executor of session %d: %s", session, why)
             self._send(node.ExecutorEnded(session, start, why))
         status = await process.wait()
         if self._executors.ended(session, process):
+            if status:  # else the master has closed its connections, and is about to say why
+                log.warning("the executor of session %d: %s", session, _how(status))
             self._send(node.ExecutorEnded(session, start, _how(status)))
 
     async def _heartbeat(self) -> None:

@@ -131,7 +131,9 @@ async def test_drivers_that_break_while_they_are_enumerated(
 # Executors
 
 
-async def test_an_executor_that_is_killed_is_reported_with_the_signal() -> None:
+async def test_an_executor_that_is_killed_is_reported_with_the_signal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         link.send([start(4)])
         hello, _ = await master.arrival("executor")
@@ -139,11 +141,14 @@ async def test_an_executor_that_is_killed_is_reported_with_the_signal() -> None:
         os.kill((await process_of(agent, 4)).pid, signal.SIGKILL)
         (ended,) = await told(link)
         assert (ended.session, ended.start) == (4, 64) and "SIGKILL" in ended.message
+        assert f"the executor of session 4: {ended.message}" in caplog.text
         link.send([start(4)])
         await master.arrival("executor")
 
 
-async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_not() -> None:
+async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with FakeMaster() as master, serving(master) as (agent, link, _):
         link.send([start(4)])
         await master.arrival("executor")
@@ -155,6 +160,7 @@ async def test_an_executor_that_ends_by_itself_is_reported_and_a_stopped_one_is_
         assert await told(link) == [
             node.ExecutorEnded(5, 65, "its process ended with status 1")
         ]  # fmt: skip
+        assert "session 5" in caplog.text and "session 4" not in caplog.text
         assert len(agent._executors) == 0
 
 
