@@ -257,7 +257,9 @@ class MasterCore:
             offered = [d for d in self.nodes.like(node, live.models) if d not in live.devices]
             if offered:
                 live.session.offer(node.id, offered)
-                self._flush(live)
+                if not live.going_on:  # in a turn of its own, as there may be many
+                    live.going_on = True
+                    self._effects.append(GoOn(live.session.number))
 
     def _open_session_end(self, opened: Opened) -> None:
         """client-bulk, executor and executor-bulk join a session by its key or a ticket."""

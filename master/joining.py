@@ -65,11 +65,10 @@ class Joining:
         Raises RemoteProtocolError for what no honest node says.
         """
         trial = self._trials.get(node)
-        program = None if trial is None else trial.programs.pop(message.request, None)
-        if program is None:
+        if trial is None or message.request not in trial.programs:
             return False
         check_kernels(message)
-        assert trial is not None
+        program = trial.programs.pop(message.request)
         trial.failed = trial.failed or _why_unlike(program, message)
         self._let_go(program)
         if trial.failed is not None and not trial.programs:
@@ -88,8 +87,11 @@ class Joining:
 
         If it had an executor, as with all that make programs, `executor_lost` follows.
         """
-        if node in self._trials and not self._trials[node].programs:
-            del self._trials[node]
+        trial = self._trials.get(node)
+        if trial is not None:
+            trial.failed = "it's gone"
+            if not trial.programs:
+                del self._trials[node]
         gone = self.joined.pop(node, ())
         for context in self._split_contexts() if gone else ():
             context.devices[:] = [d for d in context.devices if d not in gone]

@@ -115,11 +115,14 @@ def test_who_differs_is_not(kernels: list[Any], status: int, why: str) -> None:
 
 def test_a_program_of_which_a_node_says_nonsense() -> None:
     rig = Rig()
-    rig.build(5)
+    program = rig.build(5)
     rig.offer()
     (build,) = rig.asked()
     with pytest.raises(RemoteProtocolError, match="without a device"):
         rig.answer(build.request, NONSENSE)
+    assert program.users == 1
+    rig.joining.executor_lost(2)  # as the master then drops it
+    assert program.users == 0
 
 
 def test_a_session_without_programs_waits_for_the_first() -> None:
@@ -166,6 +169,16 @@ def test_an_executor_that_is_lost_ends_the_trial() -> None:
     rig.joining.executor_lost(2)
     rig.go_on()
     assert program.users == 0 and rig.devices == [1]
+
+
+def test_who_is_gone_is_not_taken_for_its_last_words() -> None:
+    rig = Rig()
+    rig.build(5)
+    rig.offer()
+    (build,) = rig.asked()
+    rig.joining.node_gone(2)
+    rig.answer(build.request, GOOD)
+    assert rig.devices == [1] and not rig.joining.joined
 
 
 def test_who_has_joined_goes_with_its_node_and_not_with_its_executor() -> None:
