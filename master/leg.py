@@ -60,8 +60,10 @@ _UNMASKED = bytes(4)
 
 
 class Leg:
-    """connected: set up, and who has dialled it has heard Welcome, and nothing since. take(frame):
-    to which leg it goes now, if to any; raises RemoteProtocolError."""
+    """connected: set up, and who has dialled it has heard Welcome, and nothing since; nor does it
+    before it has said something, which shows that it has taken the socket from the library that
+    read the Welcome. take(frame): to which leg it goes now, if to any; raises
+    RemoteProtocolError."""
 
     def __init__(
         self,
@@ -75,7 +77,8 @@ class Leg:
         self.gone: Future[None] = Future()
         """Done once the socket is closed."""
         self._socket, self._take, self._pool, self._loop = connected, take, pool, loop
-        self._joined = self._held = self._writing = self._closing = self._garbled = False
+        self._joined = self._heard = self._held = False
+        self._writing = self._closing = self._garbled = False
         # What was read and not yet looked at.
         self._buffer = memoryview(bytearray(read_bytes))
         self._start = self._stop = 0
@@ -116,7 +119,7 @@ class Leg:
             self._write()
 
     def _write(self) -> None:
-        if self.gone.done():
+        if self.gone.done() or not (self._heard or self._closing):
             return
         try:
             while self._unsent:
@@ -211,6 +214,9 @@ class Leg:
         head = read_head(here)
         if head is None:
             return False
+        if not self._heard:
+            self._heard = True
+            self._write()
         body = here[head.length :]
         if head.kind != BINARY:
             if len(body) < head.size:

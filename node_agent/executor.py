@@ -30,14 +30,16 @@ from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
 from vcl.direct import certificate
 from vcl.direct.dialling import DataListen
 from vcl.direct.pool import Pool
+from vcl.direct.relayed import dial_bulk
 from vcl.direct.ways import Ways
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.lifeline import die_with_parent
-from vcl.links import BulkLink, ControlLink, dial
+from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.release import VERSION
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed, is_encrypted
+from vcl.wire.frame import BulkFrame
 from vcl.wire.messages import part
 from vcl.wire.messages.direct import ExpectLink, Linked, Listening, OpenLink
 from vcl.wire.messages.handshake import Hello
@@ -78,7 +80,6 @@ class Executor:
         self._reports_soon = False
         self._reporting: asyncio.TimerHandle | None = None
         self._control: ControlLink
-        self._bulk: BulkLink
         self._effects: Mapping[type, Callable[[Any], None]] = {
             Start: lambda effect: driver.start(effect.message),
             StartAgain: driver.start_again,
@@ -103,12 +104,11 @@ class Executor:
             session=a.session,
             endpoint=a.node,
         )
-        bulk, _ = await dial(a.url, hello)
-        self._bulk = BulkLink(bulk, a.node, self._streamed)
+        self._bulk = await dial_bulk(a.url, hello, a.node, self._streamed, self._pool)
         self._ways = Ways(
             self._bulk,
             a.node,
-            lambda frames: self._feed([FromEndpoint(f) for f in frames]),
+            self._take_bulk,
             self._streamed,
             self._tell,
             self._pool,
@@ -121,13 +121,16 @@ class Executor:
         tell_agent()
         readers = [
             self._loop.create_task(self._control.run(lambda m: self._feed([FromMaster(m)]))),
-            self._loop.create_task(self._bulk.run(lambda f: self._feed([FromEndpoint(f)]))),
+            self._loop.create_task(self._bulk.run(self._take_bulk)),
         ]
         done, pending = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
         for reader in pending:
             reader.cancel()
         for reader in done:
             reader.result()
+
+    def _take_bulk(self, frames: Sequence[BulkFrame]) -> None:
+        self._feed([FromEndpoint(frame) for frame in frames])
 
     def _tell(self, linked: Linked) -> None:
         with contextlib.suppress(ConnectionClosed):  # its reader is about to end this process

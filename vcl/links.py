@@ -170,9 +170,13 @@ class BulkLink:
         """The next frame; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
         return frame.unpack_bulk(await self.connection.recv())
 
-    async def run(self, take: Callable[[frame.BulkFrame], None]) -> None:
-        """Give each frame to `take` as soon as it is there. Raises as of ControlLink."""
-        await deliver(self.connection, lambda data: take(frame.unpack_bulk(data)))
+    async def run(self, take: Callable[[Sequence[frame.BulkFrame]], None]) -> None:
+        """Give frames to `take` as soon as they are there. Raises as of ControlLink."""
+        await deliver(self.connection, lambda data: take([frame.unpack_bulk(data)]))
+
+    async def end(self) -> None:
+        """Close it."""
+        await self.connection.close()
 
 
 async def deliver(

@@ -41,6 +41,7 @@ from vcl.client_core import (
 )
 from vcl.contents import Repeats, Sending, digest_of, sample_of, sampled_bytes_min
 from vcl.direct.pool import Pool
+from vcl.direct.relayed import RelayLink, dial_bulk
 from vcl.direct.ways import Ways
 from vcl.errors import (
     DEVICE_NOT_AVAILABLE,
@@ -51,7 +52,7 @@ from vcl.errors import (
     RemoteProtocolError,
 )
 from vcl.ids import CLIENT
-from vcl.links import BulkLink, ControlLink, dial
+from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
 from vcl.progress import PROGRESS
 from vcl.release import VERSION
@@ -163,7 +164,7 @@ class Runtime:
         self._numbering = Numbering(trusted=True)
         self._control = ControlLink(control, session.TO_CLIENT, self._numbering)
         self.devices = welcome.devices
-        bulk, _ = await dial(
+        self._bulk = await dial_bulk(
             self.url,
             Hello(
                 software=VERSION,
@@ -171,8 +172,10 @@ class Runtime:
                 token=welcome.key,
                 session=welcome.session,
             ),
+            CLIENT,
+            self._streamed,
+            self._pool,
         )
-        self._bulk = BulkLink(bulk, CLIENT, self._streamed)
         self._ways = Ways(
             self._bulk, CLIENT, self._take_direct, self._streamed, self._tell,
             self._pool, transport.is_encrypted(self.url),
@@ -365,7 +368,7 @@ class Runtime:
         self._thread.join()
         self._leader = threading.get_ident()
         with _no_garbage_collection():
-            self._loop.run_until_complete(self._adopt(*detached))
+            self._loop.run_until_complete(self._adopt(detached))
         return True
 
     def _is_idle(self) -> bool:
@@ -373,24 +376,22 @@ class Runtime:
         idle = self.core.is_idle and not self._flushing and not self._answers
         return self.dead is not None or idle
 
-    async def _detach(self) -> tuple[socket.socket, socket.socket] | None:
+    async def _detach(self) -> socket.socket | None:
         assert self._readers is not None
         self._readers.remove_done_callback(self._ended)
         self._readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._readers
         await self._ways.leave()
-        control, bulk = self._control.connection.detach(), self._bulk.connection.detach()
-        if control is not None and bulk is not None:
-            return control, bulk
-        for detached in (control, bulk):
-            if detached is not None:
-                detached.close()
-        return None
+        if not isinstance(self._bulk, RelayLink):
+            return None
+        self._bulk.leave()
+        return self._control.connection.detach()
 
-    async def _adopt(self, control: socket.socket, bulk: socket.socket) -> None:
+    async def _adopt(self, control: socket.socket) -> None:
         self._control.connection = await transport.adopt(self.url, control)
-        self._bulk.connection = await transport.adopt(self.url, bulk)
+        assert isinstance(self._bulk, RelayLink)
+        self._bulk.join()
         self._ways.join()
         self._read()
 
@@ -398,7 +399,7 @@ class Runtime:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._readers = asyncio.gather(
             self._control.run(self._take_control),
-            self._bulk.run(lambda each: self._take_in(self.core.from_endpoint, each)),
+            self._bulk.run(self._take_direct),
             self._broken,
         )
         self._readers.add_done_callback(self._ended)
@@ -759,7 +760,7 @@ class Runtime:
     async def _close(self) -> None:
         self._ways.close()
         await self._control.connection.close(1000, "the program ended its session")
-        await self._bulk.connection.close()
+        await self._bulk.end()
         if self._readers is not None:
             await asyncio.wait([self._readers])
 

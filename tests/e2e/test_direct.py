@@ -77,9 +77,10 @@ def test_bytes_go_through_memory_that_both_ends_have(
             assert first.startswith("right"), "whichever way it went"
         program.say("go")
         assert program.line() == "right SHARED_MEMORY SHARED_MEMORY"
-        assert shared(program.pid) == 2, "its own for one node, and that of the other"
+        # Its own for what it writes, that of the other, and its own for what came by the master.
+        assert shared(program.pid) in (2, 3)
         for node in (0, 1):
-            assert 2 in {shared(p.pid) for p in executors(cluster, node)}
+            assert {2, 3} & {shared(p.pid) for p in executors(cluster, node)}
 
 
 def test_an_executor_that_is_killed_leaves_nothing_and_has_a_successor(

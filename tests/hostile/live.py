@@ -104,6 +104,8 @@ class Attack:
         await connection.send(pack_hello(hello))
         answer = unpack_answer(await connection.recv())
         assert not isinstance(answer, Refused), answer
+        if role.endswith("bulk"):
+            connection.ping()
         return connection, answer
 
     async def _open(self, role: str) -> Connection:

@@ -98,12 +98,44 @@ class Rig:
         await asyncio.wrap_future(self.leg.gone)
 
 
+async def greeted() -> Rig:
+    """Whose far end has taken its socket."""
+    made = Rig()
+    await made.send(masked(PING, b""))
+    assert await made.receive_frame() == (PONG, b"")
+    return made
+
+
 @pytest.fixture
 async def rig() -> AsyncIterator[Rig]:
-    made = Rig()
     async with asyncio.timeout(TIMEOUT_S):
+        made = await greeted()
         yield made
         await made.end()
+
+
+async def test_nothing_is_said_to_an_end_before_it_has_said_something() -> None:
+    """It may still have its socket in a library's hands, which would read what comes."""
+    rig = Rig()
+    async with asyncio.timeout(TIMEOUT_S):
+        rig.leg.push(BulkFrame(frame.CHUNK, True, 1, 0, 7, 0, b"early"))
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):
+            rig.near.recv(1)
+        await rig.send(masked(PING, b""))
+        kind, data = await rig.receive_frame()
+        assert kind == BINARY and data[frame.BULK_HEADER_BYTES :] == b"early"
+        assert await rig.receive_frame() == (PONG, b"")
+        await rig.end()
+
+
+async def test_an_end_that_never_says_anything_is_told_that_it_is_over() -> None:
+    rig = Rig()
+    async with asyncio.timeout(TIMEOUT_S):
+        rig.leg.close(1000, "enough")
+        kind, data = await rig.receive_frame()
+        assert (kind, data[2:]) == (CLOSE, b"enough")
+        await rig.end()
 
 
 @settings(max_examples=30, deadline=None)
@@ -162,6 +194,7 @@ async def test_what_is_pushed_before_it_is_served_comes_first() -> None:
     leg.push(early)
     leg.push(early._replace(offset=2))
     leg.join()
+    near.sendall(masked(BINARY, bulk(b"")))
     data = await loop.sock_recv(near, 2 * (2 + frame.BULK_HEADER_BYTES))
     size = len(data) // 2
     assert [frame.unpack_bulk(d[2:]).offset for d in (data[:size], data[size:])] == [1, 2]
@@ -289,7 +322,7 @@ async def test_a_mistake_in_taking_a_frame_ends_this_connection(
 
 async def test_who_sends_to_one_that_does_not_read_is_not_read_from(rig: Rig) -> None:
     """Else the master would keep all of it."""
-    slow = Rig()
+    slow = await greeted()
     rig.to = slow.leg
     data = masked(BINARY, bulk(bytes(chunk_bytes_max)), bytes(4))
     sending = asyncio.create_task(rig.send(64 * data))
@@ -308,7 +341,7 @@ async def test_nobody_waits_for_one_that_is_gone(
     rig: Rig, ends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "close_timeout_s", 0.01)
-    slow = Rig()
+    slow = await greeted()
     rig.to = slow.leg
     sending = asyncio.create_task(rig.send(64 * masked(BINARY, bulk(bytes(2**20)), bytes(4))))
     while not rig.leg._held:

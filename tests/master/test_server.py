@@ -68,6 +68,7 @@ class Cluster:
     async def client(self) -> tuple[ControlLink, BulkLink, Welcome]:
         connection, welcome = await self.dial("client")
         bulk, _ = await self.dial("client-bulk", welcome.key, session=welcome.session)
+        bulk.ping()
         link = ControlLink(connection, session.TO_CLIENT, Numbering(trusted=True))
         link.send([session.CreateContext(1, [1], True), session.CreateQueue(2, 1, 0, 0),
                    session.CreateBuffer(10, 1, 64)])  # fmt: skip
@@ -80,6 +81,7 @@ class Cluster:
     async def join(self, start: node.StartExecutor) -> tuple[ControlLink, BulkLink]:
         fields = {"token": start.ticket, "session": start.session, "endpoint": start.node}
         bulk, _ = await self.dial("executor-bulk", **fields)
+        bulk.ping()
         control, _ = await self.dial("executor", **fields)
         link = BulkLink(bulk, start.node, lambda transfer: None)
         return ControlLink(control, part.TO_EXECUTOR, Numbering(trusted=True)), link

@@ -111,7 +111,7 @@ class Link(ABC):
         """Send credit."""
         if not self._over:
             self._send_credit(
-                BulkFrame(CREDIT, False, self._peer, self._own, effect.transfer, 0, b"")
+                BulkFrame(CREDIT, False, effect.endpoint, self._own, effect.transfer, 0, b"")
             )
 
     def stream(self, effect: Stream) -> None:
@@ -158,8 +158,8 @@ class Link(ABC):
             self._receive(frames)
         except BlockingIOError:
             pass  # that was all for now
-        except EOFError:
-            reason = "the other end is gone"
+        except EOFError as error:
+            reason = str(error) or "the other end is gone"
         except (OSError, RemoteProtocolError) as error:
             reason = str(error)
         if frames:

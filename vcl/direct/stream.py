@@ -122,7 +122,10 @@ class StreamLink(Link):
                 await self._changed()
             if self._over:
                 return  # nobody is there to whom it matters
-            frame, payload = self._header(effect.transfer, offset, last), chunk
+            frame = BulkFrame(
+                CHUNK, last, effect.endpoint, self._own, effect.transfer, offset, b""
+            )
+            payload = chunk
             if self._compresses and self._decision.wants(len(chunk)):
                 frame, payload = self._compressed(frame, chunk)
             last_parts = self._send(frame, payload, len(chunk))
@@ -213,7 +216,7 @@ class StreamLink(Link):
     def _take_head(self, head: bytearray, frames: list[BulkFrame]) -> None:
         size, here = unpack_head(head, masked=not self._dialled)
         if head[0] == CLOSE:
-            raise EOFError
+            raise EOFError(here[2:].decode(errors="replace"))  # RFC 6455, 5.5.1
         if head[0] == PING:
             self._push([memoryview(pack_head(PONG, size, self._dialled) + here)])
         if head[0] != BINARY:

@@ -23,6 +23,7 @@ from vcl.direct.compressed import HAS_LZ4
 from vcl.direct.itself import ToItself
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
+from vcl.direct.relayed import RelayLink
 from vcl.direct.stream import StreamLink
 from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink
@@ -56,7 +57,7 @@ class Ways:
 
     def __init__(
         self,
-        relay: BulkLink,
+        relay: RelayLink | BulkLink,
         own: int,
         take: Callable[[Sequence[BulkFrame]], None],
         streamed: Callable[[int], None],

@@ -237,6 +237,11 @@ class BaseConnection(ABC):
         self._resume_reading()
         await asyncio.shield(self._lost)
 
+    def ping(self) -> None:
+        """See Connection.ping."""
+        if self._end is None:
+            self._write_ping()
+
     def detach(self) -> socket.socket | None:
         """See Connection.detach."""
         link = self._link()

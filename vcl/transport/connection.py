@@ -117,6 +117,10 @@ class Connection(Protocol):
         """The same without waiting: for small control messages, from the loop's thread only."""
         ...
 
+    def ping(self) -> None:
+        """Send a ping (RFC 6455, 5.5.2), unless the connection has ended."""
+        ...
+
     @property
     def unsent_bytes(self) -> int:
         """How much of what was sent hasn't left: the size of the write buffer's content."""

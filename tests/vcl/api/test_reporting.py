@@ -14,7 +14,7 @@ from vcl import family
 from vcl.api import reporting
 from vcl.errors import OperatingError
 
-ROW = ["f", "whole", 1, 1, 0, 5, 5, 5, "why"]
+ROW = ["f", "whole", 1, 1, 0, 5, 5, 0, 5, "why"]
 
 
 class Stub:
