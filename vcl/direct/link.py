@@ -45,6 +45,7 @@ class Link(ABC):
         self._streams = Running("a direct stream failed")
         self._over = False
         self._writing = False
+        self._fault: RemoteProtocolError | None = None  # of the peer, if that ended the link
 
     # What a kind of link supplies.
 
@@ -160,8 +161,10 @@ class Link(ABC):
             pass  # that was all for now
         except EOFError as error:
             reason = str(error) or "the other end is gone"
-        except (OSError, RemoteProtocolError) as error:
+        except OSError as error:
             reason = str(error)
+        except RemoteProtocolError as error:
+            self._fault, reason = error, str(error)
         if frames:
             self._take(frames)
         if reason is not None:

@@ -95,7 +95,7 @@ class RelayLink(StreamLink):
 
     def _lost_it(self, reason: str) -> None:
         if self._ended is not None and not self._ended.done():
-            self._ended.set_exception(ConnectionClosed(CLOSE_ABNORMAL, reason))
+            self._ended.set_exception(self._fault or ConnectionClosed(CLOSE_ABNORMAL, reason))
 
     def _checked(self, frame: BulkFrame) -> BulkFrame:
         if frame.destination != self._own:

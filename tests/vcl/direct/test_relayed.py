@@ -95,7 +95,7 @@ async def test_it_hears_from_all_ends(rig: Rig) -> None:
 
 async def test_what_is_for_another_end_ends_it(rig: Rig) -> None:
     rig.far.sendall(unmasked(b"x", destination=4))
-    with pytest.raises(ConnectionClosed, match="a frame for end 4 at end 5"):
+    with pytest.raises(RemoteProtocolError, match="a frame for end 4 at end 5"):
         await rig.running
 
 
