@@ -161,6 +161,8 @@ class Link(ABC):
             pass  # that was all for now
         except EOFError as error:
             reason = str(error) or "the other end is gone"
+        except ConnectionResetError:  # it left with something unread, as tickets of TLS
+            reason = "the other end is gone"
         except OSError as error:
             reason = str(error)
         except RemoteProtocolError as error:
