@@ -152,6 +152,7 @@ async def test_an_end_that_comes_again_is_another(r: Rig) -> None:
 
 async def test_an_end_that_is_forgotten_is_told_why(r: Rig) -> None:
     r.join(0)
+    await asyncio.sleep(0)  # it is run from now on
     assert await r._read(0, 2) == bytes([PONG, 0])
     r.relay.forget(100, reason="the session is over")
     with pytest.raises(ConnectionClosed, match="the session is over"):
