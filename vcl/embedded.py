@@ -59,11 +59,8 @@ def join(nodes: int) -> tuple[str, str]:
         with _locked(family.folder) as lock:
             found = _read(family.folder)
             if found is None:
-                starting = PROGRESS.begin(lambda: "starting a cluster on this host")
-                try:
+                with PROGRESS.waiting(lambda: "starting a cluster on this host"):
                     _start(family, nodes, lock)
-                finally:
-                    PROGRESS.end(starting)
                 found = _read(family.folder)
                 if not Environment().quiet:
                     print(

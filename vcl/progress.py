@@ -9,11 +9,12 @@ and then, and draws; there is neither where standard error isn't a terminal.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from vcl.settings import Environment
@@ -56,6 +57,15 @@ class Progress:
             self._ended.set()
             with self._drawn:
                 pass
+
+    @contextlib.contextmanager
+    def waiting(self, text: Callable[[], str]) -> Iterator[None]:
+        """From `begin` to `end`."""
+        number = self.begin(text)
+        try:
+            yield
+        finally:
+            self.end(number)
 
     def make_way(self) -> None:
         """Something else is about to be printed: it shall begin where the line does."""

@@ -177,7 +177,7 @@ class Runtime:
             self._pool,
         )
         self._ways = Ways(
-            self._bulk, CLIENT, self._take_direct, self._streamed, self._tell,
+            self._bulk, CLIENT, self._take_bulk, self._streamed, self._tell,
             self._pool, transport.is_encrypted(self.url),
         )  # fmt: skip
         self._read()
@@ -219,8 +219,8 @@ class Runtime:
                 return
         stdout.write(text)
 
-    def _take_direct(self, frames: Sequence[BulkFrame]) -> None:
-        """What came by a direct link; an error ends the session, as one in the relay's reader."""
+    def _take_bulk(self, frames: Sequence[BulkFrame]) -> None:
+        """What came, by whichever way; an error ends the session."""
         try:
             for each in frames:
                 self._take_in(self.core.from_endpoint, each)
@@ -326,11 +326,8 @@ class Runtime:
                 "can't wait for itself",
             )
         if self._leader != threading.get_ident():
-            waiting = PROGRESS.begin(what or self._under_way)
-            try:
+            with PROGRESS.waiting(what or self._under_way):
                 self._changed.wait_for(reached, timeout_s)
-            finally:
-                PROGRESS.end(waiting)
             return
         end = None if timeout_s is None else self._loop.time() + timeout_s
         timer = None if end is None else self._loop.call_at(end, self._loop.stop)
@@ -399,7 +396,7 @@ class Runtime:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._readers = asyncio.gather(
             self._control.run(self._take_control),
-            self._bulk.run(self._take_direct),
+            self._bulk.run(self._take_bulk),
             self._broken,
         )
         self._readers.add_done_callback(self._ended)

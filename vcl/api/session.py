@@ -78,11 +78,8 @@ class ProcessSession:
                 address = master_url(given)
             except ValueError as error:
                 raise ConnectionProblem(str(error)) from None
-            connecting = PROGRESS.begin(lambda: f"connecting to {address}")
-            try:
+            with PROGRESS.waiting(lambda: f"connecting to {address}"):
                 runtime = self._connection(address, find_token(address, USERS, token))
-            finally:
-                PROGRESS.end(connecting)
             self.runtime, self.platform = runtime, make(runtime)
             made: P = self.platform
             return made

@@ -6,10 +6,12 @@ have modules of their own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +39,16 @@ Master = Annotated[
 ]
 
 
+@contextlib.contextmanager
+def _in_one_line(command: str) -> Iterator[None]:
+    """What keeps a command from its work is one line, and status 1."""
+    try:
+        yield
+    except (OSError, ConnectionProblem) as error:
+        typer.echo(f"vcl {command}: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 @app.callback()
 def _options(version: Version = False) -> None:
     return
@@ -58,11 +70,8 @@ def info(
     """
     from vcl.cli import info as command
 
-    try:
+    with _in_one_line("info"):
         typer.echo(command.render(master, as_json=json_output, everything=everything))
-    except ConnectionProblem as error:
-        typer.echo(f"vcl info: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -81,19 +90,14 @@ def status(
 
     from vcl.cli import status as command
 
-    try:
-        ask = command.Asker(master)
-        try:
-            if watch:
-                command.watch(ask, Console())
-            typer.echo(command.render(ask, as_json=json_output))
-        finally:
-            ask.close()
-    except KeyboardInterrupt:
-        return
-    except ConnectionProblem as error:
-        typer.echo(f"vcl status: {error}", err=True)
-        raise typer.Exit(1) from None
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        _in_one_line("status"),
+        contextlib.closing(command.Asker(master)) as ask,
+    ):
+        if watch:
+            command.watch(ask, Console())
+        typer.echo(command.render(ask, as_json=json_output))
 
 
 @app.command()
@@ -218,11 +222,8 @@ def install(
     """Install a Jupyter kernel in which pyopencl means the cluster."""
     from vcl.cli import kernel as command
 
-    try:
+    with _in_one_line("kernel install"):
         folder = command.install(name, display_name, master, prefix)
-    except (OSError, ConnectionProblem) as error:
-        typer.echo(f"vcl kernel install: {error}", err=True)
-        raise typer.Exit(1) from None
     typer.echo(f"installed {display_name!r} in {folder}")
 
 

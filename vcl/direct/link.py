@@ -123,8 +123,8 @@ class Link(ABC):
         await self._send_transfer(effect)
         self._streamed(effect.transfer)
 
-    def _header(self, transfer: int, offset: int, last: bool) -> BulkFrame:
-        return BulkFrame(CHUNK, last, self._peer, self._own, transfer, offset, b"")
+    def _header(self, effect: Stream, offset: int, last: bool) -> BulkFrame:
+        return BulkFrame(CHUNK, last, effect.endpoint, self._own, effect.transfer, offset, b"")
 
     def _write_later(self) -> None:
         """Something waits until the socket has room."""

@@ -107,19 +107,21 @@ class LocalLink(Link):
         if more or len(first) > packet_bytes_max or self._unsent:
             super().stream(effect)
             return
-        self._send(direct.FRAME, pack_bulk_header(self._header(effect.transfer, 0, True)), first)
+        self._send(direct.FRAME, pack_bulk_header(self._header(effect, 0, True)), first)
         self._streamed(effect.transfer)
 
     async def _send_transfer(self, effect: Stream) -> None:
         offset = 0
         for index, data in enumerate(effect.data):
             view, final = memoryview(data), index == len(effect.data) - 1
-            await self._send_piece(effect.transfer, offset, view, final)
+            await self._send_piece(effect, offset, view, final)
             offset += len(view)
         while effect.transfer in self._owed:  # even if the link is over
             await self._changed()
 
-    async def _send_piece(self, transfer: int, base: int, data: memoryview, final: bool) -> None:
+    async def _send_piece(
+        self, effect: Stream, base: int, data: memoryview, final: bool
+    ) -> None:
         """A piece of a transfer, by the best way for it."""
         ring, where, most = None, None, packet_bytes_max
         if len(data) > packet_bytes_max:
@@ -136,7 +138,7 @@ class LocalLink(Link):
             if self._over:
                 return  # nobody is there to whom it matters
             chunk = data[start : start + most]
-            header = self._header(transfer, base + start, final and start + most >= len(data))
+            header = self._header(effect, base + start, final and start + most >= len(data))
             if where is not None:
                 memory, offset = where
                 self._lend(header, memory, offset + start, len(chunk), chunk)

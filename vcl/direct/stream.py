@@ -122,10 +122,7 @@ class StreamLink(Link):
                 await self._changed()
             if self._over:
                 return  # nobody is there to whom it matters
-            frame = BulkFrame(
-                CHUNK, last, effect.endpoint, self._own, effect.transfer, offset, b""
-            )
-            payload = chunk
+            frame, payload = self._header(effect, offset, last), chunk
             if self._compresses and self._decision.wants(len(chunk)):
                 frame, payload = self._compressed(frame, chunk)
             last_parts = self._send(frame, payload, len(chunk))
