@@ -56,12 +56,15 @@ class Totals:
         parts = list(record.times.values())
         row.parts += len(parts)
         row.parts_ns += sum(end - start for start, end in parts)
-        busy = covered_ns(parts)
-        used = covered_ns(parts + record.moves) if record.moves else busy
+        busy = used = lasted = covered_ns(parts)
+        if len(parts) + len(record.moves) > 1:  # else that is all, as of most launches
+            stretches = parts + record.moves
+            used = covered_ns(stretches)
+            lasted = max(end for _, end in stretches) - min(start for start, _ in stretches)
+            record.moves.clear()  # the record itself is kept
         row.busy_ns += busy
         row.moving_ns += used - busy
-        row.elapsed_ns += max(_from_first_to_last_ns(parts + record.moves), elapsed_ns, used)
-        record.moves.clear()  # the record itself is kept
+        row.elapsed_ns += max(elapsed_ns, used, lasted)
 
     def as_message(self) -> list[list[Any]]:
         """The rows of a session.Totals message."""
@@ -83,9 +86,3 @@ def covered_ns(stretches: list[tuple[int, int]]) -> int:
         covered += max(0, end - max(start, until))
         until = max(until, end)
     return covered
-
-
-def _from_first_to_last_ns(stretches: list[tuple[int, int]]) -> int:
-    if not stretches:
-        return 0
-    return max(end for _, end in stretches) - min(start for start, _ in stretches)
