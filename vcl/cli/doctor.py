@@ -26,7 +26,7 @@ from vcl.errors import ConnectionProblem, OperatingError
 from vcl.local import process_environment
 from vcl.release import VERSION
 from vcl.settings import Environment
-from vcl.text import counted
+from vcl.text import counted, how_to_install
 
 driver_timeout_s = 60.0
 """For a driver to list its devices, or to run a kernel; the first one may fill its cache."""
@@ -39,7 +39,7 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD128")
 
 DRIVERS = (
     "install the OpenCL driver of the device's maker, or PoCL for the processor: "
-    "pip install pocl-binary-distribution"
+    f"{how_to_install('pocl-binary-distribution')}"
 )
 
 
@@ -69,7 +69,8 @@ def _software() -> Iterator[Finding]:
     versions = ", ".join(f"{name} {version(name)}" for name in ("pyopencl", "numpy"))
     yield Finding("ok", f"vcl {VERSION}, Python {platform.python_version()}, {versions}")
     if importlib.util.find_spec("picows") is None:
-        yield Finding("note", "without picows messages take longer", "pip install picows")
+        advice = how_to_install("picows")
+        yield Finding("note", "without picows messages take longer", advice)
 
 
 def _settings() -> Iterator[Finding]:
@@ -120,7 +121,7 @@ def _tried(device: dict[str, Any], bad: Literal["wrong", "note"]) -> Finding:
 
 
 def _ask_driver(*arguments: str) -> Any:
-    """The JSON that a Python of its own prints, or why it didn't."""
+    """The JSON object that a Python of its own prints, or why it didn't."""
     try:
         done = subprocess.run(
             [sys.executable, *arguments], env=process_environment(), capture_output=True,
@@ -130,11 +131,12 @@ def _ask_driver(*arguments: str) -> Any:
         return f"no answer within {driver_timeout_s:g} s"
     if done.returncode < 0:
         return f"the process was ended by {signal.Signals(-done.returncode).name}"
-    if done.returncode or not done.stdout:
+    # A driver may print lines of its own, before and after.
+    told = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not told:
         last = done.stderr.strip().splitlines()[-1:] or ["no word"]
         return f"the process ended with status {done.returncode}: {last[0]}"
-    # What a driver itself prints may come before.
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(told[-1])
 
 
 def _cluster(master: str | None) -> Iterator[Finding]:
