@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from vcl.direct.link import Ends
 from vcl.direct.pool import Pool
 from vcl.direct.stream import StreamLink
-from vcl.errors import RemoteProtocolError
+from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.links import BulkLink, dial
 from vcl.transport.connection import CLOSE_ABNORMAL, ConnectionClosed
 from vcl.wire.direct import Way
@@ -37,7 +37,11 @@ async def dial_bulk(
     # The master says nothing before it has heard a frame, so no byte of its is in the library.
     connected = connection.take_socket()
     if connected is not None:
-        return RelayLink(connected, own, streamed, pool)
+        try:
+            return RelayLink(connected, own, streamed, pool)
+        except OSError as error:  # some systems set nothing on a socket whose peer has gone
+            connected.close()
+            raise ConnectionProblem(f"{url} closed the connection in the handshake") from error
     connection.ping()
     return BulkLink(connection, own, streamed)
 

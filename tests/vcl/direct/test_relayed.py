@@ -9,10 +9,10 @@ import pytest
 
 from tests.master.test_leg import TIMEOUT_S, tcp_pair
 from tests.node_agent.fake_master import FakeMaster
-from vcl.direct import relayed
+from vcl.direct import relayed, stream
 from vcl.direct.pool import Pool
 from vcl.direct.relayed import RelayLink, dial_bulk
-from vcl.errors import RemoteProtocolError
+from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
 from vcl.transport import ConnectionClosed
 from vcl.wire import frame
@@ -157,3 +157,16 @@ async def test_dialling() -> None:
         await link.end()
         with pytest.raises(ConnectionClosed):
             await running
+
+
+async def test_a_master_that_is_gone_when_the_socket_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(connected: object) -> None:
+        raise OSError(22, "invalid argument")
+
+    monkeypatch.setattr(stream, "set_up", fail)
+    hello = Hello(software="9", role="client-bulk", token="t", session=1)
+    async with FakeMaster() as master, asyncio.timeout(TIMEOUT_S):
+        with pytest.raises(ConnectionProblem, match="closed the connection in the handshake"):
+            await dial_bulk(master.url, hello, OWN, lambda transfer: None, Pool(shares=False))
