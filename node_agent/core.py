@@ -52,7 +52,7 @@ from vcl.errors import (
 )
 from vcl.text import clipped
 from vcl.transfers import Deliver, Incoming, Outgoing
-from vcl.wire.frame import CREDIT
+from vcl.wire.frame import CREDIT, BulkFrame
 from vcl.wire.limits import printed_message_bytes_max, rows_max
 from vcl.wire.messages import part
 from vcl.wire.messages.direct import ExpectLink, OpenLink
@@ -269,6 +269,16 @@ class ExecutorCore:
                     frame.source, frame.transfer, frame.offset, frame.payload, frame.last
                 )
             )
+
+    def belongs(self, frame: BulkFrame, size: int) -> part.Receive | None:
+        """The Receive of the chunk with this header, if its bytes may be on the device now."""
+        record = self._receives.get(frame.transfer)
+        if not isinstance(record, Receiving):
+            return None
+        if not self._incoming.may_write(frame.source, frame.transfer, frame.offset, size):
+            return None
+        message: part.Receive = record.message
+        return message
 
     def _deliver(self, effects: Sequence[Any]) -> None:
         for effect in effects:

@@ -104,7 +104,9 @@ class Executor:
             session=a.session,
             endpoint=a.node,
         )
-        self._bulk = await dial_bulk(a.url, hello, a.node, self._streamed, self._pool)
+        self._bulk = await dial_bulk(
+            a.url, hello, a.node, self._streamed, self._pool, self._place
+        )
         self._ways = Ways(
             self._bulk,
             a.node,
@@ -113,6 +115,7 @@ class Executor:
             self._tell,
             self._pool,
             is_encrypted(a.url),
+            self._place,
         )
         control, _ = await dial(a.url, hello.model_copy(update={"role": "executor"}))
         self._control = ControlLink(control, part.TO_EXECUTOR, self._numbering)
@@ -131,6 +134,11 @@ class Executor:
 
     def _take_bulk(self, frames: Sequence[BulkFrame]) -> None:
         self._feed([FromEndpoint(frame) for frame in frames])
+
+    def _place(self, frame: BulkFrame, size: int) -> memoryview | None:
+        """As of StreamLink."""
+        message = self._core.belongs(frame, size)
+        return None if message is None else self._driver.place(message, frame.offset, size)
 
     def _tell(self, linked: Linked) -> None:
         with contextlib.suppress(ConnectionClosed):  # its reader is about to end this process

@@ -272,6 +272,18 @@ class Incoming:
         record.early.append((offset, data, last))
         return []
 
+    def may_write(self, endpoint: int, transfer: int, offset: int, size: int) -> bool:
+        """Whether the memory of a transfer is free, and these bytes can still come for it. That a
+        chunk is the next one is known only when it is here."""
+        record = self._records.get(transfer)
+        return (
+            record is not None
+            and record.endpoint == endpoint
+            and record.state in (In.GRANTED, In.STREAMING)
+            and record.size is not None
+            and record.received <= offset <= record.size - size
+        )
+
     def _of(self, transfer: int, endpoint: int) -> _In:
         """The record of a transfer, which begins with the first that is heard of it."""
         record = self._records.get(transfer)

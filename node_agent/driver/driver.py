@@ -116,7 +116,7 @@ class Driver:
         device.frees += message.buffer in device.buffers
         try:
             device.buffers[message.buffer] = device.allocate(self._cl, message)
-        except self._cl.Error as error:
+        except (self._cl.Error, MemoryError) as error:
             device.allocation_failures[message.buffer] = (
                 f"a buffer of {message.size} bytes can't be allocated: {error}"
             )
@@ -290,6 +290,13 @@ class Driver:
         """Carry out a DropSnapshot."""
         self._devices[device].snapshots.pop(merge, None)
 
+    def place(self, m: part.Receive, offset: int, size: int) -> memoryview | None:
+        """Where bytes from that offset of a Receive's are on its device, if `store` needn't copy
+        them from there, and it pays."""
+        if size <= in_line_bytes_max:
+            return None
+        return self._devices[m.device].place(m.buffer, m.offset + offset, size)
+
     def store(self, store: Store) -> None:
         """Carry out a Store."""
         try:
@@ -304,7 +311,10 @@ class Driver:
         device = self._devices[m.device]
         in_line = store.awaited and 0 < len(store.data) <= in_line_bytes_max
         queue = device.compute if in_line else device.transfer
-        if store.data:
+        there = device.has_in_place(m.buffer, m.offset + store.offset, store.data)
+        if there and not store.last:
+            return
+        if store.data and not there:
             event = self._cl.enqueue_copy(
                 queue.queue,
                 device.buffer(m.buffer),

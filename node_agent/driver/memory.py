@@ -14,7 +14,9 @@ import numpy as np
 
 from node_agent.driver.failures import DriverFailure
 from node_agent.driver.queues import Queue
+from vcl.direct.pool import address, page_bytes, room_step
 from vcl.errors import MEM_OBJECT_ALLOCATION_FAILURE
+from vcl.wire.frame import Bytes
 from vcl.wire.messages import part
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Device:
         self.compute = Queue(cl, self.context, post)
         self.transfer = Queue(cl, self.context, post)
         self.buffers: dict[int, Any] = {}
+        self._rooms: dict[int, Any] = {}  # the host's memory that a buffer's bytes are in
         self.shared: dict[int, Any] = {}  # the memory behind buffers that are shared virtual memory
         self._regions: dict[int, dict[tuple[int, int], Any]] = {}  # by buffer, offset and size
         self.allocation_failures: dict[int, str] = {}
@@ -44,6 +47,40 @@ class Device:
         self.newest: set[int] = set()
         """The operations of the command that was the last to be enqueued for computing."""
         self._cause = 0
+        self._is_its_memory = self._pool is not None and self._uses_memory(cl)
+
+    def _uses_memory(self, cl: Any) -> bool:
+        """Whether what is written to the host's memory of a buffer is on the device by that.
+
+        To rely on it is more than OpenCL promises (OpenCL 3.0 API, 5.2.1, CL_MEM_USE_HOST_PTR), so
+        it is tried, with memory that begins and ends where that of buffers may, and no better.
+        """
+        whole = np.zeros(4 * page_bytes, np.uint8)
+        start = -address(whole) % page_bytes + room_step
+        room = whole[start : start + 2 * page_bytes + 1]
+        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+        buffer, seen = cl.Buffer(self.context, flags, hostbuf=room), np.empty_like(room)
+        for value in (1, 2):
+            room[:] = value
+            cl.enqueue_copy(self.transfer.queue, seen, buffer)
+            if not np.array_equal(seen, room):
+                return False
+        return True
+
+    def place(self, number: int, offset: int, size: int) -> memoryview | None:
+        """The host's memory that some bytes of a buffer are in, if there is such."""
+        room = self._rooms.get(number)
+        if room is None or offset + size > len(room):
+            return None
+        place: memoryview = room[offset : offset + size].data
+        return place
+
+    def has_in_place(self, number: int, offset: int, data: Bytes) -> bool:
+        """Whether these very bytes are a buffer's."""
+        room = self._rooms.get(number)
+        if room is None or not data:
+            return False
+        return address(room) + offset == address(np.frombuffer(data, np.uint8))
 
     def note(self, operation: int, cause: int) -> None:
         """An operation was enqueued for computing. cause: the command that it is of, or 0."""
@@ -65,11 +102,14 @@ class Device:
         flags = cl.mem_flags.READ_WRITE
         coarse = cl.device_svm_capabilities.COARSE_GRAIN_BUFFER
         if not m.shared or not _capabilities(cl, self.device) & coarse:
-            room = None if self._pool is None else self._pool.shared_room(m.size)
+            room = None if self._pool is None else self._pool.buffer_room(m.size)
             if room is None:
                 return cl.Buffer(self.context, flags, m.size)
             # What is mapped of it are these bytes, which ends on this host read without a copy.
-            return cl.Buffer(self.context, flags | cl.mem_flags.USE_HOST_PTR, hostbuf=room)
+            made = cl.Buffer(self.context, flags | cl.mem_flags.USE_HOST_PTR, hostbuf=room)
+            if self._is_its_memory:
+                self._rooms[m.buffer] = room
+            return made
         memory = cl.SVMAllocation(self.context, m.size, 0, cl.svm_mem_flags.READ_WRITE)
         self.shared[m.buffer] = memory
         host = np.frombuffer(memory.buf, np.uint8)
@@ -107,6 +147,7 @@ class Device:
         """Forget a buffer and all that was made of it."""
         self.frees += 1
         self.buffers.pop(number, None)
+        self._rooms.pop(number, None)
         self.shared.pop(number, None)
         self.allocation_failures.pop(number, None)
         self._regions.pop(number, None)

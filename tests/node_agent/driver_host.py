@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,12 @@ class DriverHost:
     def store(self, store: Store) -> None:
         """Store, flushed."""
         self.call("store", store)
+        self.call("flush")
+
+    def store_in_place(self, store: Store) -> None:
+        """Store, of bytes that are put into their place first; flushed. Tells as the end of
+        operation 0 whether they have one."""
+        self.call("store_in_place", store)
         self.call("flush")
 
     def merge(self, effect: StartMerge) -> None:
@@ -134,10 +141,19 @@ def main() -> None:
             answers.flush()
 
     driver = Driver([(1, 0)], None, post, pool)
+
+    def store_in_place(store: Store) -> None:
+        place = driver.place(store.message, store.offset, len(store.data))
+        post([Ended(0, 0, 0, 0, extra=place is not None)])
+        if place is not None:
+            place[:] = store.data
+            driver.store(replace(store, data=place))
+
     shapes = ShapesTold()
     calls = {
         "tell": lambda run: shapes.tell(run.shape, Told(run)),
         "tell_place": lambda operation: post([places.pop(operation)]),
+        "store_in_place": store_in_place,
         "flush": lambda: post(driver.flush()),
         "again": lambda m: driver.start_again(StartAgain(m, shapes.find(m.shape))),
     }

@@ -176,7 +176,9 @@ def test_bytes_that_could_not_be_stored_are_let_go_of(
     monkeypatch.setattr(driver_module, "load_pyopencl", lambda: cl)
     monkeypatch.setattr(driver_module, "matching_devices", lambda *_: ([], []))
     driver = driver_module.Driver([], None, rig.posted.append)
-    device = SimpleNamespace(transfer=rig.queue, buffer=lambda number: None)
+    device = SimpleNamespace(
+        transfer=rig.queue, buffer=lambda number: None, has_in_place=lambda *_: False
+    )
     monkeypatch.setattr(driver, "_devices", {1: device})
     receive = part.Receive(7, [], 1, 10, 0, 4, 1, 0)
     driver.store(Store(receive, 0, b"1234", True))

@@ -17,7 +17,18 @@ from hypothesis import strategies as st
 from node_agent.core import ExecutorCore
 from node_agent.effects import Start, Store, Unmap
 from node_agent.inputs import BytesReady, Ended, FromEndpoint, FromMaster, Streamed
-from tests.node_agent.test_core import BIG, NOW, OTHER, Rig, done, receive, run, send
+from tests.node_agent.test_core import (
+    BIG,
+    HERE,
+    NOW,
+    OTHER,
+    Rig,
+    done,
+    merge,
+    receive,
+    run,
+    send,
+)
 from vcl.errors import RemoteProtocolError
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
@@ -257,3 +268,46 @@ def test_a_chunk_after_the_last_gets_to_no_memory(stored: bool) -> None:
         assert r.chunk(101, 0, bytes(size)) == []
     with pytest.raises(RemoteProtocolError, match="without credit"):
         r.chunk(101, 0, bytes(size))
+
+
+# Bytes are read to where they belong while they come
+
+
+def head(transfer: int, offset: int = 0, source: int = OTHER) -> BulkFrame:
+    return BulkFrame(CHUNK, False, HERE, source, transfer, offset, b"")
+
+
+def test_bytes_go_to_their_region_only_while_it_is_theirs() -> None:
+    """Older readers of it have ended, and its Receive hasn't."""
+    r = Rig()
+    r.order(run(1), receive(2, 1))
+    assert r.core.belongs(head(102), 8) is None, "the launch may read the region"
+    assert r.core.belongs(head(103), 8) is None, "nobody has announced it"
+    r.feed(Ended(1, 0, 5, 6))
+    assert r.core.belongs(head(102), 8) == receive(2, 1)
+    r.chunk(102, 0, b"1234", last=False)
+    assert r.core.belongs(head(102, 4), 4) == receive(2, 1)
+    assert r.core.belongs(head(102, 4), 5) is None
+    assert r.core.belongs(head(102, 4, HERE), 4) is None
+    r.chunk(102, 4, b"5678")
+    assert r.core.belongs(head(102, 4), 4) is None
+
+
+@pytest.mark.parametrize("why", ["its other end failed", "the driver refused a chunk"])
+def test_the_rest_of_bytes_that_nobody_wants_goes_to_no_region(why: str) -> None:
+    """Others may have brought the same bytes again by when it comes."""
+    r = Rig()
+    r.order(receive(2))
+    r.chunk(102, 0, b"1234", last=False)
+    assert r.core.belongs(head(102, 4), 4) is not None
+    if why == "its other end failed":
+        r.cancel(102)
+    else:
+        r.feed(Ended(2, -5, 0, 0, "no"))
+    assert r.core.belongs(head(102, 4), 4) is None
+
+
+def test_changes_for_a_merge_go_to_no_region() -> None:
+    r = Rig()
+    r.order(merge(1, transfers=((101, OTHER),)))
+    assert r.core.belongs(head(101), 4) is None

@@ -159,6 +159,43 @@ def test_a_small_buffer_and_shared_virtual_memory_are_the_drivers(
     assert rig.do(part.Free, buffer).status == 0
 
 
+def test_bytes_that_were_put_into_their_place_needn_t_be_copied(rig: Rig) -> None:
+    size, base = 4 * 2**20, 8
+    buffer, operation = allocated(rig, size + 2 * base), rig.new()
+    assert rig.do(part.FillRegion, buffer, 0, size + 2 * base, b"\7").status == 0
+    numbers = np.arange(size // 4, dtype=np.int32)
+    data, message = numbers.tobytes(), part.Receive(operation, [], 1, buffer, base, size, 1, 0)
+    # One of them comes elsewhere, as what comes before there is credit does.
+    for offset in range(0, size, 2**20):
+        store = Store(message, offset, data[offset : offset + 2**20], offset + 2**20 == size)
+        if offset == 2**20:
+            rig.host.store(store)
+            continue
+        rig.host.store_in_place(store)
+        assert rig.end(0).extra, "it has no place"
+    ended = rig.end(operation)
+    assert ended.status == 0 and 0 < ended.start <= ended.end
+    region = [session.ARGUMENT_BUFFER, buffer, 0, size + 2 * base]
+    assert rig.run("scale", region, scalar(3), size=size // 4).status == 0
+    numbers[:-2] *= 3
+    wanted = bytes([21, 21, 21, 21]) * 2 + numbers.tobytes() + bytes([7] * base)
+    assert sent(rig, buffer, 0, size + 2 * base)[0] == wanted
+    assert rig.do(part.Free, buffer).status == 0
+
+
+@pytest.mark.parametrize(
+    ("allocate", "offset", "size"),
+    [(2**20 - 4, 0, 2**19), (2**20, 0, 2**16), (2**20, 2**19, 2**20)],
+    ids=["of a small buffer", "so few that it doesn't pay", "more than there are"],
+)
+def test_bytes_without_a_place(rig: Rig, allocate: int, offset: int, size: int) -> None:
+    buffer, operation = allocated(rig, allocate), rig.new()
+    message = part.Receive(operation, [], 1, buffer, offset, size, 1, 0)
+    rig.host.store_in_place(Store(message, 0, bytes(size), True))
+    assert not rig.end(0).extra
+    assert rig.do(part.Free, buffer).status == 0
+
+
 def test_more_large_buffers_than_there_are_memories_for(rig: Rig) -> None:
     size = 9 * 2**20
     buffers = [allocated(rig, size) for _ in range(changing_memories_max + 2)]

@@ -315,6 +315,54 @@ def test_the_rest_of_a_cancelled_transfer_is_dropped(arrived: int) -> None:
     assert is_empty(incoming)
 
 
+@pytest.mark.parametrize(
+    ("offset", "size", "source", "may"),
+    [
+        (4, 6, SENDER, True),
+        (6, 2, SENDER, True),
+        (3, 1, SENDER, False),
+        (4, 7, SENDER, False),
+        (4, 6, SENDER + 1, False),
+    ],
+)
+def test_the_memory_of_a_transfer_may_be_written_where_bytes_are_missing(
+    offset: int, size: int, source: int, may: bool
+) -> None:
+    incoming = Incoming()
+    incoming.expect(1, SENDER, 10)
+    assert not incoming.may_write(SENDER, 1, 0, 10), "older readers may use it"
+    incoming.grant(1)
+    assert incoming.may_write(SENDER, 1, 0, 10)
+    incoming.chunk(SENDER, 1, 0, b"abcd", False)
+    assert incoming.may_write(source, 1, offset, size) is may
+    assert not incoming.may_write(SENDER, 2, offset, size), "nobody has announced it"
+
+
+@pytest.mark.parametrize("ending", ["the last chunk", "cancel", "refuse", "forget"])
+def test_the_memory_of_a_transfer_that_is_over_may_not_be_written(ending: str) -> None:
+    incoming = Incoming()
+    incoming.expect(1, SENDER, 10)
+    incoming.grant(1)
+    incoming.chunk(SENDER, 1, 0, b"abcd", False)
+    match ending:
+        case "the last chunk":
+            incoming.chunk(SENDER, 1, 4, b"efghij", True)
+        case "cancel":
+            incoming.cancel(1)
+        case "refuse":
+            incoming.refuse(1)
+        case "forget":
+            incoming.forget(SENDER)
+    assert not incoming.may_write(SENDER, 1, 4, 6)
+
+
+def test_where_only_the_sender_knows_the_size_nothing_is_written_ahead() -> None:
+    incoming = Incoming()
+    incoming.expect(1, SENDER, None, 10)
+    incoming.grant(1)
+    assert not incoming.may_write(SENDER, 1, 0, 10)
+
+
 # Misuse by the peer
 
 

@@ -94,16 +94,15 @@ class Pool:
         """Memory for so many bytes, which are about to come."""
         return self._lend(size).data if size >= kept_bytes_min else memoryview(bytearray(size))
 
-    def shared_room(self, size: int) -> npt.NDArray[np.uint8] | None:
-        """So many bytes of memory that others can read, at a multiple of `room_step`; used again
-        when nothing refers to them. None if there is none, or they are too few or too many."""
-        most = shared_memory_bytes_max - page_bytes
-        if not kept_bytes_min <= size <= most or not self._shares:
+    def buffer_room(self, size: int) -> npt.NDArray[np.uint8] | None:
+        """So many bytes of memory, which others can read where there is such, at a multiple of
+        `room_step` in a page; used again when nothing refers to them. None if they are too few or
+        too many."""
+        most = shared_memory_bytes_max - 2 * page_bytes
+        if not kept_bytes_min <= size <= most:
             return None
-        block = self._block(size + page_bytes)
-        if block.memory is None:
-            return None
-        start = next(self._rooms) * room_step % page_bytes
+        block = self._block(size + 2 * page_bytes)
+        start = -address(block.bytes) % page_bytes + next(self._rooms) * room_step % page_bytes
         return self._lent(block, size, start)
 
     def _lend(self, size: int) -> npt.NDArray[np.uint8]:
@@ -122,7 +121,7 @@ class Pool:
 
     def find(self, data: memoryview) -> tuple[SharedMemory, int] | None:
         """In which memory bytes are, and where; None if others can't read them."""
-        start: int = np.frombuffer(data, np.uint8).__array_interface__["data"][0]
+        start = address(np.frombuffer(data, np.uint8))
         with self._lock:
             at = bisect_right(self._starts, start) - 1
             known = self._memories.get(self._starts[at]) if at >= 0 else None
@@ -192,6 +191,12 @@ class Pool:
             self._memories = {**known, made.start: weakref.ref(made)}
             self._starts = sorted(self._memories)
         return made
+
+
+def address(array: npt.NDArray[np.uint8]) -> int:
+    """Where an array's bytes begin."""
+    found: int = array.__array_interface__["data"][0]
+    return found
 
 
 def _rounded(size: int) -> int:

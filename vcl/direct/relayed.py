@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from vcl.direct.link import Ends
 from vcl.direct.pool import Pool
-from vcl.direct.stream import StreamLink
+from vcl.direct.stream import Place, StreamLink, nowhere
 from vcl.errors import ConnectionProblem, RemoteProtocolError
 from vcl.links import BulkLink, dial
 from vcl.transport.connection import CLOSE_ABNORMAL, ConnectionClosed
@@ -30,7 +30,12 @@ Take = Callable[[Sequence[BulkFrame]], None]
 
 
 async def dial_bulk(
-    url: str, hello: Hello, own: int, streamed: Callable[[int], None], pool: Pool
+    url: str,
+    hello: Hello,
+    own: int,
+    streamed: Callable[[int], None],
+    pool: Pool,
+    place: Place = nowhere,
 ) -> RelayLink | BulkLink:
     """The bulk connection of this end. Raises as `dial`."""
     connection, _ = await dial(url, hello)
@@ -38,7 +43,7 @@ async def dial_bulk(
     connected = connection.take_socket()
     if connected is not None:
         try:
-            return RelayLink(connected, own, streamed, pool)
+            return RelayLink(connected, own, streamed, pool, place)
         except OSError as error:  # some systems set nothing on a socket whose peer has gone
             connected.close()
             raise ConnectionProblem(f"{url} closed the connection in the handshake") from error
@@ -49,18 +54,23 @@ async def dial_bulk(
 class RelayLink(StreamLink):
     """The bulk connection of an end, which has dialled the master and heard Welcome.
 
-    streamed: as of Ends. `run` begins with it.
+    streamed: as of Ends. pool, place: as of StreamLink. `run` begins with it.
     """
 
     way = Way.RELAY
 
     def __init__(
-        self, connected: socket.socket, own: int, streamed: Callable[[int], None], pool: Pool
+        self,
+        connected: socket.socket,
+        own: int,
+        streamed: Callable[[int], None],
+        pool: Pool,
+        place: Place = nowhere,
     ) -> None:
         self._ended: asyncio.Future[None] | None = None
         self._pinging: asyncio.TimerHandle | None = None
         ends = Ends(own, own, lambda frames: None, streamed, self._lost_it)
-        super().__init__(connected, ends, pool, dialled=True)
+        super().__init__(connected, ends, pool, dialled=True, place=place)
 
     async def run(self, take: Take) -> None:
         """Give frames to `take` as they come, until it ends. Raises ConnectionClosed,

@@ -9,6 +9,10 @@ from where it is, with its header, and read into memory that was used before. Th
 dialled is zeros: it is there so that a page can't make a browser write bytes of its choosing, and
 here is no browser.
 
+Where a chunk's bytes may be written to where they belong, they are read into that place. The rest
+of a chunk that is on its way doesn't go there any more once it may not: it is asked anew whenever
+the socket is read, and on the loop nothing comes in between.
+
 Chunks are compressed and decompressed on the loop, without Python's lock: a few ms at most, on
 links that are slower than that. A thread would let the loop go on, but a program's end still sends
 bytes when Python starts no more threads.
@@ -50,6 +54,15 @@ unsent_count_max = 4
 turn_bytes_max = 4 * 2**20
 """What is written or read before the loop does something else."""
 
+Place = Callable[[BulkFrame, int], memoryview | None]
+"""Where so many bytes of the chunk with this header belong, if they may be written there now."""
+
+
+def nowhere(frame: BulkFrame, size: int) -> memoryview | None:
+    """A Place where nothing may be written."""
+    return None
+
+
 _PAYLOAD_BYTES = {
     CHUNK: range(chunk_bytes_max + 1),
     CREDIT: range(1),
@@ -60,8 +73,9 @@ _PAYLOAD_BYTES = {
 class StreamLink(Link):
     """A link to an end that may be on another host.
 
-    connected: plain, or a TlsSocket. dialled: whether this end did. pool: for what comes.
-    compresses: whether both ends can, and agreed that chunks may be compressed.
+    connected: plain, or a TlsSocket. dialled: whether this end did. pool: for what comes, where
+    `place` has no place for it. compresses: whether both ends can, and agreed that chunks may be
+    compressed.
     """
 
     way = Way.DIRECT
@@ -73,18 +87,20 @@ class StreamLink(Link):
         pool: Pool,
         dialled: bool,
         compresses: bool = False,
+        place: Place = nowhere,
     ) -> None:
         super().__init__(connected, ends)
         self._compresses = compresses
         self._kinds = (CHUNK, CREDIT, COMPRESSED) if compresses else (CHUNK, CREDIT)
         self._decision = Decision()
         self._drain = Drain(self._decision.drained)
-        self._pool = pool
+        self._pool, self._place = pool, place
         self._dialled = dialled
         self._unsent: deque[list[memoryview]] = deque()
         self._head = bytearray()  # of the frame that is coming
         self._payload: memoryview | None = None
         self._missing = 0
+        self._placed = False  # the payload is where it belongs
         self._frame: BulkFrame | None = None
         self._send_parts: Callable[[list[memoryview]], int] = connected.sendmsg
         self._inside_bytes = _nothing
@@ -180,6 +196,8 @@ class StreamLink(Link):
 
     def _receive(self, frames: list[BulkFrame]) -> None:
         read = 0
+        if self._payload is not None and self._placed:
+            self._look_again(self._payload)
         # What has been decrypted already makes no socket readable.
         while read < turn_bytes_max or self._inside_bytes():
             if self._payload is None:
@@ -222,10 +240,20 @@ class StreamLink(Link):
         size -= BULK_HEADER_BYTES
         if size not in _PAYLOAD_BYTES[frame.kind]:
             raise RemoteProtocolError(f"{size} bytes in a bulk frame of kind {frame.kind}")
-        if size:
-            self._frame, self._payload, self._missing = frame, self._pool.room(size), size
-        else:
+        if not size:
             frames.append(frame)
+            return
+        place = self._place(frame, size) if frame.kind == CHUNK else None
+        self._placed = place is not None
+        self._frame, self._missing = frame, size
+        self._payload = self._pool.room(size) if place is None else place
+
+    def _look_again(self, payload: memoryview) -> None:
+        """Write no more of a payload where it may have been written before, but mayn't now."""
+        assert self._frame is not None
+        if self._place(self._frame, len(payload)) is None:
+            self._placed, self._payload = False, self._pool.room(len(payload))
+            self._payload[:] = payload
 
 
 def _nothing() -> int:

@@ -24,7 +24,7 @@ from vcl.direct.itself import ToItself
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
 from vcl.direct.relayed import RelayLink
-from vcl.direct.stream import StreamLink
+from vcl.direct.stream import Place, StreamLink, nowhere
 from vcl.errors import RemoteProtocolError
 from vcl.links import BulkLink
 from vcl.running import Running
@@ -51,8 +51,8 @@ if HAS_LOCAL:
 class Ways:
     """The ways from one end; on one loop.
 
-    own: its endpoint. take, streamed, pool: as of links. say(Linked): to the master. encrypted:
-    whether links to other hosts must be, as the way to the master is.
+    own: its endpoint. take, streamed, pool, place: as of links. say(Linked): to the master.
+    encrypted: whether links to other hosts must be, as the way to the master is.
     """
 
     def __init__(
@@ -64,9 +64,11 @@ class Ways:
         say: Callable[[Linked], None],
         pool: Pool,
         encrypted: bool,
+        place: Place = nowhere,
     ) -> None:
         self._relay, self._own, self._encrypted = relay, own, encrypted
         self._take, self._streamed, self._say, self._pool = take, streamed, say, pool
+        self._place = place
         self._itself = ToItself(own, take, streamed, pool)
         self._links: dict[int, Link] = {}
         self._expected: dict[int, asyncio.Future[ExpectLink]] = {}
@@ -241,7 +243,8 @@ class Ways:
 
     def _stream_link(self, connected: socket.socket, peer: Greeting, dialled: bool) -> Link:
         ends = self._ends(peer.endpoint)
-        return StreamLink(connected, ends, self._pool, dialled, self._lz4 and peer.lz4)
+        lz4 = self._lz4 and peer.lz4
+        return StreamLink(connected, ends, self._pool, dialled, lz4, self._place)
 
     def _local_link(self, connected: socket.socket, endpoint: int) -> Link:
         return local.LocalLink(connected, self._ends(endpoint), self._pool.find)

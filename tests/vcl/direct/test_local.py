@@ -178,7 +178,7 @@ async def test_memory_that_is_gone_is_forgotten_by_the_peer() -> None:
 def lending(count: int, hold: bool = True) -> tuple[End, End, npt.NDArray[np.uint8]]:
     """Two ends, and bytes that the first lends though they change; the second keeps them there."""
     pool = Pool(changing=True)
-    room = pool.shared_room(count)
+    room = pool.buffer_room(count)
     assert room is not None
     room[:] = np.frombuffer(os.urandom(count), np.uint8)
     one, other = local_sockets()
@@ -290,7 +290,7 @@ asyncio.run(main())
 
 async def test_a_process_that_is_killed_gives_back_all() -> None:
     pool = Pool(changing=True)
-    room = pool.shared_room(2**20)
+    room = pool.buffer_room(2**20)
     assert room is not None
     one, other = local_sockets()
     a = End(partial(LocalLink, find=pool.find), one, 1, 2)
@@ -324,7 +324,7 @@ async def test_a_peer_is_told_of_no_more_memories_than_it_takes(
 ) -> None:
     monkeypatch.setattr(local, "shared_memories_max", 3)
     pool = Pool(changing=True)
-    rooms = [pool.shared_room(16 * 2**20) for _ in range(4)]
+    rooms = [pool.buffer_room(16 * 2**20) for _ in range(4)]
     one, other = local_sockets()
     a = End(partial(LocalLink, find=pool.find), one, 1, 2)
     b = End(LocalLink, other, 2, 1)
@@ -342,7 +342,7 @@ async def test_a_forked_child_doesn_t_keep_what_was_lent() -> None:
     """It has the socket as well, and uses nothing of the peer's."""
     one, other = local_sockets()
     pool = Pool(changing=True)
-    room = pool.shared_room(2**21)
+    room = pool.buffer_room(2**21)
     assert room is not None
     lender = End(partial(LocalLink, find=pool.find), one, 1, 2)
     borrower = End(LocalLink, other, 2, 1, hold=True)

@@ -7,6 +7,7 @@ import random
 import threading
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from vcl.direct import pool as pool_module
@@ -135,7 +136,7 @@ def test_a_copy_may_be_kept_by_a_signals_handler_meanwhile(monkeypatch: pytest.M
 
 def test_room_that_others_can_read() -> None:
     pool = Pool(changing=True)
-    room = pool.shared_room(5 * MIB)
+    room = pool.buffer_room(5 * MIB)
     assert room is not None and room.flags.writeable and len(room) == 5 * MIB
     found = pool.find(room[7:].data)
     assert found is not None and found[0].changing
@@ -143,7 +144,7 @@ def test_room_that_others_can_read() -> None:
     assert found[0].bytes[found[1]] == 9
     where = room.ctypes.data
     del room
-    rooms = [each for _ in range(4) if (each := pool.shared_room(5 * MIB)) is not None]
+    rooms = [each for _ in range(4) if (each := pool.buffer_room(5 * MIB)) is not None]
     pages = [each.ctypes.data // 4096 for each in rooms]
     assert where // 4096 in pages and len(set(pages)) == 4
     starts = [each.ctypes.data % 4096 for each in rooms]
@@ -151,34 +152,43 @@ def test_room_that_others_can_read() -> None:
 
 
 @pytest.mark.parametrize("size", [0, kept_bytes_min - 1, shared_memory_bytes_max + 1])
-def test_room_of_a_size_that_isnt_shared(size: int) -> None:
-    assert Pool(changing=True).shared_room(size) is None
+def test_room_of_a_size_that_buffers_are_given_none_of(size: int) -> None:
+    assert Pool(changing=True).buffer_room(size) is None
 
 
-def test_no_room_where_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Pool(shares=False, changing=True).shared_room(MIB) is None
-
+def test_room_where_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(os, "memfd_create", refuse)
-    pool = Pool(changing=True)
-    assert pool.shared_room(MIB) is None and pool.shared_room(20 * MIB) is None
+    for pool in (Pool(shares=False, changing=True), Pool(changing=True)):
+        for size in (MIB, 5 * MIB, 20 * MIB):
+            rooms = [each for _ in range(4) if (each := pool.buffer_room(size)) is not None]
+            assert [len(each) for each in rooms] == [size] * 4
+            assert not any(each.ctypes.data % 128 or pool.find(each.data) for each in rooms)
+            for number, each in enumerate(rooms):
+                each[:] = number
+            assert all((each == number).all() for number, each in enumerate(rooms))
 
 
 def test_so_many_memories_for_what_changes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "changing_memories_max", 2)
     pool = Pool(changing=True)
-    first, second, third = (pool.shared_room(20 * MIB) for _ in range(3))
-    assert first is not None and second is not None and third is None
+
+    def shared(room: npt.NDArray[np.uint8] | None) -> bool:
+        assert room is not None
+        return pool.find(room.data) is not None
+
+    first, second, third = (pool.buffer_room(20 * MIB) for _ in range(3))
+    assert shared(first) and shared(second) and not shared(third)
     del first
-    assert pool.shared_room(20 * MIB) is not None
+    assert shared(pool.buffer_room(20 * MIB))
 
 
 def test_what_is_idle_of_what_changes_has_a_limit_of_its_own() -> None:
     before = set(os.listdir("/proc/self/fd"))
     pool = Pool(changing=True)
-    rooms = [pool.shared_room(80 * MIB) for _ in range(2)]
+    rooms = [pool.buffer_room(80 * MIB) for _ in range(2)]
     rooms.clear()
     pool.trim()
     assert len(os.listdir("/proc/self/fd")) == len(before) + 2

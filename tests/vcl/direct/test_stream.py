@@ -72,6 +72,70 @@ async def test_who_dialled_masks_with_zeros_and_the_other_not() -> None:
         sender.link.leave()
 
 
+class Places:
+    """Where bytes of transfer 7 belong, as long as they may be written there."""
+
+    def __init__(self, size: int) -> None:
+        self.memory, self.open = bytearray(size), True
+
+    def place(self, header: BulkFrame, size: int) -> memoryview | None:
+        if not self.open or header.transfer != 7:
+            return None
+        return memoryview(self.memory)[header.offset : header.offset + size]
+
+
+def placing(places: Places, compresses: bool = False) -> tuple[socket.socket, End]:
+    """As `end`, of one whose bytes have places."""
+    one, other = stream_sockets()
+    make = partial(
+        StreamLink, pool=Pool(shares=False), dialled=False, compresses=compresses,
+        place=places.place,
+    )  # fmt: skip
+    return one, End(make, other, 2, 1, hold=True)
+
+
+async def test_bytes_are_read_to_where_they_belong() -> None:
+    places, data = Places(300), os.urandom(300)
+    one, receiver = placing(places)
+    one.send(packed(CHUNK._replace(last=False), data[:100]))
+    one.send(packed(CHUNK._replace(transfer=8), b"elsewhere"))
+    one.send(packed(CHUNK._replace(offset=100), data[100:])[:-1])
+    one.send(data[-1:])
+    await receiver.until("len(end.frames) == 3")
+    assert places.memory == data
+    first, second, third = (f.payload for f in receiver.frames)
+    assert bytes(first) == data[:100] and second == b"elsewhere"
+    places.memory[100] ^= 1
+    assert bytes(third) != data[100:], "the frame's payload is its place"
+
+
+async def test_the_rest_of_bytes_goes_no_longer_where_it_may_not() -> None:
+    places, data = Places(300), os.urandom(300)
+    one, receiver = placing(places)
+    one.send(packed(CHUNK, data)[:-200])
+    while places.memory[99] != data[99]:
+        await asyncio.sleep(0)
+    places.open = False
+    places.memory[:] = b"x" * 300  # by others, who may now
+    one.send(data[-200:-100])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    places.open = True  # for others' bytes
+    one.send(data[-100:])
+    await receiver.until("end.frames")
+    assert places.memory == b"x" * 300
+    assert bytes(receiver.frames[0].payload[100:]) == data[100:]
+
+
+@needs_lz4
+async def test_what_is_compressed_has_no_place() -> None:
+    places = Places(5000)
+    one, receiver = placing(places, compresses=True)
+    one.send(packed(COMPRESSED, compress(b"y" * 5000)))
+    await receiver.until("end.frames")
+    assert receiver.frames[0].payload == b"y" * 5000 and not any(places.memory)
+
+
 async def test_a_receiver_that_doesnt_read_holds_the_sender_up() -> None:
     a, b = stream_ends()
     b.link.leave()
