@@ -15,7 +15,9 @@ from vcl.direct.pool import Pool
 from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire.frame import CHUNK, CREDIT, BulkFrame
-from vcl.wire.limits import shared_chunk_bytes_max
+
+copied_bytes_max = 8 * 2**20
+"""What is copied in one go, on the loop."""
 
 under_way_max = 4
 """Chunks that are copied and not yet taken to their device, past which streams wait."""
@@ -48,7 +50,7 @@ class ToItself:
         self._streams.start(self._stream(effect))
 
     async def _stream(self, effect: Stream) -> None:
-        for offset, chunk, last in effect.chunks(shared_chunk_bytes_max):
+        for offset, chunk, last in effect.chunks(copied_bytes_max):
             while self._under_way >= under_way_max:
                 self._room.clear()
                 await self._room.wait()

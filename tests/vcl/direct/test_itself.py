@@ -9,12 +9,11 @@ from collections.abc import Sequence
 import pytest
 
 from tests.vcl.direct.ends import LONG_S, whole
-from vcl.direct.itself import ToItself, under_way_max
+from vcl.direct.itself import ToItself, copied_bytes_max, under_way_max
 from vcl.direct.pool import Pool
 from vcl.transfers import GrantCredit, Stream
 from vcl.wire import frame
 from vcl.wire.frame import BulkFrame
-from vcl.wire.limits import shared_chunk_bytes_max
 
 
 class Rig:
@@ -32,7 +31,7 @@ class Rig:
         self.frames += kept
 
 
-@pytest.mark.parametrize("size", [0, 5, shared_chunk_bytes_max, 5 * shared_chunk_bytes_max + 3])
+@pytest.mark.parametrize("size", [0, 5, copied_bytes_max, 5 * copied_bytes_max + 3])
 async def test_bytes_arrive_and_may_change_afterwards(size: int) -> None:
     rig = Rig()
     data = bytearray(os.urandom(size))
@@ -49,7 +48,7 @@ async def test_bytes_arrive_and_may_change_afterwards(size: int) -> None:
 
 async def test_a_device_that_is_slow_holds_the_stream_up() -> None:
     rig = Rig(hold=True)
-    data = os.urandom(3 * under_way_max * shared_chunk_bytes_max)
+    data = os.urandom(3 * under_way_max * copied_bytes_max)
     rig.itself.stream(Stream(7, 4, (data,)))
     got = b""
     async with asyncio.timeout(LONG_S):
