@@ -25,7 +25,8 @@ from master.server import MasterServer
 from vcl.lifeline import watch_process
 from vcl.logs import Level, LogJson, LogLevel, set_up
 from vcl.options import Version
-from vcl.settings import DEFAULT_PORT, Split, state_dir
+from vcl.settings import DEFAULT_PORT, state_dir
+from vcl.split import Split
 from vcl.tokens import forget_address, make_tokens, write_address
 
 app = typer.Typer(

@@ -20,7 +20,7 @@ import typer
 from node_agent.assignment import NO_DATA_LISTEN
 from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
-from vcl.direct.dialling import DataListen
+from vcl.direct.data_listen import DataListen
 from vcl.lifeline import watch_process
 from vcl.logs import Level, LogJson, LogLevel, set_up
 from vcl.options import Version

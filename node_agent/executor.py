@@ -28,7 +28,7 @@ from node_agent.driver.library import load_pyopencl
 from node_agent.effects import DropSnapshot, Report, Start, StartAgain, StartMerge, Store, Unmap
 from node_agent.inputs import FromEndpoint, FromMaster, Input, Streamed
 from vcl.direct import certificate
-from vcl.direct.dialling import DataListen
+from vcl.direct.data_listen import DataListen
 from vcl.direct.pool import Pool
 from vcl.direct.relayed import dial_bulk
 from vcl.direct.ways import Ways

@@ -173,3 +173,9 @@ def within(call: Callable[[], T], timeout_s: float = end_timeout_s) -> T:
         return done.result(timeout_s)
     except TimeoutError:
         raise AssertionError(f"it hangs: not back within {timeout_s:g} s") from None
+
+
+def loaded_by(module: str) -> set[str]:
+    """The packages that are loaded once a module is."""
+    done = run_program(f"import sys, {module}; print(*sys.modules)")
+    return {name.partition(".")[0] for name in done.stdout.split()}

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from vcl import family
 from vcl.errors import ConnectionProblem
-from vcl.settings import Environment, Split
+from vcl.split import Split
 from vcl.tokens import AGENTS, USERS, read_token_file
 from vcl.wire.limits import close_timeout_s
 
@@ -86,9 +86,14 @@ class LocalCluster:
         self._cores_per_node = cores_per_node
         self._devices = devices
         self._data_listen, self._shared_memory = data_listen, shared_memory
-        environment = Environment()
-        self._split = environment.split if split is None else Split(split)
-        self._trust = environment.trust if trust is None else trust
+        if split is None or trust is None:
+            # Its libraries take longer to load than all else that a holder needs.
+            from vcl.settings import Environment
+
+            environment = Environment()
+            split = environment.split if split is None else split
+            trust = environment.trust if trust is None else trust
+        self._split, self._trust = Split(split), trust
         self._processes: list[subprocess.Popen[str]] = []
         self._state: tempfile.TemporaryDirectory[str] | None = None
         self._log_path: Path | None = None

@@ -6,7 +6,6 @@ know: connections, or what is in that directory (`vcl.tokens`).
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,15 +14,9 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vcl.errors import ConnectionProblem
+from vcl.split import Split
 
 DEFAULT_PORT = 7470
-
-
-class Split(StrEnum):
-    """When launches that may be split are: where that pays, or always."""
-
-    pays = "pays"
-    always = "always"
 
 
 class Environment(BaseSettings):

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from vcl import settings
 from vcl.errors import ConnectionProblem
 from vcl.family import started
 
@@ -71,6 +70,8 @@ def find_token(url: str, kind: Kind, given: str | None = None) -> str:
     """
     if given is not None:
         return given
+    from vcl import settings  # the process that holds an embedded cluster needs none
+
     environment = settings.Environment()
     chosen = environment.token if kind == USERS else environment.agent_token
     if chosen:

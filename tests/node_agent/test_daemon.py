@@ -19,6 +19,7 @@ from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import ExecutorUser
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
+from tests.processes import loaded_by
 from vcl.direct import certificate
 from vcl.errors import ConnectionProblem
 from vcl.transport import ConnectionClosed
@@ -318,3 +319,8 @@ async def test_an_agent_that_can_make_no_certificates_says_so(
     given = options(f"{url}://127.0.0.1:9", data_listen=data_listen)
     assert await run_agent(given, asyncio.Event(), lambda agent: None) == 1
     assert sum("pip install cryptography" in line for line in ours(caplog)) == expected
+
+
+def test_an_agent_loads_nothing_that_its_executors_compute_with() -> None:
+    loaded = loaded_by("node_agent.__main__")
+    assert "node_agent" in loaded and not loaded & {"numpy", "pyopencl"}

@@ -21,7 +21,7 @@ from node_agent.environment import child_environment
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.direct import certificate
-from vcl.direct.dialling import DataListen
+from vcl.direct.data_listen import DataListen
 from vcl.links import ControlLink
 from vcl.wire import frame
 from vcl.wire.messages import part

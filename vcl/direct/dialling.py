@@ -13,19 +13,16 @@ after its greeting until the other has said, by a pong, that it has taken its so
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from vcl import transport
 from vcl.direct import certificate, tls
+from vcl.direct.data_listen import DataListen
 from vcl.errors import RemoteProtocolError
 from vcl.transport import ConnectFailed, ConnectionClosed, Data, Settings
 from vcl.wire import direct
@@ -45,41 +42,6 @@ _READY = pack_head(PONG, 0, masked=True)
 """Of who dialled: it has taken its socket (RFC 6455, 5.5.3: an unsolicited pong)."""
 
 _SETTINGS = Settings(message_bytes_max=greeting_bytes_max)
-
-
-@dataclass(frozen=True)
-class DataListen:
-    """Where an executor takes dials from other hosts: at the first free port of these."""
-
-    host: str
-    low: int = 0
-    high: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> DataListen:
-        """HOST[:PORT[-PORT]], IPv6 in brackets; raises ValueError with a text for the user."""
-        found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d{1,5})(?:-(\d{1,5}))?)?", text)
-        if found is None:
-            raise ValueError(f"{text!r} isn't HOST, HOST:PORT or HOST:PORT-PORT")
-        host, first, last = found.groups()
-        low = int(first or 0)
-        high = int(last or low)
-        if not low <= high < 2**16 or (first and not low):
-            raise ValueError(f"{text!r} has no ports from 1 to 65535 in ascending order")
-        return cls(host.strip("[]"), low, high)
-
-    @classmethod
-    def towards(cls, url: str) -> DataListen | None:
-        """Any port of the address that this host has towards a master; None if it has none."""
-        target = urlsplit(url)
-        for family, kind, _, _, address in socket.getaddrinfo(
-            target.hostname, target.port or 80, type=socket.SOCK_DGRAM
-        ):
-            with contextlib.suppress(OSError), socket.socket(family, kind) as towards:
-                towards.connect(address)  # which sends nothing
-                host: str = towards.getsockname()[0]
-                return cls(host)
-        return None
 
 
 async def dial(address: str) -> socket.socket:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 from vcl.direct import dialling
 from vcl.direct.compressed import HAS_LZ4
+from vcl.direct.data_listen import DataListen
 from vcl.direct.itself import ToItself
 from vcl.direct.link import Ends, Link
 from vcl.direct.pool import Pool
@@ -104,7 +105,7 @@ class Ways:
 
     # ---- opening
 
-    async def listen(self, on_host: bool, where: dialling.DataListen | None) -> list[str]:
+    async def listen(self, on_host: bool, where: DataListen | None) -> list[str]:
         """Take dials from now on; the addresses at which this is, the best first.
 
         on_host: from ends on this host, by shared memory. where: from other hosts, if at all.

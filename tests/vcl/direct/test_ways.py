@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vcl.direct import dialling, ways
-from vcl.direct.dialling import DataListen
+from vcl.direct.data_listen import DataListen
 from vcl.direct.pool import Pool
 from vcl.direct.ways import Ways
 from vcl.transfers import GrantCredit, Stream
