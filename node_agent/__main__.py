@@ -9,9 +9,10 @@ import asyncio
 import json
 import os
 import platform
-import select
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from node_agent.assignment import NO_DATA_LISTEN
 from node_agent.daemon import Agent, AgentOptions, run_agent
 from node_agent.environment import DEFAULT_USER, executor_user
 from vcl.direct.data_listen import DataListen
+from vcl.errors import ConnectionProblem
 from vcl.lifeline import watch_process
 from vcl.logs import Level, LogJson, LogLevel, set_up
 from vcl.options import Version
@@ -114,8 +116,7 @@ def run(
     set_up(log_level, log_json)
     pinned = _cores(cores)
     try:
-        address = master_url(_told_url(parent_pid) if url == "-" else url)
-        given = read_token_file(token_file) if token_file else None
+        address, token = ("", None) if url == "-" else _master(url, token_file)
         runs_as = executor_user(user)
         if data_listen not in (None, NO_DATA_LISTEN):
             DataListen.parse(data_listen)
@@ -126,27 +127,32 @@ def run(
     own_name = name or platform.node()
     shares = shared_memory and data_listen != NO_DATA_LISTEN
     options = AgentOptions(
-        address, given, own_name, devices, pinned, passed, runs_as, data_listen, shares, once
+        address, token, own_name, devices, pinned, passed, runs_as, data_listen, shares, once
     )
-    raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid)))
+    told = partial(_told_master, token_file) if url == "-" else None
+    raise typer.Exit(asyncio.run(_serve(options, ready_json, parent_pid, told)))
 
 
-def _told_url(parent_pid: int | None) -> str:
-    """The first line of standard input; "" if there is none, or nobody is left to say it.
+def _master(url: str, token_file: Path | None) -> tuple[str, str | None]:
+    """Its address, and the token if a file has it. Raises ValueError, OSError."""
+    return master_url(url), read_token_file(token_file) if token_file else None
 
-    That the parent is gone isn't told by the pipe, which children that it forked may keep open.
-    """
-    parent = None
+
+async def _told_master(token_file: Path | None) -> tuple[str, str | None]:
+    """As `_master`, of the first line of standard input. Raises ConnectionProblem."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
     try:
-        parent = None if parent_pid is None else os.pidfd_open(parent_pid)
-        waited = [sys.stdin] if parent is None else [sys.stdin, parent]
-        ready, _, _ = select.select(waited, [], [])
-        return sys.stdin.readline().strip() if sys.stdin in ready else ""
-    except ProcessLookupError:
-        return ""
+        loop.add_reader(sys.stdin, readable.set)
+    except PermissionError:  # a file, which always is
+        readable.set()
+    try:
+        await readable.wait()
+        return _master(sys.stdin.readline().strip(), token_file)
+    except (ValueError, OSError) as error:
+        raise ConnectionProblem(str(error)) from None
     finally:
-        if parent is not None:
-            os.close(parent)
+        loop.remove_reader(sys.stdin)
 
 
 def _cores(text: str | None) -> tuple[int, ...]:
@@ -163,7 +169,12 @@ def _cores(text: str | None) -> tuple[int, ...]:
     return cores
 
 
-async def _serve(options: AgentOptions, ready_json: bool, parent_pid: int | None) -> int:
+async def _serve(
+    options: AgentOptions,
+    ready_json: bool,
+    parent_pid: int | None,
+    told: Callable[[], Awaitable[tuple[str, str | None]]] | None,
+) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -178,11 +189,11 @@ async def _serve(options: AgentOptions, ready_json: bool, parent_pid: int | None
         else:
             print(
                 f"vcl-agent {options.name} is ready: {counted(agent.device_count, 'device')} at "
-                f"{options.url}",
+                f"{agent.url}",
                 flush=True,
             )
 
-    return await run_agent(options, stop, ready)
+    return await run_agent(options, stop, ready, told)
 
 
 def main() -> None:

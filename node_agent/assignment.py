@@ -1,7 +1,7 @@
 """What an executor is told of the session that it is for.
 
-Owns: `Assignment` and the line that it travels as. Must not know: what either end does with it; so
-that an agent needn't load what only executors need.
+Owns: `Assignment` and the line that it travels as, and what one may be asked before. Must not know:
+what either end does with it; so that an agent needn't load what only executors need.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 
 NO_DATA_LISTEN = "none"
 """In place of an address: no direct links."""
+
+TELL_DEVICES = "--tell-devices"
+"""Asks an executor that starts for the host's devices, before it is for a session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ import random
 import secrets
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from node_agent import processes
-from node_agent.assignment import NO_DATA_LISTEN, Assignment
+from node_agent.assignment import NO_DATA_LISTEN, TELL_DEVICES, Assignment
 from node_agent.environment import ExecutorUser, child_environment
 from node_agent.host import host_id, load
-from node_agent.processes import Executors
+from node_agent.processes import EndedUnready, Executors
 from node_agent.redial import delay_s
 from vcl.direct import certificate
 from vcl.errors import (
@@ -78,9 +79,24 @@ class Agent:
         self._link: ControlLink
         self._background: set[asyncio.Task[Any]] = set()
         self._preparing: asyncio.Task[Any] | None = None
+        self._looking: asyncio.Task[list[DeviceDescription]] | None = None
         self._closing = asyncio.Event()
         self.device_count = 0
         """Devices that are offered, once connected."""
+
+    @property
+    def url(self) -> str:
+        """Of its master."""
+        return self._options.url
+
+    def look(self) -> None:
+        """Begin to enumerate devices."""
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._inventory())
+
+    def told(self, url: str, token: str | None) -> None:
+        """Which master is meant, where the options said nothing of it."""
+        self._options = replace(self._options, url=url, token=token)
 
     async def connect(self) -> None:
         """Enumerate devices and register, once the master is there. Raises ConnectionProblem."""
@@ -90,7 +106,9 @@ class Agent:
                 f"no token for the vcl-master at {self._options.url}: set VCL_AGENT_TOKEN to what "
                 "is in its state directory's agent-token, or name a file with it by --token-file"
             )
-        devices = await self._inventory()
+        self.look()
+        assert self._looking is not None
+        devices = await self._looking
         self.device_count = len(devices)
         self._hello = Hello(
             software=VERSION,
@@ -127,37 +145,23 @@ class Agent:
         self._link = ControlLink(connection, node.TO_AGENT, Numbering(trusted=True))
 
     async def _inventory(self) -> list[DeviceDescription]:
-        """What a child process finds: a broken driver may crash at the mere enumeration."""
-        # -P: what lies in the current folder must not stand in for our modules.
-        arguments = ["-P", "-m", "node_agent.inventory"]
-        if self._options.substring:
-            arguments += ["--devices", self._options.substring]
-        user = self._options.user
+        """What the first executor finds: a broken driver may crash at the mere enumeration."""
+        substring, user = self._options.substring, self._options.user
+        asked = [TELL_DEVICES] if not substring else [TELL_DEVICES, substring]
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                env=self._environment,
-                **(user.arguments() if user is not None else {}),
-            )
-        except OSError as error:
-            raise _no_process(error, user) from None
-        try:
-            async with asyncio.timeout(inventory_timeout_s):
-                output, _ = await process.communicate()
+            output = await self._executors.ask(inventory_timeout_s, *asked)
         except TimeoutError:
-            process.kill()
             raise ConnectionProblem(
                 f"the OpenCL drivers didn't enumerate their devices within "
                 f"{inventory_timeout_s:g} s"
             ) from None
-        if process.returncode != 0:
+        except EndedUnready as ended:
             raise ConnectionProblem(
-                f"the enumeration of OpenCL devices ended with status {process.returncode}: "
+                f"the enumeration of OpenCL devices ended with status {ended.status}: "
                 f"is a driver broken? Try `python -m node_agent.inventory`{_whose(user)}"
-            )
+            ) from None
+        except OSError as error:
+            raise _no_process(error, user) from None
         found = json.loads(output)
         if not found["devices"]:
             if found["others"]:
@@ -308,8 +312,12 @@ class Agent:
     async def close(self) -> None:
         """End the executors and the connection."""
         self._closing.set()
+        # So that no process is forgotten.
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         if self._preparing is not None:
-            await asyncio.wait([self._preparing])  # so that no process is forgotten
+            await asyncio.wait([self._preparing])
         await self._executors.close()
         if hasattr(self, "_link"):
             async with asyncio.timeout(2 * close_timeout_s):
@@ -345,17 +353,26 @@ def _how(status: int) -> str:
     return f"its process was ended by {name}, as when a kernel or the driver crashes"
 
 
-async def run_agent(options: AgentOptions, stop: asyncio.Event, ready: Any) -> int:
+async def run_agent(
+    options: AgentOptions,
+    stop: asyncio.Event,
+    ready: Callable[[Agent], None],
+    told: Callable[[], Awaitable[tuple[str, str | None]]] | None = None,
+) -> int:
     """Connect and serve until `stop` is set or the master wants no more; answers the exit status.
 
-    ready: called with the Agent once it is registered.
+    ready: called with the Agent once it is registered. told: says which master, with the token,
+    where the options don't, while devices are enumerated; raises ConnectionProblem.
     """
-    encrypts = is_encrypted(options.url) and options.data_listen != NO_DATA_LISTEN
-    if encrypts and not certificate.AVAILABLE:
-        log.warning("no direct links from other hosts: %s", certificate.WHY_NOT)
     agent = Agent(options)
 
     async def serve() -> None:
+        if told is not None:
+            agent.look()
+            agent.told(*await told())
+        encrypts = is_encrypted(agent.url) and options.data_listen != NO_DATA_LISTEN
+        if encrypts and not certificate.AVAILABLE:
+            log.warning("no direct links from other hosts: %s", certificate.WHY_NOT)
         await agent.connect()
         ready(agent)
         await agent.keep_serving()

@@ -3,9 +3,9 @@
 Owns: its two connections to the master, and carrying the core's effects to them and to the
 driver. Must not know: other sessions; everything it holds dies with it.
 
-Started ahead of need by the agent, with pyopencl imported and no device touched; one line of
-JSON on standard input then says which session it is for. Standard input is a socket, on which it
-says when it is connected.
+Started ahead of need by the agent, with pyopencl imported; one line of JSON on standard input then
+says which session it is for. Standard input is a socket, on which it says when it is connected. The
+first one of an agent says there first what devices the host has; else none is touched.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from node_agent.assignment import NO_DATA_LISTEN, Assignment
+from node_agent.assignment import NO_DATA_LISTEN, TELL_DEVICES, Assignment
 from node_agent.core import ExecutorCore
 from node_agent.driver.driver import Driver
 from node_agent.driver.library import load_pyopencl
@@ -233,12 +234,26 @@ async def _serve(assignment: Assignment) -> str | None:
     return None
 
 
+def _tell_devices(substring: str | None) -> None:
+    """Tell the agent what devices the host has: an inventory, in a line."""
+    from node_agent import inventory  # one executor of many is asked
+
+    with inventory.apart_from_drivers() as stdout:
+        line = inventory.as_line(load_pyopencl(), substring)
+        os.dup2(stdout.fileno(), 1)
+    with socket.socket(fileno=os.dup(0)) as agent:
+        agent.sendall(line.encode() + b"\n")
+
+
 def main() -> None:
-    """Wait for an assignment, then serve it. argv[1] is the agent's process id."""
+    """Wait for an assignment, then serve it. argv: the agent's process id; then TELL_DEVICES if it
+    is to say first what devices there are, and, if not of all, what their names have."""
     die_with_parent(int(sys.argv[1]))
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.INFO)
     logging.getLogger("picows").setLevel(logging.WARNING)
     load_pyopencl()
+    if TELL_DEVICES in sys.argv:
+        _tell_devices(next(iter(sys.argv[3:]), None))
     line = sys.stdin.buffer.readline()
     if not line:
         return

@@ -1,8 +1,9 @@
 """What OpenCL devices this host has, and everything that they say about themselves, as JSON.
 
-Owns: asking the host's devices everything, and the encoding of their answers. Run as a child
-process (`python -m node_agent.inventory [--devices SUBSTRING]`), because a broken driver may crash
-or hang while it is asked; stdout then carries one line of JSON and nothing else.
+Owns: asking the host's devices everything, and the encoding of their answers. Done in a process of
+its own, because a broken driver may crash or hang while it is asked: in an executor that is ready
+then, or by itself (`python -m node_agent.inventory [--devices SUBSTRING]`), where stdout carries a
+line of JSON and nothing else.
 Must not know: the daemon, the master, connections, or how pyopencl and the devices are found
 (`node_agent.driver.library` knows).
 
@@ -156,13 +157,22 @@ def main(argv: Sequence[str], out: TextIO | None = None) -> None:
         help="only devices whose 'platform name / device name' contains this, in any case",
     )
     arguments = parser.parse_args(argv)
-    inventory = enumerate_devices(library.load_pyopencl(), arguments.devices)
-    print(json.dumps(inventory), file=out or sys.stdout, flush=True)
+    print(as_line(library.load_pyopencl(), arguments.devices), file=out or sys.stdout, flush=True)
+
+
+def as_line(cl: Any, substring: str | None) -> str:
+    """As `enumerate_devices`, in JSON."""
+    return json.dumps(enumerate_devices(cl, substring))
+
+
+def apart_from_drivers() -> TextIO:
+    """What is standard output now, which is ours alone from now on: what drivers print to file
+    descriptor 1, even at exit, goes to stderr."""
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return stdout
 
 
 if __name__ == "__main__":
-    # Some drivers print to file descriptor 1, even at exit; that goes to stderr, so that whoever
-    # reads stdout gets the JSON alone.
-    with os.fdopen(os.dup(1), "w") as stdout:
-        os.dup2(2, 1)
+    with apart_from_drivers() as stdout:
         main(sys.argv[1:], stdout)

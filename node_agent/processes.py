@@ -31,7 +31,18 @@ executor_dial_timeout_s = 20.0
 after which the master gives up: the agent is the one that can say why."""
 
 
+answer_bytes_max = 2**26
+"""The longest answer of a process that is asked something as it starts."""
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class EndedUnready(Exception):
+    """A process ended before it was ready. status: its exit status, negative for a signal."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Executors:
@@ -52,25 +63,49 @@ class Executors:
     async def prepare(self) -> None:
         """Start processes until enough are ready. Raises OSError."""
         while len(self._ready) < executors_ready_count:
-            ours, theirs = socket.socketpair()
-            try:
-                with theirs:
-                    process = await asyncio.create_subprocess_exec(
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "node_agent.executor",
-                        str(os.getpid()),
-                        stdin=theirs.fileno(),
-                        env=self._environment,
-                        **self._identity,
-                    )
-            except (OSError, RuntimeError) as error:
-                # RuntimeError: no thread to watch it. It then ends by itself, without its peer.
-                ours.close()
-                raise error if isinstance(error, OSError) else OSError(str(error)) from error
-            self._streams[process] = await asyncio.open_connection(sock=ours)
-            self._ready.append(process)
+            self._ready.append(await self._started())
+
+    async def ask(self, timeout_s: float, *arguments: str) -> bytes:
+        """Start a process with these arguments, which answers in a line and is ready then.
+
+        Raises OSError if it can't be started, TimeoutError, EndedUnready.
+        """
+        process = await self._started(*arguments)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._streams[process][0].readline()
+                if not answer:
+                    raise EndedUnready(await process.wait())
+        except BaseException:
+            if process.returncode is None:
+                process.kill()
+            self._streams.pop(process)[1].close()
+            self._stopped.add(process)
+            raise
+        self._ready.append(process)
+        return answer
+
+    async def _started(self, *arguments: str) -> asyncio.subprocess.Process:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "node_agent.executor",
+                    str(os.getpid()),
+                    *arguments,
+                    stdin=theirs.fileno(),
+                    env=self._environment,
+                    **self._identity,
+                )
+        except (OSError, RuntimeError) as error:
+            # RuntimeError: no thread to watch it. It then ends by itself, without its peer.
+            ours.close()
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        self._streams[process] = await asyncio.open_connection(sock=ours, limit=answer_bytes_max)
+        return process
 
     async def start(self, assignment: Assignment) -> asyncio.subprocess.Process:
         """Give a ready process to a session, in place of one that it has. Raises OSError if none

@@ -123,7 +123,7 @@ async def test_drivers_that_break_while_they_are_enumerated(
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\n" + ("exit 3\n" if arguments else "exec sleep 60\n"))
     script.chmod(0o700)
-    monkeypatch.setattr(daemon.sys, "executable", str(script))
+    monkeypatch.setattr(processes.sys, "executable", str(script))
     monkeypatch.setattr(daemon, "inventory_timeout_s", 10.0 if arguments else 0.01)
     with pytest.raises(ConnectionProblem, match=text):
         await Agent(options("ws://127.0.0.1:1", once=True)).connect()

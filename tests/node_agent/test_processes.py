@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from node_agent import processes
-from node_agent.assignment import Assignment
+from node_agent.assignment import TELL_DEVICES, Assignment
 from node_agent.environment import ExecutorUser, child_environment
-from node_agent.processes import Executors
+from node_agent.processes import EndedUnready, Executors
+from tests.processes import ROOT
 
 TIMEOUT_S = 60
 
@@ -52,6 +54,72 @@ async def test_a_ready_executor_whose_death_was_not_noticed_yet() -> None:
             assert executors.ended(4, process)
         finally:
             await executors.close()
+
+
+async def test_a_process_that_is_asked_is_ready_once_it_has_answered() -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        executors = Executors(child_environment((0,)))
+        try:
+            found = json.loads(await executors.ask(TIMEOUT_S, TELL_DEVICES))
+            assert found["devices"] and not found["others"]
+            (asked,) = executors._ready
+            await executors.prepare()
+            assert list(executors._ready) == [asked], "which is enough"
+            given = Assignment("ws://127.0.0.1:1", 4, 1, "ticket", [[1, 0]], None)
+            assert await executors.start(given) is asked
+            await asked.wait()
+            assert asked.returncode == 1, "no master is there"
+        finally:
+            await executors.close()
+
+
+async def test_what_a_driver_prints_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    """Nor of what the agent prints, whose standard output executors share."""
+    noisy = tmp_path / "node_agent"
+    noisy.mkdir()
+    (noisy / "__init__.py").write_text(
+        "import os\n"
+        f"__path__ = [{str(Path(processes.__file__).parent)!r}]\n"
+        "from node_agent.driver import library\n"
+        "found = library.matching_devices\n"
+        "library.matching_devices = lambda *given: (os.write(1, b'noise'), found(*given))[1]\n"
+    )
+    out = os.memfd_create("out")
+    own = os.dup(1)
+    os.dup2(out, 1)
+    executors = Executors(child_environment((0,)) | {"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            found = json.loads(await executors.ask(TIMEOUT_S, TELL_DEVICES, "no such device"))
+            await executors.close()
+    finally:
+        os.dup2(own, 1)
+        os.close(own)
+    assert not found["devices"] and found["others"]
+    assert os.fstat(out).st_size == 0
+    os.close(out)
+
+
+@pytest.mark.parametrize("how", ["ends", "hangs"])
+async def test_a_process_that_is_asked_and_doesn_t_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\n" + ("exit 3\n" if how == "ends" else "exec sleep 60\n"))
+    script.chmod(0o700)
+    monkeypatch.setattr(processes.sys, "executable", str(script))
+    executors = Executors({})
+    before = os.listdir("/proc/self/fd")
+    expected = EndedUnready if how == "ends" else TimeoutError
+    with pytest.raises(expected) as caught:
+        await executors.ask(TIMEOUT_S if how == "ends" else 0.01, TELL_DEVICES)
+    assert how == "hangs" or caught.value.status == 3
+    assert not executors._ready
+    (process,) = executors._stopped
+    await executors.close()
+    assert process.returncode == (3 if how == "ends" else -signal.SIGKILL)
+    await asyncio.sleep(0)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 async def test_a_second_start_for_a_session_ends_the_first_process() -> None:
