@@ -129,9 +129,10 @@ log_bytes_max = 2**18
 logs_bytes_max = 2**22
 """Characters of all build logs in a message."""
 
-operations_max = 2048
+operations_max = 2 * commands_in_flight_max
 """Operations that the executors of a session have at one time; later commands are planned when
-these are done."""
+these are done, the general way. More than launches that are repeated on one device are likely to
+need."""
 
 staging_bytes_max = 2 * 2**30
 """Host bytes that a client keeps for writes that no node has yet taken."""
