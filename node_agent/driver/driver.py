@@ -6,6 +6,7 @@ of what is under way. Must not know: sessions' rules, connections, transfers' cr
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +19,7 @@ from node_agent.driver.library import load_pyopencl, matching_devices
 from node_agent.driver.memory import Device, Devices
 from node_agent.driver.merging import Merging
 from node_agent.driver.programs import Programs
-from node_agent.driver.queues import Finish, closed, stored, untold
+from node_agent.driver.queues import Finish, Queue, closed, stored, untold
 from node_agent.effects import StartAgain, StartMerge, Store
 from node_agent.inputs import BytesReady, Ended
 from node_agent.printed import Printer
@@ -48,7 +49,7 @@ class Driver:
         self._post = post
         found, _ = matching_devices(self._cl, substring)  # what failed, the inventory tells
         chosen = {number: found[index].device for number, index in devices}
-        self._devices = Devices(self._cl, chosen, post, pool)
+        self._devices = Devices(self._cl, chosen, self._tell, pool)
         self._printer = Printer(self._cl, post)
         self._programs = Programs(self._cl, self._devices, self._printer, post)
         self._launcher = Launcher(self._cl, self._programs)
@@ -56,6 +57,7 @@ class Driver:
         self._events: dict[int, Any] = {}  # of queued operations that may be running
         self._stores: dict[int, Any] = {}  # of Receives: of their last bytes
         self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
+        self._over: list[Any] = []  # inputs of what was over when it was begun
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._commands: Mapping[type, Callable[[Any], None]] = {
             part.Run: self._run,
@@ -98,7 +100,22 @@ class Driver:
         for device in self._devices.used():
             ended += device.compute.flush(posted)
             ended += device.transfer.flush(posted)
+        self._forget_events(ended)
+        ended += self._over
+        self._over.clear()
         return ended
+
+    def _tell(self, inputs: list[Any]) -> None:
+        """On the thread that has waited for what these tell of."""
+        self._forget_events(inputs)
+        self._post(inputs)
+
+    def _forget_events(self, inputs: list[Any]) -> None:
+        """Of what ended well, and was waited for: to see an event's status doesn't order memory,
+        and who finds no event relies on that order."""
+        for one in inputs:
+            if type(one) is Ended and one.status == 0:
+                self._events.pop(one.operation, None)
 
     def _guarded(self, operation: int, carry_out: Callable[[Any], None], argument: Any) -> None:
         """Whatever goes wrong in an operation is that operation's failure."""
@@ -148,13 +165,7 @@ class Driver:
         operation = message.operation
         self._events[operation] = event
         device.note(operation, message.cause)
-        device.compute.watch(
-            event if watched is None else watched, self._queued_ended, operation
-        )
-
-    def _queued_ended(self, operation: int, start: int, end: int) -> Ended:
-        self._events.pop(operation, None)
-        return Ended(operation, 0, start, end)
+        device.compute.watch(event if watched is None else watched, stored, operation)
 
     def _run(self, message: part.Run) -> None:
         device = self._devices[message.device]
@@ -189,7 +200,7 @@ class Driver:
         else:
             self._events[operation] = event
             device.note(operation, cause)
-            device.compute.watch(event, self._queued_ended, operation)
+            device.compute.watch(event, stored, operation)
 
     def _refused(self, operation: int, error: NotEnqueued) -> None:
         self._post([Ended(operation, error.code, 0, 0, error.text, part.UNTOUCHED)])
@@ -258,13 +269,19 @@ class Driver:
     def _send(self, m: part.Send) -> None:
         device = self._devices[m.device]
         after = self._under_way(self._events, m.waits)
+        # Before the kernel that is enqueued next, which a driver with few threads may otherwise run
+        # first, as a thread that waits for it may be told of that first.
+        soon = not device.newest.isdisjoint(m.waits)
+        stores = self._under_way(self._stores, m.waits)
+        place = device.place(m.buffer, m.offset, m.size)
+        if place is not None and len(after) <= 1 and not stores:
+            self._send_in_place(m, place, after, device.compute if soon else device.transfer)
+            return
         queue = device.transfer
         if m.size <= in_line_bytes_max:
-            if not device.newest.isdisjoint(m.waits):
-                # Before the kernel that is enqueued next, which a driver with few threads may
-                # otherwise run first.
+            if soon:
                 queue = device.compute
-                after += self._under_way(self._stores, m.waits)
+                after += stores
             array: Any = np.empty(m.size, np.uint8)
             event = self._cl.enqueue_copy(
                 queue.queue, array, device.buffer(m.buffer), src_offset=m.offset,
@@ -280,6 +297,22 @@ class Driver:
             return BytesReady(operation, (memoryview(array),), start)
 
         queue.watch(event, finish, m.operation)
+
+    def _send_in_place(
+        self, m: part.Send, place: memoryview, after: list[Any], queue: Queue
+    ) -> None:
+        """Bytes that are the host's and the device's: nothing is enqueued, nor copied.
+
+        Nobody overwrites them before the Send's end.
+        """
+        if not after:
+            self._over.append(BytesReady(m.operation, (place,), time.time_ns()))
+            return
+
+        def finish(operation: int, start: int, end: int) -> BytesReady:
+            return BytesReady(operation, (place,), end)
+
+        queue.watch(after[0], finish, m.operation, own=False)
 
     def unmap(self, operation: int) -> None:
         """Carry out an Unmap."""
@@ -309,6 +342,8 @@ class Driver:
     def _store(self, store: Store) -> None:
         m = store.message
         device = self._devices[m.device]
+        if self._store_in_place(store, device):
+            return
         in_line = store.awaited and 0 < len(store.data) <= in_line_bytes_max
         queue = device.compute if in_line else device.transfer
         there = device.has_in_place(m.buffer, m.offset + store.offset, store.data)
@@ -338,6 +373,19 @@ class Driver:
             self._stores[m.operation] = event
             told = self._stored
         device.transfer.watch(event, told, m.operation)
+
+    def _store_in_place(self, store: Store, device: Device) -> bool:
+        """Put few bytes, that are all of a Receive, where they belong; whether that was done."""
+        m, size = store.message, len(store.data)
+        if not (store.last and not store.offset and 0 < size <= in_line_bytes_max):
+            return False
+        place = device.place(m.buffer, m.offset, size)
+        if place is None:
+            return False
+        began = time.time_ns()
+        place[:] = store.data
+        self._over.append(Ended(m.operation, 0, began, time.time_ns()))
+        return True
 
     def _stored(self, operation: int, start: int, end: int) -> Ended:
         # What finds nothing to wait for relies on that it was waited for: to see an event's status

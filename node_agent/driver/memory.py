@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from vcl.direct.pool import Pool
 
 
+small_room_step = 128
+"""What small buffers begin at a multiple of: the size of the largest vector, as of sub-buffers."""
+
+
 class Device:
     """A device's context, queues and memory."""
 
@@ -50,7 +54,8 @@ class Device:
         self._is_its_memory = self._pool is not None and self._uses_memory(cl)
 
     def _uses_memory(self, cl: Any) -> bool:
-        """Whether what is written to the host's memory of a buffer is on the device by that.
+        """Whether what is written to the host's memory of a buffer is on the device by that, and
+        what the device writes is in the host's memory.
 
         To rely on it is more than OpenCL promises (OpenCL 3.0 API, 5.2.1, CL_MEM_USE_HOST_PTR), so
         it is tried, with memory that begins and ends where that of buffers may, and no better.
@@ -59,11 +64,15 @@ class Device:
         start = -address(whole) % page_bytes + room_step
         room = whole[start : start + 2 * page_bytes + 1]
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
-        buffer, seen = cl.Buffer(self.context, flags, hostbuf=room), np.empty_like(room)
+        buffer, other = cl.Buffer(self.context, flags, hostbuf=room), np.empty_like(room)
         for value in (1, 2):
             room[:] = value
-            cl.enqueue_copy(self.transfer.queue, seen, buffer)
-            if not np.array_equal(seen, room):
+            cl.enqueue_copy(self.transfer.queue, other, buffer)
+            if not np.array_equal(other, room):
+                return False
+            other[:] = value + 2
+            cl.enqueue_copy(self.transfer.queue, buffer, other)
+            if not np.array_equal(other, room):
                 return False
         return True
 
@@ -103,6 +112,8 @@ class Device:
         coarse = cl.device_svm_capabilities.COARSE_GRAIN_BUFFER
         if not m.shared or not _capabilities(cl, self.device) & coarse:
             room = None if self._pool is None else self._pool.buffer_room(m.size)
+            if room is None and self._is_its_memory:
+                room = _small_room(m.size)
             if room is None:
                 return cl.Buffer(self.context, flags, m.size)
             # What is mapped of it are these bytes, which ends on this host read without a copy.
@@ -206,6 +217,13 @@ class Devices:
     def used(self) -> list[Device]:
         """Those that are set up; the host thread may set up another meanwhile."""
         return list(self._used.values())
+
+
+def _small_room(size: int) -> Any:
+    """Memory for a small buffer, where devices want buffers to begin."""
+    whole = np.empty(size + small_room_step, np.uint8)
+    start = -address(whole) % small_room_step
+    return whole[start : start + size]
 
 
 def _maps_in_place(cl: Any, device: Any) -> bool:

@@ -24,7 +24,7 @@ events_handed_over_max = 64
 Finish = Callable[[int, int, int], Any]
 """What is told of an operation that started and ended at these times."""
 
-_Watched = tuple[Any, Finish, int]
+_Watched = tuple[Any, Finish, int, bool]
 
 
 def stored(operation: int, start: int, end: int) -> Ended:
@@ -59,10 +59,10 @@ class Queue:
         self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
 
-    def watch(self, event: Any, finish: Finish, operation: int) -> None:
+    def watch(self, event: Any, finish: Finish, operation: int, own: bool = True) -> None:
         """Post finish(operation, start, end), if that isn't None, when the event ends, or a failed
-        Ended; soon after `flush`."""
-        self._watched.append((event, finish, operation))
+        Ended; soon after `flush`. own: whether the event is of this very queue."""
+        self._watched.append((event, finish, operation, own))
         if len(self._watched) >= events_handed_over_max:
             self._hand_over()
 
@@ -86,17 +86,27 @@ class Queue:
         ended: list[Any] = []
         over = 0
         try:
-            for event, finish, operation in self._watched:
+            seen = None
+            for event, finish, operation, own in self._watched:
                 if event.get_info(self._status) != 0:
                     break
+                seen = self._seen(event, own, seen)
                 self._finish(event, finish, operation, ended)
                 over += 1
-            if over:
-                self._watched[over - 1][0].wait()  # as in `_tell`
+            if seen is not None:
+                seen.wait()  # as in `_tell`
         except self._cl.Error as error:
             log.debug("the thread shall see to it: %s", error)
         del self._watched[:over]
         return ended
+
+    @staticmethod
+    def _seen(event: Any, own: bool, seen: Any) -> Any:
+        """Which is to be waited for, of one that is complete and the last one before it."""
+        if own:
+            return event
+        event.wait()  # the queue's own last one tells nothing of it
+        return seen
 
     def _finish(self, event: Any, finish: Finish, operation: int, ended: list[Any]) -> None:
         """Tell of an event that has ended; raises what the driver raises."""
@@ -122,14 +132,14 @@ class Queue:
         taken = 0
         while (watched := self._waiting.get()) is not None:
             taken += 1
-            for event, finish, operation in watched:
+            for event, finish, operation, own in watched:
                 complete = event.get_info(self._status) == 0
                 if ended and not complete:
                     self._tell(ended, seen)
                     ended, seen = [], None
                 try:
                     if complete:
-                        seen = event
+                        seen = self._seen(event, own, seen)
                     else:
                         event.wait()
                     self._finish(event, finish, operation, ended)

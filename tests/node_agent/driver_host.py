@@ -27,12 +27,15 @@ timeout_s = 60.0
 
 
 class DriverHost:
-    """Effects in, inputs for the core out; one device, of id 1."""
+    """Effects in, inputs for the core out; one device, of id 1.
 
-    def __init__(self) -> None:
+    in_place: whether buffers are in memory that the host and the device share.
+    """
+
+    def __init__(self, in_place: bool = True) -> None:
         environment = os.environ | {"POCL_MAX_PTHREAD_COUNT": "2", "PYOPENCL_NO_CACHE": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.node_agent.driver_host"],
+            [sys.executable, "-m", "tests.node_agent.driver_host", str(int(in_place))],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -140,7 +143,7 @@ def main() -> None:
             pickle.dump([plain(one) for one in inputs], answers)
             answers.flush()
 
-    driver = Driver([(1, 0)], None, post, pool)
+    driver = Driver([(1, 0)], None, post, pool if int(sys.argv[1]) else None)
 
     def store_in_place(store: Store) -> None:
         place = driver.place(store.message, store.offset, len(store.data))

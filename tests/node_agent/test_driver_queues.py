@@ -142,6 +142,30 @@ def test_what_failed_is_told_by_the_thread(rig: Rig) -> None:
     assert (failed.operation, failed.status, after.operation) == (2, FAILED, 3)
 
 
+def foreign(rig: Rig) -> Event:
+    """Watch an event of another queue, which is over."""
+    event = Event()
+    event.end()
+    rig.queue.watch(event, stored, 9, own=False)
+    return event
+
+
+def test_an_event_of_another_queue_stands_for_none_of_this_one_s(rig: Rig) -> None:
+    rig.watch(COMPLETE)
+    event = foreign(rig)
+    assert rig.flush() == [1, 9]
+    assert rig.events[0].waits == event.waits == 1, "each is to be waited for by itself"
+
+
+def test_nor_where_the_thread_sees_it(rig: Rig) -> None:
+    rig.watch(QUEUED, COMPLETE)
+    event = foreign(rig)
+    assert rig.flush() == []
+    rig.events[0].end()
+    assert rig.take(3) == [1, 2, 9]
+    assert rig.events[1].waits == event.waits == 1
+
+
 def test_of_many_the_thread_gets_what_was_watched_first(rig: Rig) -> None:
     rig.watch(*[COMPLETE] * (events_handed_over_max + 1))
     rest = rig.flush()
@@ -177,7 +201,8 @@ def test_bytes_that_could_not_be_stored_are_let_go_of(
     monkeypatch.setattr(driver_module, "matching_devices", lambda *_: ([], []))
     driver = driver_module.Driver([], None, rig.posted.append)
     device = SimpleNamespace(
-        transfer=rig.queue, buffer=lambda number: None, has_in_place=lambda *_: False
+        transfer=rig.queue, buffer=lambda number: None, has_in_place=lambda *_: False,
+        place=lambda *_: None,
     )
     monkeypatch.setattr(driver, "_devices", {1: device})
     receive = part.Receive(7, [], 1, 10, 0, 4, 1, 0)
