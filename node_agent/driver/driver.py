@@ -1,12 +1,11 @@
 """The driver as the executor's shell sees it: effects in, inputs for the core out.
 
-Owns: which part of the package carries out what, on which thread, and the events and mapped memory
-of what is under way. Must not know: sessions' rules, connections, transfers' credit.
+Owns: which part of the package carries out what, on which thread, and the events of what is under
+way. Must not know: sessions' rules, connections, transfers' credit, or how bytes move (`moving`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,17 +17,14 @@ from node_agent.driver.launch import Launcher, has_images
 from node_agent.driver.library import load_pyopencl, matching_devices
 from node_agent.driver.memory import Device, Devices
 from node_agent.driver.merging import Merging
+from node_agent.driver.moving import Moving
 from node_agent.driver.programs import Programs
-from node_agent.driver.queues import Finish, Queue, closed, stored, untold
+from node_agent.driver.queues import stored
 from node_agent.effects import StartAgain, StartMerge, Store
-from node_agent.inputs import BytesReady, Ended
+from node_agent.inputs import Ended
 from node_agent.printed import Printer
 from vcl.direct.pool import Pool
 from vcl.wire.messages import part
-
-in_line_bytes_max = 2**16
-"""So few bytes are copied to and from the device in the queue of the kernels that make or need
-them, and not mapped: each command and each change between queues costs more than the bytes do."""
 
 
 class Driver:
@@ -55,9 +51,7 @@ class Driver:
         self._launcher = Launcher(self._cl, self._programs)
         self._merging = Merging(self._cl, self._devices, self._launcher, post)
         self._events: dict[int, Any] = {}  # of queued operations that may be running
-        self._stores: dict[int, Any] = {}  # of Receives: of their last bytes
-        self._mapped: dict[int, list[Any]] = {}  # by operation: arrays to be unmapped
-        self._over: list[Any] = []  # inputs of what was over when it was begun
+        self._moving = Moving(self._cl, self._devices, self._events, self._queued)
         self._host = ThreadPoolExecutor(1, thread_name_prefix="host")
         self._commands: Mapping[type, Callable[[Any], None]] = {
             part.Run: self._run,
@@ -71,7 +65,7 @@ class Driver:
             part.Free: self._free,
             part.Build: self._start_build,
             part.ForgetProgram: self._forget_program,
-            part.Send: lambda message: self._guarded(message.operation, self._send, message),
+            part.Send: lambda message: self._guarded(message.operation, self._moving.send, message),
             part.SendChanges: self._start_packing,
         }
 
@@ -84,8 +78,8 @@ class Driver:
             self._others[type(message)](message)
             return
         try:
-            if self._stores:
-                self._await_stores(message.waits, self._devices[message.device])
+            if self._moving.stores:
+                self._moving.await_stores(message.waits, self._devices[message.device])
             command(message)
         except Exception as error:  # as in _guarded, which costs each launch a call more
             self._failed(message.operation, error)
@@ -101,9 +95,7 @@ class Driver:
             ended += device.compute.flush(posted)
             ended += device.transfer.flush(posted)
         self._forget_events(ended)
-        ended += self._over
-        self._over.clear()
-        return ended
+        return ended + self._moving.take_over()
 
     def _tell(self, inputs: list[Any]) -> None:
         """On the thread that has waited for what these tell of."""
@@ -147,19 +139,6 @@ class Driver:
         self._launcher.forget(m.program)
         self._post([Ended(m.operation, 0, 0, 0)])
 
-    def _await_stores(self, waits: Sequence[int], device: Device) -> None:
-        """What is enqueued next on the compute queue waits for what Receives store, which are of
-        the same device: operations wait for what touches the same memory."""
-        stores = self._under_way(self._stores, waits)
-        if stores:
-            self._cl.enqueue_barrier(device.compute.queue, wait_for=stores)
-
-    @staticmethod
-    def _under_way(events: Mapping[int, Any], waits: Sequence[int]) -> list[Any]:
-        """Of operations that are waited for. The threads that wait take events out as they end."""
-        found = [events.get(wait) for wait in waits]
-        return [event for event in found if event is not None]
-
     def _queued(self, message: Any, device: Device, event: Any, watched: Any = None) -> None:
         """watched: what is to be waited for in place of the event."""
         operation = message.operation
@@ -190,8 +169,8 @@ class Driver:
             return
         try:
             device = self._devices[first.device]
-            if self._stores:
-                self._await_stores(waits, device)
+            if self._moving.stores:
+                self._moving.await_stores(waits, device)
             event = self._launcher.repeat(device, told, values)
         except NotEnqueued as error:
             self._refused(operation, error)
@@ -266,134 +245,26 @@ class Driver:
 
     # ---- bytes
 
-    def _send(self, m: part.Send) -> None:
-        device = self._devices[m.device]
-        after = self._under_way(self._events, m.waits)
-        # Before the kernel that is enqueued next, which a driver with few threads may otherwise run
-        # first, as a thread that waits for it may be told of that first.
-        soon = not device.newest.isdisjoint(m.waits)
-        stores = self._under_way(self._stores, m.waits)
-        place = device.place(m.buffer, m.offset, m.size)
-        if place is not None and len(after) <= 1 and not stores:
-            self._send_in_place(m, place, after, device.compute if soon else device.transfer)
-            return
-        queue = device.transfer
-        if m.size <= in_line_bytes_max:
-            if soon:
-                queue = device.compute
-                after += stores
-            array: Any = np.empty(m.size, np.uint8)
-            event = self._cl.enqueue_copy(
-                queue.queue, array, device.buffer(m.buffer), src_offset=m.offset,
-                wait_for=after, is_blocking=False,
-            )  # fmt: skip
-        else:
-            array, event = device.map(
-                self._cl, device.buffer(m.buffer), m.offset, m.size, self._cl.map_flags.READ, after
-            )
-            self._mapped[m.operation] = [(device, array)]
-
-        def finish(operation: int, start: int, end: int) -> BytesReady:
-            return BytesReady(operation, (memoryview(array),), start)
-
-        queue.watch(event, finish, m.operation)
-
-    def _send_in_place(
-        self, m: part.Send, place: memoryview, after: list[Any], queue: Queue
-    ) -> None:
-        """Bytes that are the host's and the device's: nothing is enqueued, nor copied.
-
-        Nobody overwrites them before the Send's end.
-        """
-        if not after:
-            self._over.append(BytesReady(m.operation, (place,), time.time_ns()))
-            return
-
-        def finish(operation: int, start: int, end: int) -> BytesReady:
-            return BytesReady(operation, (place,), end)
-
-        queue.watch(after[0], finish, m.operation, own=False)
-
     def unmap(self, operation: int) -> None:
         """Carry out an Unmap."""
-        for device, array in self._mapped.pop(operation, ()):
-            array.base.release(device.transfer.queue)
+        self._moving.unmap(operation)
 
     def drop_snapshot(self, device: int, merge: int) -> None:
         """Carry out a DropSnapshot."""
         self._devices[device].snapshots.pop(merge, None)
 
     def place(self, m: part.Receive, offset: int, size: int) -> memoryview | None:
-        """Where bytes from that offset of a Receive's are on its device, if `store` needn't copy
-        them from there, and it pays."""
-        if size <= in_line_bytes_max:
-            return None
-        return self._devices[m.device].place(m.buffer, m.offset + offset, size)
+        """As of Moving."""
+        return self._moving.place(m, offset, size)
 
     def store(self, store: Store) -> None:
         """Carry out a Store."""
         try:
-            self._store(store)
+            self._moving.store(store)
         except Exception as error:  # as in _guarded
             code, text = status_of(error)
             ended = Ended(store.message.operation, code, 0, 0, text, closing=not store.data)
             self._post([ended])
-
-    def _store(self, store: Store) -> None:
-        m = store.message
-        device = self._devices[m.device]
-        if self._store_in_place(store, device):
-            return
-        in_line = store.awaited and 0 < len(store.data) <= in_line_bytes_max
-        queue = device.compute if in_line else device.transfer
-        there = device.has_in_place(m.buffer, m.offset + store.offset, store.data)
-        if there and not store.last:
-            return
-        if store.data and not there:
-            event = self._cl.enqueue_copy(
-                queue.queue,
-                device.buffer(m.buffer),
-                store.data,
-                dst_offset=m.offset + store.offset,
-                is_blocking=False,
-            )
-        else:
-            event = self._cl.enqueue_marker(queue.queue)
-        if in_line:
-            self._queued(m, device, event)
-            return
-        # The bytes of any must live until its end, though only the last one's is told.
-        told: Finish = untold
-        if not store.data:
-            # Of a Receive that has failed: nothing is told of an event that did, which would go on
-            # referring to bytes that a peer waits to have given back.
-            self._stores.pop(m.operation, None)
-            told = closed
-        elif store.last:
-            self._stores[m.operation] = event
-            told = self._stored
-        device.transfer.watch(event, told, m.operation)
-
-    def _store_in_place(self, store: Store, device: Device) -> bool:
-        """Put few bytes, that are all of a Receive, where they belong; whether that was done."""
-        m, size = store.message, len(store.data)
-        if not (store.last and not store.offset and 0 < size <= in_line_bytes_max):
-            return False
-        place = device.place(m.buffer, m.offset, size)
-        if place is None:
-            return False
-        began = time.time_ns()
-        place[:] = store.data
-        self._over.append(Ended(m.operation, 0, began, time.time_ns()))
-        return True
-
-    def _stored(self, operation: int, start: int, end: int) -> Ended:
-        # What finds nothing to wait for relies on that it was waited for: to see an event's status
-        # doesn't order memory.
-        event = self._stores.pop(operation, None)
-        if event is not None:  # else it has failed
-            event.wait()
-        return stored(operation, start, end)
 
     # ---- on the host thread
 

@@ -204,7 +204,7 @@ def test_bytes_that_could_not_be_stored_are_let_go_of(
         transfer=rig.queue, buffer=lambda number: None, has_in_place=lambda *_: False,
         place=lambda *_: None,
     )
-    monkeypatch.setattr(driver, "_devices", {1: device})
+    monkeypatch.setattr(driver._moving, "_devices", {1: device})
     receive = part.Receive(7, [], 1, 10, 0, 4, 1, 0)
     driver.store(Store(receive, 0, b"1234", True))
     assert rig.flush() == []

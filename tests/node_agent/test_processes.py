@@ -119,7 +119,8 @@ async def test_a_process_that_is_asked_and_doesn_t_answer(
     await executors.close()
     assert process.returncode == (3 if how == "ends" else -signal.SIGKILL)
     await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) == len(before)
+    # Fewer, where something of an earlier test's was collected meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= len(before)
 
 
 async def test_a_second_start_for_a_session_ends_the_first_process() -> None:
