@@ -11,16 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, ClassVar
 
 from node_agent.inputs import BytesReady
 from node_agent.reductions import REDUCED_BYTES
-from vcl.transfer_states import Record
+from vcl.transfer_states import Record, Told
 from vcl.wire.messages import part
 
 
-class At(Enum):
+class At(Told):
     """Where an operation is; its value is for people."""
 
     AWAITED = "without its bytes"
@@ -34,7 +33,7 @@ class At(Enum):
     DONE = "done"
 
 
-class Happens(Enum):
+class Happens(Told):
     """What happens to an operation; its value is for people."""
 
     NAMED_AGAIN = "its transfer was announced for another"

@@ -8,6 +8,7 @@ What a table doesn't have is the error; its text tells what happened to that tra
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,7 +17,14 @@ from typing import Any, ClassVar
 from vcl.errors import RemoteProtocolError
 
 
-class Out(Enum):
+class Told(Enum):
+    """A state, or what happens; its value is for people."""
+
+    # A member is only itself; Enum would hash its name, in Python, whenever a table is looked at.
+    __hash__ = object.__hash__
+
+
+class Out(Told):
     """Where a transfer is that this end sends; its value is for people."""
 
     NONE = "unknown"
@@ -29,7 +37,7 @@ class Out(Enum):
     DONE = "stored"
 
 
-class In(Enum):
+class In(Told):
     """Where a transfer is that this end receives; its value is for people."""
 
     NONE = "unknown"
@@ -41,7 +49,7 @@ class In(Enum):
     DONE = "stored"
 
 
-class Happens(Enum):
+class Happens(Told):
     """What happens to a transfer; its value is for people."""
 
     ANNOUNCED = "the master announced it"
@@ -112,7 +120,7 @@ class Record:
 
     number: int
     state: Any
-    story: list[Enum] = field(default_factory=list)
+    story: deque[Enum] = field(default_factory=lambda: deque(maxlen=story_length_max))
 
     def take(self, table: Mapping[Any, Any], happens: Enum) -> None:
         """Raises RemoteProtocolError for what can't happen now."""
@@ -124,6 +132,6 @@ class Record:
                 f"and {happens.value}: {told}"
             )
         self.state = after
-        if self.story[-1:] != [happens]:
-            self.story.append(happens)
-            del self.story[:-story_length_max]
+        story = self.story
+        if not story or story[-1] is not happens:
+            story.append(happens)

@@ -22,6 +22,7 @@ import functools
 import logging
 import os
 import socket
+import struct
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ packets_per_turn_max = 32
 
 unsent_count_max = 64
 """Packets that wait for the socket to take them, past which streams wait."""
+
+_FD_SPACE = socket.CMSG_SPACE(struct.calcsize("i"))
+_TRUNCATED = int(socket.MSG_TRUNC)
 
 Find = Callable[[memoryview], tuple[SharedMemory, int] | None]
 
@@ -237,20 +241,21 @@ class LocalLink(Link):
         """A packet; raises EOFError if none comes any more, since nobody is there who reads what
         this end has lent."""
         try:
-            data, descriptors, flags, _ = socket.recv_fds(self._socket, whole_packet_bytes_max, 1)
+            # As socket.recv_fds, which looks for descriptors where there are none, too.
+            data, ancillary, flags, _ = self._socket.recvmsg(whole_packet_bytes_max, _FD_SPACE)
         except ConnectionResetError:  # it left packets unread
-            data = b""
+            data, ancillary, flags = b"", [], 0
         if not data:
             self._owing.clear()
             self._owed.clear()
             raise EOFError
-        return data, descriptors, flags
+        return data, _descriptors(ancillary) if ancillary else [], flags
 
     def _take_packet(
         self, data: bytes, descriptors: Sequence[int], flags: int, frames: list[BulkFrame]
     ) -> None:
         try:
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 raise RemoteProtocolError("a packet that is too long")
             packet = direct.unpack_packet(data)
             if isinstance(packet, BulkFrame):
@@ -344,3 +349,13 @@ class LocalLink(Link):
         self._loop.remove_reader(self._socket)
         self._leave_socket()
         self._wake()
+
+
+def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors that came with a packet."""
+    found: list[int] = []
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            whole = len(data) // struct.calcsize("i")
+            found += struct.unpack_from(f"{whole}i", data)
+    return found
