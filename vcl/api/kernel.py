@@ -132,6 +132,9 @@ class Kernel:
     def _set_bytes(self, index: int, data: bytes) -> None:
         """A value."""
         facts = self._facts
+        if len(data) == facts.values[index]:
+            self._put(index, data, None)
+            return
         size = facts.sizes[index]
         if size is not None and facts.threes[index] and len(data) == size // 4 * 3:
             # As drivers take it: a vector of three in the room of three.
@@ -149,7 +152,7 @@ class Kernel:
         return kind or self._facts.unknown[index]
 
     def _is_sampler(self, index: int) -> bool:
-        return bool(self._facts.arguments[index][1] == "sampler_t")
+        return self._facts.samplers[index]
 
     def _put(self, index: int, wire: Any, kept: Any) -> None:
         self._arguments[index] = wire

@@ -255,9 +255,15 @@ class KernelFacts:
         self.images = [a[1].startswith("image") and a[1].endswith("_t") for a in arguments]
         self.locals = [a[0] == _ADDRESS["LOCAL"] for a in arguments]
         self.threes = [argument[1].endswith("3") for argument in arguments]
+        self.samplers: list[bool] = [argument[1] == "sampler_t" for argument in arguments]
         self.sizes = [
             None if pointer or local else value_bytes(argument[1])
             for pointer, local, argument in zip(
                 self.pointers, self.locals, arguments, strict=True
             )
+        ]
+        # Of what is given by value, its bytes; None for all else, and where that isn't known.
+        self.values = [
+            None if image or sampler else size
+            for size, image, sampler in zip(self.sizes, self.images, self.samplers, strict=True)
         ]

@@ -19,7 +19,7 @@ from vcl.pyopencl_cl.context import CommandQueue, expect
 from vcl.pyopencl_cl.errors import fail, not_built, translate, translated
 from vcl.pyopencl_cl.handles import Handle
 from vcl.pyopencl_cl.image import Image, Sampler
-from vcl.pyopencl_cl.memory import LocalMemory, MemoryObjectHolder
+from vcl.pyopencl_cl.memory import Buffer, LocalMemory, MemoryObjectHolder
 from vcl.pyopencl_cl.platform import Device
 from vcl.pyopencl_cl.svm import SVMPointer, shared_region
 
@@ -96,9 +96,15 @@ class Kernel(Handle, api.Kernel):
             translate(error, error.routine)
 
     def _set(self, index: int, value: Any) -> None:
-        index = uint32(index, "index of the argument")
-        self._check_index(index)
-        if value is None:
+        # The usual cases, without all those questions.
+        if type(index) is not int or not 0 <= index < len(self._arguments):
+            index = uint32(index, "index of the argument")
+            self._check_index(index)
+        if type(value) is Buffer:
+            self._set_buffer(index, value._memory("clSetKernelArg"))
+        elif isinstance(value, np.generic):
+            self._set_bytes(index, value.tobytes())
+        elif value is None:
             self._set_null(index)
         elif isinstance(value, Image):
             value._memory("clSetKernelArg")
