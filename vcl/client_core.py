@@ -118,12 +118,23 @@ class ReadState:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Bytes of a read that are here: `destination[where] = data`."""
+    """Bytes of a read that are here: `destination[where] = data`, unless they came to their place
+    (`ClientCore.place`)."""
 
     event: int
     destination: Destination
     where: slice
     data: Bytes
+
+    @property
+    def is_there(self) -> bool:
+        """Whether they did."""
+        data, destination = self.data, self.destination
+        return (
+            isinstance(data, memoryview)
+            and isinstance(destination, memoryview)
+            and data.obj is destination.obj
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,6 +567,18 @@ class ClientCore:
             self._copies.append(Copy(event, read.destination, where, data))
         elif not read.missing:
             self._end_told(ended)
+
+    def place(self, frame: BulkFrame, size: int) -> memoryview | None:
+        """Where so many bytes of the chunk with this header belong, if that is plain memory of the
+        program's and they may be there now."""
+        pull = self._pulls.get(frame.transfer)
+        read = None if pull is None else self._reads.get(pull.event)
+        if pull is None or read is None or not isinstance(read.destination, memoryview):
+            return None
+        if not self._incoming.may_write(frame.source, frame.transfer, frame.offset, size):
+            return None
+        start = pull.offset + frame.offset
+        return read.destination[start : start + size]
 
     def take_copies(self) -> list[Copy]:
         """What must be copied now, after which `copied` is told. Nothing is taken in meanwhile.

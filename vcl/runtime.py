@@ -77,6 +77,9 @@ from vcl.wire.units import unit_bytes
 
 connect_timeout_s = 3 * handshake_timeout_s
 
+placed_bytes_min = 2**16
+"""Chunks from this size on are received where a read's bytes belong; less is copied there."""
+
 stalled_timeout_s = 5.0
 """A program that has too many commands behind a user event waits as long as some end this often."""
 
@@ -175,10 +178,11 @@ class Runtime:
             CLIENT,
             self._streamed,
             self._pool,
+            self._place,
         )
         self._ways = Ways(
             self._bulk, CLIENT, self._take_bulk, self._streamed, self._tell,
-            self._pool, transport.is_encrypted(self.url),
+            self._pool, transport.is_encrypted(self.url), self._place,
         )  # fmt: skip
         self._read()
         self._loop.call_soon(transport.prepare_to_adopt)
@@ -228,6 +232,13 @@ class Runtime:
             if not self._broken.done():
                 self._broken.set_exception(error)
 
+    def _place(self, frame: BulkFrame, size: int) -> memoryview | None:
+        """As of StreamLink."""
+        if size < placed_bytes_min:
+            return None
+        with self.lock:
+            return self.core.place(frame, size)
+
     def _tell(self, message: Linked) -> None:
         """Say something to the master that no program asked for."""
         with self.lock:
@@ -244,7 +255,8 @@ class Runtime:
                 return
         try:
             for copy in copies:
-                copy.destination[copy.where] = copy.data
+                if not copy.is_there:
+                    copy.destination[copy.where] = copy.data
         except BaseException:
             with self.lock:
                 self._carry_out(effects)

@@ -471,6 +471,58 @@ def test_nothing_is_copied_for_a_read_that_failed_meanwhile() -> None:
     assert core.take_copies() == []
 
 
+def head(offset: int = 0, transfer: int = 1, source: int = NODE) -> BulkFrame:
+    return BulkFrame(CHUNK, False, CLIENT, source, transfer, offset, b"")
+
+
+def test_bytes_have_a_place_in_the_program_s_memory_while_a_read_wants_them() -> None:
+    core = ClientCore(staging_bytes_max=2**20)
+    event, destination = begin_read(core, 10)
+    assert core.place(head(), 4) is None, "nobody has announced it"
+    core.from_master([session.Pull(event, 2, 6, 1, NODE, 0, 0)])
+    place = core.place(head(), 4)
+    assert place is not None
+    place[:] = b"abcd"
+    assert destination == b"??abcd????"
+    for other in (head(source=NODE + 1), head(offset=3), head(transfer=2)):
+        assert core.place(other, 4) is None
+    core.from_endpoint(chunk(1, place, last=False))  # type: ignore[arg-type]
+    core.from_endpoint(chunk(1, b"ef", 4))
+    assert core.place(head(4), 2) is None, "all came"
+    first, second = core.take_copies()
+    assert first.is_there and not second.is_there
+    assert first.where == slice(2, 6) and second.where == slice(6, 8)
+
+
+@pytest.mark.parametrize("why", ["its end came", "its sender is gone", "the session is over"])
+def test_bytes_for_a_read_that_failed_have_no_place(why: str) -> None:
+    """The program may use its memory for something else by when they come."""
+    core = ClientCore(staging_bytes_max=2**20)
+    event, _ = begin_read(core, 10)
+    core.from_master([session.Pull(event, 0, 10, 1, NODE, 0, 0)])
+    core.from_endpoint(chunk(1, b"abcd", last=False))
+    assert core.place(head(4), 6) is not None
+    match why:
+        case "its end came":
+            core.from_master([done(event, -5, "no")])
+        case "its sender is gone":
+            core.from_master([session.EndpointLost(NODE, "node 'a' is gone")])
+        case "the session is over":
+            core.abandon(-5, "it was closed")
+    assert core.place(head(4), 6) is None
+
+
+def test_memory_that_only_takes_slices_is_no_place() -> None:
+    class Scattered(bytearray):
+        """Where bytes aren't in a row."""
+
+    core = ClientCore(staging_bytes_max=2**20)
+    event, destination = core.begin(QUEUE, 5), Scattered(4)
+    core.expect_read(event, destination)
+    core.from_master([session.Pull(event, 0, 4, 1, NODE, 0, 0)])
+    assert core.place(head(), 4) is None
+
+
 def test_the_end_of_a_transfer_may_come_after_that_of_its_read(core: ClientCore) -> None:
     event, destination = begin_read(core, 2)
     core.from_master([session.Pull(event, 0, 2, 1, NODE, 0, 0), done(event)])
