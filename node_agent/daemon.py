@@ -89,10 +89,11 @@ class Agent:
         """Of its master."""
         return self._options.url
 
-    def look(self) -> None:
-        """Begin to enumerate devices."""
+    def look(self) -> asyncio.Task[list[DeviceDescription]]:
+        """Enumerate devices, which is begun once."""
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._inventory())
+        return self._looking
 
     def told(self, url: str, token: str | None) -> None:
         """Which master is meant, where the options said nothing of it."""
@@ -106,9 +107,7 @@ class Agent:
                 f"no token for the vcl-master at {self._options.url}: set VCL_AGENT_TOKEN to what "
                 "is in its state directory's agent-token, or name a file with it by --token-file"
             )
-        self.look()
-        assert self._looking is not None
-        devices = await self._looking
+        devices = await self.look()
         self.device_count = len(devices)
         self._hello = Hello(
             software=VERSION,

@@ -119,22 +119,12 @@ class ReadState:
 @dataclass(frozen=True, slots=True)
 class Copy:
     """Bytes of a read that are here: `destination[where] = data`, unless they came to their place
-    (`ClientCore.place`)."""
+    (`ClientCore.place`) at once."""
 
     event: int
     destination: Destination
     where: slice
     data: Bytes
-
-    @property
-    def is_there(self) -> bool:
-        """Whether they did."""
-        data, destination = self.data, self.destination
-        return (
-            isinstance(data, memoryview)
-            and isinstance(destination, memoryview)
-            and data.obj is destination.obj
-        )
 
 
 @dataclass(frozen=True, slots=True)

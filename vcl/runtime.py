@@ -33,6 +33,7 @@ from vcl.client_core import (
     SUBMITTED,
     Answered,
     ClientCore,
+    Copy,
     Destination,
     Effect,
     Ended,
@@ -40,8 +41,9 @@ from vcl.client_core import (
     EventState,
 )
 from vcl.contents import Repeats, Sending, digest_of, sample_of, sampled_bytes_min
-from vcl.direct.pool import Pool
+from vcl.direct.pool import Pool, is_at
 from vcl.direct.relayed import RelayLink, dial_bulk
+from vcl.direct.stream import placed_bytes_min
 from vcl.direct.ways import Ways
 from vcl.errors import (
     DEVICE_NOT_AVAILABLE,
@@ -76,9 +78,6 @@ from vcl.wire.messages.handshake import Hello, RemoteDevice, name_length_max
 from vcl.wire.units import unit_bytes
 
 connect_timeout_s = 3 * handshake_timeout_s
-
-placed_bytes_min = 2**16
-"""Chunks from this size on are received where a read's bytes belong; less is copied there."""
 
 stalled_timeout_s = 5.0
 """A program that has too many commands behind a user event waits as long as some end this often."""
@@ -234,8 +233,6 @@ class Runtime:
 
     def _place(self, frame: BulkFrame, size: int) -> memoryview | None:
         """As of StreamLink."""
-        if size < placed_bytes_min:
-            return None
         with self.lock:
             return self.core.place(frame, size)
 
@@ -255,8 +252,7 @@ class Runtime:
                 return
         try:
             for copy in copies:
-                if not copy.is_there:
-                    copy.destination[copy.where] = copy.data
+                _copy(copy)
         except BaseException:
             with self.lock:
                 self._carry_out(effects)
@@ -826,3 +822,10 @@ def _call(callbacks: Sequence[Callable[[int], None]], status: int) -> None:
     for callback in callbacks:
         callback(status)
 
+
+def _copy(copy: Copy) -> None:
+    """Unless they are there already."""
+    to, where, data = copy.destination, copy.where, copy.data
+    if isinstance(to, memoryview) and len(data) >= placed_bytes_min and is_at(data, to[where]):
+        return
+    to[where] = data

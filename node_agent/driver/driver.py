@@ -254,8 +254,9 @@ class Driver:
         self._devices[device].snapshots.pop(merge, None)
 
     def place(self, m: part.Receive, offset: int, size: int) -> memoryview | None:
-        """As of Moving."""
-        return self._moving.place(m, offset, size)
+        """Where bytes from that offset of a Receive's are on its device, if `store` needn't copy
+        them from there."""
+        return self._devices[m.device].place(m.buffer, m.offset + offset, size)
 
     def store(self, store: Store) -> None:
         """Carry out a Store."""

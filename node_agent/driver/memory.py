@@ -14,7 +14,7 @@ import numpy as np
 
 from node_agent.driver.failures import DriverFailure
 from node_agent.driver.queues import Queue
-from vcl.direct.pool import address, page_bytes, room_step
+from vcl.direct.pool import address, is_at, page_bytes, room_step
 from vcl.errors import MEM_OBJECT_ALLOCATION_FAILURE
 from vcl.wire.frame import Bytes
 from vcl.wire.messages import part
@@ -86,10 +86,8 @@ class Device:
 
     def has_in_place(self, number: int, offset: int, data: Bytes) -> bool:
         """Whether these very bytes are a buffer's."""
-        room = self._rooms.get(number)
-        if room is None or not data:
-            return False
-        return address(room) + offset == address(np.frombuffer(data, np.uint8))
+        place = self.place(number, offset, len(data))
+        return place is not None and bool(data) and is_at(data, place)
 
     def note(self, operation: int, cause: int) -> None:
         """An operation was enqueued for computing. cause: the command that it is of, or 0."""

@@ -108,13 +108,6 @@ class Moving:
         for device, array in self._mapped.pop(operation, ()):
             array.base.release(device.transfer.queue)
 
-    def place(self, m: part.Receive, offset: int, size: int) -> memoryview | None:
-        """Where bytes from that offset of a Receive's are on its device, if `store` needn't copy
-        them from there, and it pays."""
-        if size <= in_line_bytes_max:
-            return None
-        return self._devices[m.device].place(m.buffer, m.offset + offset, size)
-
     def store(self, store: Store) -> None:
         """Carry out a Store. Raises what a driver raises."""
         m = store.message

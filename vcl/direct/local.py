@@ -22,7 +22,6 @@ import functools
 import logging
 import os
 import socket
-import struct
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -56,8 +55,7 @@ packets_per_turn_max = 32
 unsent_count_max = 64
 """Packets that wait for the socket to take them, past which streams wait."""
 
-_FD_SPACE = socket.CMSG_SPACE(struct.calcsize("i"))
-_TRUNCATED = int(socket.MSG_TRUNC)
+_TRUNCATED = int(socket.MSG_TRUNC)  # to compare an enumeration takes as long as the packet
 
 Find = Callable[[memoryview], tuple[SharedMemory, int] | None]
 
@@ -241,15 +239,14 @@ class LocalLink(Link):
         """A packet; raises EOFError if none comes any more, since nobody is there who reads what
         this end has lent."""
         try:
-            # As socket.recv_fds, which looks for descriptors where there are none, too.
-            data, ancillary, flags, _ = self._socket.recvmsg(whole_packet_bytes_max, _FD_SPACE)
+            data, descriptors, flags, _ = socket.recv_fds(self._socket, whole_packet_bytes_max, 1)
         except ConnectionResetError:  # it left packets unread
-            data, ancillary, flags = b"", [], 0
+            data = b""
         if not data:
             self._owing.clear()
             self._owed.clear()
             raise EOFError
-        return data, _descriptors(ancillary) if ancillary else [], flags
+        return data, descriptors, flags
 
     def _take_packet(
         self, data: bytes, descriptors: Sequence[int], flags: int, frames: list[BulkFrame]
@@ -349,13 +346,3 @@ class LocalLink(Link):
         self._loop.remove_reader(self._socket)
         self._leave_socket()
         self._wake()
-
-
-def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
-    """The descriptors that came with a packet."""
-    found: list[int] = []
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            whole = len(data) // struct.calcsize("i")
-            found += struct.unpack_from(f"{whole}i", data)
-    return found

@@ -193,6 +193,11 @@ class Pool:
         return made
 
 
+def is_at(data: Bytes, place: memoryview) -> bool:
+    """Whether bytes, at least one, are in this very memory."""
+    return address(np.frombuffer(data, np.uint8)) == address(np.frombuffer(place, np.uint8))
+
+
 def address(array: npt.NDArray[np.uint8]) -> int:
     """Where an array's bytes begin."""
     found: int = array.__array_interface__["data"][0]

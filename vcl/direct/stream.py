@@ -54,6 +54,9 @@ unsent_count_max = 4
 turn_bytes_max = 4 * 2**20
 """What is written or read before the loop does something else."""
 
+placed_bytes_min = 2**16
+"""It isn't asked where smaller chunks belong: to copy them costs less."""
+
 Place = Callable[[BulkFrame, int], memoryview | None]
 """Where so many bytes of the chunk with this header belong, if they may be written there now."""
 
@@ -243,7 +246,8 @@ class StreamLink(Link):
         if not size:
             frames.append(frame)
             return
-        place = self._place(frame, size) if frame.kind == CHUNK else None
+        plain = frame.kind == CHUNK and size >= placed_bytes_min
+        place = self._place(frame, size) if plain else None
         self._placed = place is not None
         self._frame, self._missing = frame, size
         self._payload = self._pool.room(size) if place is None else place

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from vcl.direct import pool as pool_module
-from vcl.direct.pool import Pool, arena_bytes, block_bytes_max, kept_bytes_min
+from vcl.direct.pool import Pool, arena_bytes, block_bytes_max, is_at, kept_bytes_min
 from vcl.direct.shared import SharedMemory
 from vcl.wire.frame import Bytes
 from vcl.wire.limits import shared_memory_bytes_max
@@ -192,3 +192,9 @@ def test_what_is_idle_of_what_changes_has_a_limit_of_its_own() -> None:
     rooms.clear()
     pool.trim()
     assert len(os.listdir("/proc/self/fd")) == len(before) + 2
+
+
+def test_bytes_are_at_their_own_place_only() -> None:
+    memory = memoryview(bytearray(10))
+    assert is_at(memory[2:6], memory[2:6]) and is_at(memory[2:6], memory[2:])
+    assert not is_at(memory[3:6], memory[2:6]) and not is_at(bytes(10), memory)

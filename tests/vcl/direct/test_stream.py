@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 import struct
 from functools import partial
@@ -13,8 +14,8 @@ import pytest
 from tests.vcl.direct.ends import End, stream_ends, stream_sockets, whole
 from vcl.direct import compressing, stream
 from vcl.direct.compressed import HAS_LZ4, compress
-from vcl.direct.pool import Pool
-from vcl.direct.stream import StreamLink
+from vcl.direct.pool import Pool, is_at
+from vcl.direct.stream import StreamLink, placed_bytes_min
 from vcl.transfers import Stream
 from vcl.wire import frame
 from vcl.wire.frame import BulkFrame, pack_bulk_header
@@ -94,46 +95,63 @@ def placing(places: Places, compresses: bool = False) -> tuple[socket.socket, En
     return one, End(make, other, 2, 1, hold=True)
 
 
+MANY = placed_bytes_min
+
+
 async def test_bytes_are_read_to_where_they_belong() -> None:
-    places, data = Places(300), os.urandom(300)
+    places, data = Places(3 * MANY), os.urandom(3 * MANY)
     one, receiver = placing(places)
-    one.send(packed(CHUNK._replace(last=False), data[:100]))
-    one.send(packed(CHUNK._replace(transfer=8), b"elsewhere"))
-    one.send(packed(CHUNK._replace(offset=100), data[100:])[:-1])
-    one.send(data[-1:])
+    one.setblocking(True)
+    one.sendall(packed(CHUNK._replace(last=False), data[:MANY]))
+    one.sendall(packed(CHUNK._replace(transfer=8), b"elsewhere" * MANY)[:-1])
+    await receiver.until("len(end.frames) == 1")
+    one.sendall(b"e" + packed(CHUNK._replace(offset=MANY), data[MANY:])[:-1])
+    await receiver.until("len(end.frames) == 2")
+    one.sendall(data[-1:])
     await receiver.until("len(end.frames) == 3")
     assert places.memory == data
     first, second, third = (f.payload for f in receiver.frames)
-    assert bytes(first) == data[:100] and second == b"elsewhere"
-    places.memory[100] ^= 1
-    assert bytes(third) != data[100:], "the frame's payload is its place"
+    assert bytes(first) == data[:MANY] and second == b"elsewhere" * MANY
+    assert is_at(first, memoryview(places.memory))
+    assert is_at(third, memoryview(places.memory)[MANY:])
+
+
+async def test_so_few_bytes_that_they_are_copied() -> None:
+    places = Places(MANY)
+    one, receiver = placing(places)
+    one.send(packed(CHUNK, b"x" * (MANY - 1)))
+    await receiver.until("end.frames")
+    assert not any(places.memory)
 
 
 async def test_the_rest_of_bytes_goes_no_longer_where_it_may_not() -> None:
-    places, data = Places(300), os.urandom(300)
+    places, data = Places(MANY), os.urandom(MANY)
     one, receiver = placing(places)
     one.send(packed(CHUNK, data)[:-200])
-    while places.memory[99] != data[99]:
+    while places.memory[-201] != data[-201]:
         await asyncio.sleep(0)
     places.open = False
-    places.memory[:] = b"x" * 300  # by others, who may now
+    places.memory[:] = b"x" * MANY  # by others, who may now
     one.send(data[-200:-100])
     for _ in range(20):
         await asyncio.sleep(0)
     places.open = True  # for others' bytes
     one.send(data[-100:])
     await receiver.until("end.frames")
-    assert places.memory == b"x" * 300
-    assert bytes(receiver.frames[0].payload[100:]) == data[100:]
+    assert places.memory == b"x" * MANY
+    assert bytes(receiver.frames[0].payload[-200:]) == data[-200:]
 
 
 @needs_lz4
 async def test_what_is_compressed_has_no_place() -> None:
-    places = Places(5000)
+    places, data = Places(8 * MANY), random.Random(1).randbytes(MANY) + bytes(7 * MANY)
     one, receiver = placing(places, compresses=True)
-    one.send(packed(COMPRESSED, compress(b"y" * 5000)))
+    one.setblocking(True)
+    payload = compress(data)
+    assert len(payload) >= placed_bytes_min
+    one.sendall(packed(COMPRESSED, payload))
     await receiver.until("end.frames")
-    assert receiver.frames[0].payload == b"y" * 5000 and not any(places.memory)
+    assert receiver.frames[0].payload == data and not any(places.memory)
 
 
 async def test_a_receiver_that_doesnt_read_holds_the_sender_up() -> None:
