@@ -33,9 +33,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def check_figure(figure: dict[str, Any], samples: int) -> None:
+def check_figure(figure: dict[str, Any], samples: int, *, none: bool = False) -> None:
+    """`none`: the figure may be nothing at all."""
     assert len(figure["samples"]) == samples
-    assert 0 < figure["min"] <= figure["median"] <= figure["max"] < math.inf
+    assert 0 <= figure["min"] <= figure["median"] <= figure["max"] < math.inf
+    assert none or figure["min"] > 0
     assert figure["min"] == min(figure["samples"]) and figure["max"] == max(figure["samples"])
 
 
@@ -49,7 +51,8 @@ def test_every_measure_gives_positive_figures_in_table_and_json(tmp_path: Path) 
     assert HAS_DASK or "dask is skipped: Dask isn't installed" in done.stdout
     for row in (row for measure in content["measures"] for row in measure["rows"]):
         assert row["name"] in done.stdout
-        check_figure(row["ours"], QUICK.samples)
+        # A short read may need no page above the array.
+        check_figure(row["ours"], QUICK.samples, none=row["unit"] == "GiB")
         assert row["yardsticks"]
         for name, beside in row["yardsticks"].items():
             check_figure(beside, QUICK.samples)
