@@ -51,6 +51,11 @@ report_delay_s_max = 0.002
 """What nobody seems to wait for is told within this time, with what has ended meanwhile: each
 message costs the master, and the program, as much as twenty ends in it."""
 
+much_left = 32
+much_left_delay_s_max = 0.025
+"""The same while more operations than this are left to do: a program that has enqueued so much
+seldom waits for the first of it."""
+
 reports_kept_max = 64
 """Messages to the master after which they are sent at once."""
 
@@ -185,12 +190,20 @@ class Executor:
             self._loop.call_soon(self._feed, ())
         if self._reports_soon or len(self._reports) >= reports_kept_max:
             self._send_reports()
-        elif self._reports and self._reporting is None:
-            self._reporting = self._loop.call_later(report_delay_s_max, self._send_reports)
+        elif self._reports:
+            self._report_within(report_delay_s(self._core.operations_count))
 
     def _report(self, effect: Report) -> None:
         self._reports += effect.messages
         self._reports_soon |= effect.soon
+
+    def _report_within(self, delay_s: float) -> None:
+        due = self._loop.time() + delay_s
+        if self._reporting is not None:
+            if self._reporting.when() <= due:
+                return
+            self._reporting.cancel()
+        self._reporting = self._loop.call_at(due, self._send_reports)
 
     def _send_reports(self) -> None:
         if self._reporting is not None:
@@ -199,6 +212,11 @@ class Executor:
         reports, self._reports, self._reports_soon = self._reports, [], False
         with contextlib.suppress(ConnectionClosed):  # its reader is about to end this process
             self._control.send(reports)
+
+
+def report_delay_s(left: int) -> float:
+    """How long an end may wait to be told, with so many operations left to do."""
+    return report_delay_s_max if left <= much_left else much_left_delay_s_max
 
 
 def _where(assignment: Assignment) -> DataListen | None:

@@ -18,6 +18,7 @@ import pytest
 from node_agent import executor as executor_module
 from node_agent.assignment import Assignment
 from node_agent.environment import child_environment
+from node_agent.inputs import Ended, FromMaster
 from tests.frames import control as control_frame
 from tests.node_agent.fake_master import FakeMaster
 from vcl.direct import certificate
@@ -152,6 +153,40 @@ def test_links_from_other_hosts_are_encrypted_or_there_are_none(
     monkeypatch.setattr(certificate, "AVAILABLE", False)
     assert executor_module._where(plain) == here
     assert executor_module._where(encrypted) is executor_module._where(asked) is None
+
+
+async def test_ends_wait_longer_while_much_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor_module, "Driver", MagicMock())
+    one = executor_module.Executor(assignment("ws://nowhere"))
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(None)
+    told = asyncio.Event()
+    one._control = MagicMock()
+    one._control.send.side_effect = lambda messages: told.set()
+    much = executor_module.much_left
+    few, many = executor_module.report_delay_s(much), executor_module.report_delay_s(much + 1)
+    assert few < many
+
+    def ended(first: int, last: int) -> None:
+        one._feed([Ended(operation, 0, 1, 2) for operation in range(first, last + 1)])
+
+    # None is the last that was said, which would be told at once.
+    one._feed([FromMaster([part.FillRegion(i, [], 11, 20, 0, 4, b"a") for i in range(1, 61)])])
+    began = loop.time()
+    ended(1, 1)
+    assert one._reporting is not None and one._reporting.when() >= began + many
+    first = one._reporting
+    ended(2, 60 - much - 1)
+    assert one._reporting is first  # as late as at first, with more
+    began = loop.time()
+    ended(60 - much, 60 - much)
+    assert first.cancelled()
+    assert began + few <= one._reporting.when() < began + many
+    async with asyncio.timeout(TIMEOUT_S):
+        await told.wait()
+    ((messages,), _) = one._control.send.call_args
+    rows = [row[0] for message in messages for row in message.operations]
+    assert rows == list(range(1, 60 - much + 1)) and one._reporting is None
 
 
 async def test_what_two_threads_post_at_once_is_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
