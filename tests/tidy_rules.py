@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.running", SHELL),
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),
+    ("vcl.signals", SHELL),
     ("vcl.sockets", SHELL),
     ("vcl.split", PURE),
     ("vcl.stdout", SHELL),
