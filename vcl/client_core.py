@@ -414,6 +414,11 @@ class ClientCore:
         """
         return self._printed.take(messages, self.events)
 
+    @property
+    def holds_printed(self) -> bool:
+        """Whether text of launches that haven't ended is kept, which `printed` writes then."""
+        return self._printed.is_held
+
     def from_master(self, messages: Sequence[Any], now: int = 0) -> list[Effect]:
         """Take a batch in; `now` in ns. Raises RemoteProtocolError for what no honest master says.
 

@@ -99,6 +99,19 @@ class ControlLink:
         for data in self._numbering.pack(messages):
             self.connection.send_soon(data)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was sent hasn't left."""
+        return self.connection.unsent_bytes
+
+    async def drained(self) -> None:
+        """Wait for room in the write buffer. Raises ConnectionClosed."""
+        await self.connection.drained()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it with the closing handshake, within a while."""
+        await self.connection.close(code, reason)
+
     async def receive(self) -> list[Any]:
         """The next batch; raises ConnectionClosed, or RemoteProtocolError for a bad one."""
         while True:

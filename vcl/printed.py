@@ -26,6 +26,11 @@ class PrintedText:
         self._several = False
         self._open = False  # the line that was written last hasn't ended
 
+    @property
+    def is_held(self) -> bool:
+        """Whether there is text of launches that haven't ended."""
+        return bool(self._held)
+
     def take(self, messages: Sequence[Any], events: Container[int]) -> str:
         """The text to be written before these messages are carried out.
 

@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import getpass
 import os
 import platform
-import socket
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
@@ -41,6 +39,7 @@ from vcl.client_core import (
     EventState,
 )
 from vcl.contents import Repeats, Sending, digest_of, sample_of, sampled_bytes_min
+from vcl.control_socket import CAN_LEND, ControlSocket
 from vcl.direct.pool import Pool, is_at
 from vcl.direct.relayed import RelayLink, dial_bulk
 from vcl.direct.stream import placed_bytes_min
@@ -50,9 +49,11 @@ from vcl.errors import (
     INVALID_OPERATION,
     INVALID_VALUE,
     OUT_OF_HOST_MEMORY,
+    ConnectionProblem,
     OperatingError,
     RemoteProtocolError,
 )
+from vcl.garbage import no_garbage_collection
 from vcl.ids import CLIENT
 from vcl.links import ControlLink, dial
 from vcl.numbering import Numbering
@@ -163,8 +164,7 @@ class Runtime:
             Hello(software=VERSION, role="client", token=token, name=_program(), host=_user()),
         )
         self.session = welcome.session
-        self._numbering = Numbering(trusted=True)
-        self._control = ControlLink(control, session.TO_CLIENT, self._numbering)
+        self._control = self._serve(control)
         self.devices = welcome.devices
         self._bulk = await dial_bulk(
             self.url,
@@ -184,7 +184,27 @@ class Runtime:
             self._pool, transport.is_encrypted(self.url), self._place,
         )  # fmt: skip
         self._read()
-        self._loop.call_soon(transport.prepare_to_adopt)
+
+    def _serve(self, control: transport.Connection) -> ControlLink | ControlSocket:
+        """The control connection, on its socket where that can be had."""
+        numbering = Numbering(trusted=True)
+        # The master says nothing before it has heard what this session wants.
+        connected = control.take_socket()
+        if connected is None:
+            return ControlLink(control, session.TO_CLIENT, numbering)
+        try:
+            return ControlSocket(connected, session.TO_CLIENT, numbering, self._changed)
+        except OSError as error:  # some systems set nothing on a socket whose peer has gone
+            connected.close()
+            raise ConnectionProblem(f"{self.url} closed the connection") from error
+
+    def _take_ends(self, messages: Sequence[Any]) -> bool:
+        """As of ControlSocket: what most waits are for, and nothing that the loop has to do."""
+        with self.lock:
+            if self.core.holds_printed or any(type(m) is not session.EventsDone for m in messages):
+                return False
+            self._carry_out(self.core.from_master(messages, time.time_ns()))
+            return True
 
     def _take_control(self, messages: list[Any]) -> Awaitable[None] | None:
         """What the master says; answers what is to be waited for before it says more."""
@@ -278,7 +298,7 @@ class Runtime:
             self._tell_waiting()
 
     def _carry_out(self, effects: Sequence[Effect]) -> None:
-        """On the loop's thread, with the lock held."""
+        """On the loop's thread but for ends, with the lock held."""
         for effect in effects:
             if isinstance(effect, Ended):
                 self._run_callbacks(effect.events)
@@ -308,6 +328,8 @@ class Runtime:
 
     def _tell_waiting(self) -> None:
         self._changed.notify_all()
+        if isinstance(self._control, ControlSocket):
+            self._control.look()
         if self._leader is not None:
             self._loop.stop()
 
@@ -315,6 +337,8 @@ class Runtime:
         """Whether this isn't code that the event loop runs, for which nobody could wait."""
         if self._leader == threading.get_ident():
             return not self._loop.is_running()
+        if isinstance(self._control, ControlSocket) and self._control.is_read_here:
+            return False
         return threading.current_thread() is not self._thread
 
     def _wait_until(
@@ -323,7 +347,8 @@ class Runtime:
         timeout_s: float | None = None,
         what: Callable[[], str] | None = None,
     ) -> None:
-        """Wait, with the lock held once, until the core is as wanted, or the time is over.
+        """Send the batch and wait, with the lock held, until the core is as wanted, or the time is
+        over.
 
         what: is waited for, for the terminal.
         """
@@ -335,12 +360,17 @@ class Runtime:
             )
         if self._leader != threading.get_ident():
             with PROGRESS.waiting(what or self._under_way):
-                self._changed.wait_for(reached, timeout_s)
+                if CAN_LEND and isinstance(self._control, ControlSocket):
+                    self._control.wait(reached, timeout_s, self._drain)
+                else:
+                    self.flush()
+                    self._changed.wait_for(reached, timeout_s)
             return
+        self.flush()
         end = None if timeout_s is None else self._loop.time() + timeout_s
         timer = None if end is None else self._loop.call_at(end, self._loop.stop)
         while not reached() and (end is None or self._loop.time() < end):
-            with _no_garbage_collection():
+            with no_garbage_collection():
                 self._loop.run_forever()  # until something has changed
         if timer is not None:
             timer.cancel()
@@ -366,14 +396,13 @@ class Runtime:
             idle = self._changed.wait_for(self._is_idle, idle_at_exit_timeout_s)
             if not idle or self.dead is not None:
                 return False
-        detached = asyncio.run_coroutine_threadsafe(self._detach(), self._loop).result()
-        if detached is None:
+        if not asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result():
             return False
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._leader = threading.get_ident()
-        with _no_garbage_collection():
-            self._loop.run_until_complete(self._adopt(detached))
+        with no_garbage_collection():
+            self._loop.run_until_complete(self._join())
         return True
 
     def _is_idle(self) -> bool:
@@ -381,20 +410,20 @@ class Runtime:
         idle = self.core.is_idle and not self._flushing and not self._answers
         return self.dead is not None or idle
 
-    async def _detach(self) -> socket.socket | None:
+    async def _leave(self) -> bool:
+        """The loop's thread is about to be another. Whether the connections can be handed on."""
+        if not (isinstance(self._control, ControlSocket) and isinstance(self._bulk, RelayLink)):
+            return False
         assert self._readers is not None
         self._readers.remove_done_callback(self._ended)
         self._readers.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._readers
         await self._ways.leave()
-        if not isinstance(self._bulk, RelayLink):
-            return None
         self._bulk.leave()
-        return self._control.connection.detach()
+        return True
 
-    async def _adopt(self, control: socket.socket) -> None:
-        self._control.connection = await transport.adopt(self.url, control)
+    async def _join(self) -> None:
         assert isinstance(self._bulk, RelayLink)
         self._bulk.join()
         self._ways.join()
@@ -402,8 +431,11 @@ class Runtime:
 
     def _read(self) -> None:
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        control = self._control
         self._readers = asyncio.gather(
-            self._control.run(self._take_control),
+            control.run(self._take_control, self._take_ends)
+            if isinstance(control, ControlSocket)
+            else control.run(self._take_control),
             self._bulk.run(self._take_bulk),
             self._broken,
         )
@@ -501,7 +533,6 @@ class Runtime:
         """Wait, with the lock held, while too much of what was said hasn't left."""
         if self.core.may_say or not self._may_wait():
             return
-        self.flush()  # after which it's looked at anew how much that is
         self._wait_until(lambda: self.dead is not None or self.core.may_say)
         self.check()
 
@@ -513,7 +544,6 @@ class Runtime:
         self._wait_to_say()
         if core.may_enqueue or not self._may_wait():
             return
-        self.flush()
         if not core.waits_for_program:
             self._wait_until(lambda: self.dead is not None or core.may_enqueue)
             self.check()
@@ -550,7 +580,6 @@ class Runtime:
         with self.lock:
             core = self.core
             if not core.may_stage(len(data)) and self._may_wait():
-                self.flush()
                 self._wait_until(lambda: self.dead is not None or core.may_stage(len(data)))
                 self.check()
             staging = core.stage(data)
@@ -620,15 +649,19 @@ class Runtime:
             self._tell_waiting()  # the end of the program may wait for just this
 
     def _look_at_unsent(self) -> None:
-        self.core.unsent_bytes = self._control.connection.unsent_bytes
-        if not self.core.may_say and self._draining is None:
+        self.core.unsent_bytes = self._control.unsent_bytes
+        if not self.core.may_say:
+            self._loop.call_soon_threadsafe(self._begin_draining)
+
+    def _begin_draining(self) -> None:
+        if self._draining is None:
             self._draining = self._loop.create_task(self._await_drained())
 
     async def _await_drained(self) -> None:
         with contextlib.suppress(ConnectionClosed):  # as above
-            await self._control.connection.drained()
+            await self._control.drained()
             with self.lock:
-                self.core.unsent_bytes = self._control.connection.unsent_bytes
+                self.core.unsent_bytes = self._control.unsent_bytes
                 self._tell_waiting()
         self._draining = None
 
@@ -645,7 +678,6 @@ class Runtime:
                 self.say(message)
                 answer = self._answers[message.request] = Future()
                 answers.append(answer)
-            self.flush()
             builds = any(type(message) is session.BuildProgram for message in messages)
             what = "building a program" if builds else "asking the master"
             self._wait_until(lambda: all(answer.done() for answer in answers), what=lambda: what)
@@ -675,7 +707,6 @@ class Runtime:
     def _wait_for_state(self, state: EventState) -> None:
         if state.status > COMPLETE:
             self.check()
-            self.flush()
             self._wait_until(lambda: state.status <= COMPLETE)
 
     def wait_for_queue(self, queue: int) -> None:
@@ -695,7 +726,7 @@ class Runtime:
         """
         if (
             os.getpid() != self.pid
-            or threading.current_thread() is self._thread
+            or not self._may_wait()
             or self.lock._is_owned()  # type: ignore[attr-defined]
         ):
             return
@@ -764,7 +795,7 @@ class Runtime:
 
     async def _close(self) -> None:
         self._ways.close()
-        await self._control.connection.close(1000, "the program ended its session")
+        await self._control.close(1000, "the program ended its session")
         await self._bulk.end()
         if self._readers is not None:
             await asyncio.wait([self._readers])
@@ -799,18 +830,6 @@ def _check_long(message: Any, length: int) -> None:
         text = f"a message of {length} bytes; one call may have at most {message_bytes_max}"
     if text is not None:
         raise OperatingError(INVALID_VALUE, text)
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """While this thread runs the loop, no destructor of the program's may: it could wait."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _settle(written: asyncio.Future[None]) -> None:

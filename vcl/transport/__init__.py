@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import ssl as tls
 from types import ModuleType
 from typing import cast
@@ -38,11 +37,9 @@ __all__ = [
     "HttpAnswer",
     "Server",
     "Settings",
-    "adopt",
     "by_hand",
     "connect",
     "is_encrypted",
-    "prepare_to_adopt",
     "serve",
 ]
 
@@ -74,18 +71,6 @@ async def connect(
     return cast(Connection, await _module(library).connect(url, settings or Settings(), ssl))
 
 
-async def adopt(
-    url: str, open_socket: socket.socket, settings: Settings | None = None
-) -> Connection:
-    """Go on with a client's connection that was detached, on the running loop.
-
-    Always by `websockets`: the other library keeps to the thread that connected. Call
-    `prepare_to_adopt` before, while modules can be imported.
-    """
-    module = _module("websockets")
-    return cast(Connection, await module.adopt(url, open_socket, settings or Settings()))
-
-
 def is_encrypted(url: str) -> bool:
     """Whether who connects to this URL speaks TLS."""
     return url.startswith("wss:")
@@ -95,15 +80,6 @@ def by_hand(url: str | None, settings: Settings) -> ByHand:
     """One end of a WebSocket whose link is the caller's: of who dials `url`, or with None of who is
     dialled, which refuses requests with an Origin as `serve` does. Always by `websockets`."""
     return cast(ByHand, _module("websockets").ByHand(url, settings))
-
-
-def prepare_to_adopt() -> None:
-    """Import what `adopt` needs.
-
-    At exit that would be too late: modules that make classes from strings have Python forget that
-    it ends by Ctrl-C (run_eval_code_obj resets it), and so the exit status.
-    """
-    _module("websockets")
 
 
 async def serve(

@@ -242,8 +242,8 @@ class BaseConnection(ABC):
         if self._end is None:
             self._write_ping()
 
-    def detach(self) -> socket.socket | None:
-        """See Connection.detach."""
+    def take_socket(self) -> socket.socket | None:
+        """See Connection.take_socket."""
         link = self._link()
         if link is None or link.get_extra_info("ssl_object") is not None:
             return None
@@ -257,15 +257,10 @@ class BaseConnection(ABC):
         if self._ping_timer is not None:
             self._ping_timer.cancel()
         own: socket.socket = link.get_extra_info("socket")
-        return own.dup()
-
-    def take_socket(self) -> socket.socket | None:
-        """See Connection.take_socket."""
-        taken = self.detach()
-        if taken is not None:
-            self._reading_paused = False  # nothing resumes: what comes now is the taker's
-            # At once: a close frame would be one of the taker's bytes.
-            self._drop(CLOSE_NORMAL, "its socket was taken")
+        taken = own.dup()
+        self._reading_paused = False  # nothing resumes: what comes now is the taker's
+        # At once: a close frame would be one of the taker's bytes.
+        self._drop(CLOSE_NORMAL, "its socket was taken")
         return taken
 
     # What an adapter reports.

@@ -157,17 +157,13 @@ class Connection(Protocol):
         """Close with the closing handshake, within `close_timeout_s`. Idempotent; never raises."""
         ...
 
-    def detach(self) -> socket.socket | None:
-        """Stop using the link, and answer its socket, on which `adopt` can go on elsewhere.
-
-        The peer must have nothing to say meanwhile: what has arrived in part is lost. None if
-        the link can't be handed on (TLS), something has arrived that wasn't received, or what was
-        sent hasn't left yet.
-        """
-        ...
-
     def take_socket(self) -> socket.socket | None:
-        """As `detach`, and the connection is over: what goes on with the socket is another's."""
+        """Answer the socket, on which another goes on; the connection is over.
+
+        The peer must have nothing to say meanwhile: what has arrived in part is lost. None, and
+        nothing has changed, if the link can't be handed on (TLS), something has arrived that wasn't
+        received, or what was sent hasn't left yet.
+        """
         ...
 
 

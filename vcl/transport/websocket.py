@@ -10,7 +10,6 @@ framing alone, for who does the rest.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl as tls
 from http import HTTPStatus
 from typing import Any, cast
@@ -157,24 +156,6 @@ class _ClientConnection(_Reporting, client.ClientConnection):
 
 class _ServerConnection(_Reporting, server.ServerConnection):
     pass
-
-
-async def adopt(url: str, open_socket: socket.socket, settings: Settings) -> Connection:
-    """Go on with a connection on the running loop; see `vcl.transport.adopt`."""
-
-    class Adopting(_ClientConnection):
-        pass
-
-    Adopting.settings = settings
-    protocol = ClientProtocol(parse_uri(url), state=OPEN, max_size=settings.message_bytes_max)
-    _, library = await asyncio.get_running_loop().create_connection(
-        lambda: Adopting(
-            protocol, ping_interval=None, max_queue=None, close_timeout=settings.close_timeout_s
-        ),
-        sock=open_socket,
-    )
-    library.link.opened()
-    return library.link
 
 
 class _Connect(client.connect):

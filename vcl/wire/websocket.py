@@ -1,9 +1,10 @@
-"""The heads of WebSocket frames where bulk travels without a library (RFC 6455, 5.2).
+"""WebSocket frames where they travel without a library (RFC 6455, 5.2).
 
-Owns: making and reading them. Must not know: sockets. On control connections a library does this.
+Owns: making and reading them. Must not know: sockets. At the master's end of control connections a
+library does this, and at the other end where that is encrypted.
 
-Each message is one binary frame that begins with the header of a bulk frame. On a direct link, what
-the end that dialled sends has a masking key of zeros, which leaves the bytes as they are.
+A message of bulk is one binary frame that begins with the header of a bulk frame. What the end that
+dialled sends has a masking key of zeros, which leaves the bytes as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ BINARY, CLOSE, PING, PONG = 0x82, 0x88, 0x89, 0x8A
 control_payload_max = 125
 """RFC 6455, 5.5."""
 
+_LAST, _RESERVED, _GOES_ON = 0x80, 0x70, 0x00
 _MASKED = 0x80
 _KEY = bytes(4)
 
@@ -105,6 +107,71 @@ def read_head(data: memoryview) -> Head | None:
     if size > control_payload_max:
         size = int.from_bytes(data[2 : length - len(_KEY)], "big")
     return Head(kind, size, bytes(data[length - len(_KEY) : length]), length)
+
+
+class FromServer:
+    """What a server sends: messages put together, and control frames.
+
+    bytes_max: of a message.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._rest = bytearray()  # a frame that isn't whole
+        self._message: bytearray | None = None  # one whose last frame is to come
+
+    def take(self, data: bytes) -> list[tuple[int, bytes]]:
+        """(kind, payload) of each message, as BINARY, and control frame that is whole now.
+
+        Raises RemoteProtocolError for what no master sends (RFC 6455, 5.2 to 5.5).
+        """
+        if self._rest:
+            self._rest += data
+        seen: bytes | bytearray = self._rest or data
+        found: list[tuple[int, bytes]] = []
+        at = 0
+        while (stretch := self._stretch(seen, at)) is not None:
+            start, end = stretch
+            self._put(found, seen[at], bytes(seen[start:end]))
+            at = end
+        if seen is self._rest:
+            del self._rest[:at]
+        else:
+            self._rest += memoryview(seen)[at:]
+        return found
+
+    def _stretch(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+        """Where the payload of the frame there is, if all of it has come."""
+        if len(data) < at + 2:
+            return None
+        first, size = data[at], data[at + 1]
+        if first & _RESERVED or size & _MASKED:
+            raise RemoteProtocolError("a WebSocket frame with reserved bits, or masked by a server")
+        control = first in (CLOSE, PING, PONG)
+        if not control and first & ~_LAST not in (_GOES_ON, BINARY & ~_LAST):
+            raise RemoteProtocolError(f"a WebSocket frame of another kind: {first:#x}")
+        if control and size > control_payload_max:
+            raise RemoteProtocolError("a long control frame (RFC 6455, 5.5)")
+        start = at + 2 + {126: 2, 127: 8}.get(size, 0)
+        if len(data) < start:
+            return None
+        if size > control_payload_max:
+            size = int.from_bytes(data[at + 2 : start], "big")
+        if size + len(self._message or b"") > self._bytes_max:
+            raise RemoteProtocolError(f"a message of more than {self._bytes_max} bytes")
+        return (start, start + size) if len(data) >= start + size else None
+
+    def _put(self, found: list[tuple[int, bytes]], first: int, payload: bytes) -> None:
+        """A frame that begins so is whole."""
+        if first in (CLOSE, PING, PONG) or (first == BINARY and self._message is None):
+            found.append((first, payload))
+            return
+        if (first & ~_LAST == _GOES_ON) != (self._message is not None):
+            raise RemoteProtocolError("fragments out of order (RFC 6455, 5.4)")
+        self._message = (self._message or bytearray()) + payload
+        if first & _LAST:
+            found.append((BINARY, bytes(self._message)))
+            self._message = None
 
 
 def unmask(data: memoryview, key: bytes) -> None:

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from vcl.errors import RemoteProtocolError
 from vcl.wire.frame import BULK_HEADER_BYTES
-from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, pack_head, unpack_head, wanted_bytes
+from vcl.wire.websocket import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    FromServer,
+    pack_head,
+    unpack_head,
+    wanted_bytes,
+)
 
 SIZES = st.sampled_from([28, 125, 126, 127, 65_535, 65_536, 2**20 + 28]) | st.integers(28, 2**40)
 
@@ -74,3 +83,55 @@ def test_junk_is_refused_or_a_head(data: bytes, masked: bool) -> None:
             assert size >= 0 and len(here) <= 125
     except RemoteProtocolError:
         pass
+
+
+FRAMES = st.lists(
+    st.tuples(
+        st.sampled_from([BINARY, BINARY, CLOSE, PING, PONG]),
+        st.binary(max_size=125) | st.integers(126, 70_000).map(bytes),
+        st.lists(st.integers(0, 200), max_size=3),
+    ),
+    max_size=6,
+)
+
+
+@given(FRAMES, st.lists(st.integers(1, 70_000), max_size=20))
+def test_what_a_server_sends_is_the_same_however_it_is_cut(frames: list, cuts: list[int]) -> None:
+    """The messages in fragments, with pings between these."""
+    stream, expected = b"", []
+    for kind, payload, fragments in frames:
+        if kind != BINARY:
+            payload = payload[:125]
+        elif fragments:
+            first, rest = 0x02, payload
+            for size in fragments:
+                part, rest = rest[:size], rest[size:]
+                stream += bytes((first,)) + pack_head(BINARY, len(part), False)[1:] + part
+                stream += pack_head(PING, 0, False)
+                expected.append((PING, b""))
+                first = 0x00
+            stream += b"\x80" + pack_head(BINARY, len(rest), False)[1:] + rest
+            expected.append((BINARY, payload))
+            continue
+        stream += pack_head(kind, len(payload), False) + payload
+        expected.append((kind, payload))
+    one, found = FromServer(70_000), []
+    for cut in cuts:
+        piece, stream = stream[:cut], stream[cut:]
+        found += one.take(piece)
+    assert found + one.take(stream) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "81 01 61", "c2 00", "a2 00", "92 00", "82 80 00000000", "89 7e", "09 00", "8b 00", "83 00",
+        "80 00", "00 00", "02 00 82 00", "02 00 02 00", "82 7e 0065", "82 7f 0000000000000065",
+        "02 40" + "00" * 64 + "80 40" + "00" * 64,
+    ],
+)  # fmt: skip
+def test_what_no_server_sends(data: str) -> None:
+    """Text, reserved bits, masked frames, control frames that are long, cut or unknown, fragments
+    out of order, and messages of more than 100 bytes."""
+    with pytest.raises(RemoteProtocolError):
+        FromServer(100).take(bytes.fromhex(data))

@@ -1,0 +1,444 @@
+"""A program's control connection on a socket of its own, which whoever waits reads.
+
+Owns: that socket after the handshake, who reads it, and whether the master is still there. Must not
+know: what messages mean, or what is waited for.
+
+Theory of operation. All of this is done under the lock of its owner, but reading and what follows
+from it. Whoever holds the lock may write. One thread reads at a time, the *reader*: the session's,
+on its event loop, unless a thread of the program waits. That one then writes what it has said and
+reads until it has what it waits for, and neither wakes another thread: to wake the session's, and
+be woken by it, takes a quarter of a round trip. The loop doesn't look at the socket meanwhile: it
+looks at `_gate`, an epoll of the socket alone, which any thread may close and open.
+
+The program's thread takes in only what `take_ends` takes, and hands all else to the session's,
+which reads on until that is done. The program's signal handlers are put off meanwhile.
+
+Where there is no epoll, or no descriptor for events, the session's thread always reads.
+
+Long because who reads, what waits to be written and the end share one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from vcl.garbage import no_garbage_collection
+from vcl.numbering import Numbering
+from vcl.signals import PUT_OFF, Signalled
+from vcl.sockets import set_up
+from vcl.transport.connection import (
+    CLOSE_ABNORMAL,
+    CLOSE_NO_STATUS,
+    CLOSE_REASON_BYTES_MAX,
+    ConnectionClosed,
+    Settings,
+)
+from vcl.wire import codec
+from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, FromServer, pack_head
+
+CAN_LEND = hasattr(select, "epoll") and hasattr(os, "eventfd")
+"""Whether a thread of the program may read, on this system."""
+
+read_bytes_max = 65536
+
+late_s = 1.0
+"""When the end of waiting for a ping's answer is noticed so much later, this side is slow."""
+
+Take = Callable[[list[Any]], Awaitable[None] | None]
+"""On the session's thread: takes messages in, and answers what is to be awaited before others."""
+
+
+class ControlSocket:
+    """connected: on which the handshake is done. incoming: what the master may say. numbering: of
+    this end. changed: of the owner's lock; who waits for something is told by it.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        incoming: codec.Conversation,
+        numbering: Numbering,
+        changed: threading.Condition,
+        settings: Settings | None = None,
+    ) -> None:
+        set_up(connected)
+        self._socket = connected
+        self._incoming = incoming
+        self._numbering = numbering
+        self._changed = self._lock = changed
+        # As of `Condition.wait`: however often this thread holds it.
+        self._release: Callable[[], Any] = changed._release_save  # type: ignore[attr-defined]
+        self._acquire: Callable[[Any], None] = changed._acquire_restore  # type: ignore[attr-defined]
+        self._settings = settings or Settings()
+        self._frames = FromServer(self._settings.message_bytes_max)
+        self._loop = asyncio.get_running_loop()
+        self._unsent: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._writing = False
+        self._drained: list[asyncio.Future[None]] = []
+        self._reader: int | None = None  # the thread that reads, or what it read is taken in for
+        self._blocked = False  # the reader waits for the socket
+        self._ending: Exception | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._let_go = False
+        self._heard = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._awaiting: asyncio.Task[None] | None = None
+        if CAN_LEND:
+            self._gate = select.epoll()
+            self._gate.register(connected, select.EPOLLIN)
+            self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._poll = select.poll()
+            self._poll.register(connected, select.POLLIN)
+            self._poll.register(self._wake, select.POLLIN)
+
+    # ---- the session's thread
+
+    async def run(self, take: Take, take_ends: Callable[[list[Any]], bool]) -> None:
+        """Read until it ends, and raise why: ConnectionClosed, RemoteProtocolError, or what these
+        raise.
+
+        take_ends: on the thread that waits, takes messages in if it may; answers whether it did.
+        """
+        self._take, self._take_ends = take, take_ends
+        if self._ending is not None:
+            raise self._ending
+        self._ended = self._loop.create_future()
+        watched = self._gate.fileno() if CAN_LEND else self._socket.fileno()
+        self._loop.add_reader(watched, self._readable)
+        self._watch()
+        try:
+            await self._ended
+        finally:
+            self._loop.remove_reader(watched)
+            assert self._timer is not None
+            self._timer.cancel()
+
+    def _readable(self) -> None:
+        with self._lock:
+            if self._reader is not None or self._ending is not None:
+                return  # it was lent meanwhile
+            self._reader = threading.get_ident()
+        try:
+            awaited = self._take_all(self._receive())
+        except Exception as error:
+            self._end(error)
+            awaited = None
+        self._go_on_after(awaited)
+
+    def _take_all(self, messages: list[Any]) -> Awaitable[None] | None:
+        return self._take(messages) if messages else None
+
+    def _go_on_after(self, awaited: Awaitable[None] | None) -> None:
+        """What was read is taken in, once that is awaited: read on."""
+        if awaited is None:
+            self._give_back()
+            return
+        self._shut()
+        self._awaiting = self._loop.create_task(self._await(awaited))
+
+    async def _await(self, awaited: Awaitable[None]) -> None:
+        try:
+            await awaited
+        except Exception as error:
+            self._end(error)
+        self._give_back()
+
+    def _take_handed(self, messages: list[Any]) -> None:
+        """What a thread of the program has read, and is the session's to take in."""
+        with self._lock:
+            self._reader = threading.get_ident()
+        try:
+            awaited = self._take_all(messages)
+        except Exception as error:
+            self._end(error)
+            awaited = None
+        self._go_on_after(awaited)
+
+    # ---- who reads
+
+    def _shut(self) -> None:
+        """The loop mustn't look."""
+        if CAN_LEND and not self._let_go:
+            self._gate.modify(self._socket, 0)
+
+    def _give_back(self) -> None:
+        """Nobody reads: whoever is first may."""
+        with self._lock:
+            self._reader = None
+            self._changed.notify_all()
+            if self._let_go:
+                self._close_all()
+            elif CAN_LEND and self._ending is None:
+                self._gate.modify(self._socket, select.EPOLLIN)
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether this thread reads: then nothing it does may wait for the master."""
+        return self._reader == threading.get_ident()
+
+    def look(self) -> None:
+        """Something has changed, with the lock held: a thread of the program that reads looks
+        whether that is what it waits for."""
+        if self._blocked:
+            os.eventfd_write(self._wake, 1)
+
+    def wait(
+        self,
+        reached: Callable[[], bool],
+        timeout_s: float | None,
+        flush: Callable[[], None],
+    ) -> None:
+        """On a thread of the program, with the lock held: `flush`, then wait until it is as wanted,
+        or the time is over, and read meanwhile if nobody else does. Where `CAN_LEND`."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        flushed, reads = False, True
+        while not flushed or not (reached() or _is_over(end)):
+            if not reads:
+                self._changed.wait(_left(end))
+            held = None
+            try:
+                with PUT_OFF:
+                    if not flushed:
+                        flush()
+                        flushed = True
+                    reads = self._reader is None and self._ending is None
+                    if reads:
+                        self._read_until(reached, end)
+                    if PUT_OFF.noted:
+                        held = self._release()  # handlers are called without
+            finally:
+                if held is not None:
+                    self._acquire(held)
+
+    def _read_until(self, reached: Callable[[], bool], end: float | None) -> None:
+        """Or until a signal's handler is to be called, or what came is the session's."""
+        self._reader = threading.get_ident()
+        self._shut()
+        handed: list[Any] | None = None
+        try:
+            while not (
+                handed or reached() or _is_over(end) or PUT_OFF.noted or self._ending is not None
+            ):
+                handed = self._read_once(end)
+        finally:
+            if handed:
+                self._reader = 0  # the session's thread, as soon as it comes to it
+                self._loop.call_soon_threadsafe(self._take_handed, handed)
+            else:
+                self._give_back()
+
+    def _read_once(self, end: float | None) -> list[Any] | None:
+        """Wait for something, without the lock, and take it in; answers what is the session's."""
+        left = _left(end)
+        wait_ms = None if left is None else max(0.0, 1000 * left)
+        self._blocked = True
+        held = self._release()
+        try:
+            try:
+                ready = PUT_OFF.ended_by_one(lambda: self._poll.poll(wait_ms))
+            except Signalled:
+                return None
+            finally:
+                self._blocked = False
+            if any(descriptor == self._wake for descriptor, _ in ready):
+                os.eventfd_read(self._wake)
+            with no_garbage_collection():
+                try:
+                    messages = self._receive()
+                    if messages and not self._take_ends(messages):
+                        return messages
+                except Exception as error:
+                    self._end(error)
+            return None
+        finally:
+            self._acquire(held)
+
+    def _receive(self) -> list[Any]:
+        """The messages that are whole with what has come; by the reader."""
+        try:
+            data = self._socket.recv(read_bytes_max)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            raise ConnectionClosed(CLOSE_ABNORMAL, str(error)) from error
+        if not data:
+            raise ConnectionClosed(CLOSE_ABNORMAL, "no close handshake")
+        self._heard = True
+        messages: list[Any] = []
+        for kind, payload in self._frames.take(data):
+            if kind == BINARY:
+                messages += self._incoming.unpack(self._unpack(payload))
+            elif kind == PING:
+                with self._lock:
+                    self._write(PONG, payload)
+            elif kind == CLOSE:
+                self._peer_closed(payload)
+                break
+        return messages
+
+    def _unpack(self, payload: bytes) -> list[list[Any]]:
+        with self._lock:
+            arrays = self._numbering.unpack(payload)
+            if self._numbering.wants_acknowledgement:
+                self._write(BINARY, self._numbering.acknowledgement())
+        return arrays
+
+    # ---- writing, with the lock
+
+    def send_encoded(self, messages: list[bytes]) -> None:
+        """Send messages that are packed already. Raises ConnectionClosed."""
+        with self._lock:
+            if self._ending is not None:
+                raise self._ending
+            for data in self._numbering.pack(messages):
+                self._write(BINARY, data)
+
+    def _write(self, kind: int, payload: bytes) -> None:
+        frame = pack_head(kind, len(payload), masked=True) + payload
+        if not self._unsent:
+            sent = self._push(frame)
+            if sent == len(frame):
+                return
+            frame = frame[sent:]
+        self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if not self._writing:
+            self._writing = True
+            self._loop.call_soon_threadsafe(self._begin_writing)
+
+    def _push(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # whoever reads learns why, and ends it
+
+    def _begin_writing(self) -> None:
+        with self._lock:
+            if not self._let_go:
+                self._loop.add_writer(self._socket, self._writable)
+
+    def _writable(self) -> None:
+        with self._lock:
+            while self._unsent:
+                first = self._unsent.popleft()
+                sent = self._push(first)
+                self._unsent_bytes -= sent
+                if sent < len(first):
+                    self._unsent.appendleft(first[sent:])
+                    return
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+            self._wake_drained()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was sent hasn't left."""
+        return self._unsent_bytes
+
+    async def drained(self) -> None:
+        """Wait until all has left. Raises ConnectionClosed."""
+        while self._unsent and self._ending is None:
+            waiter = self._loop.create_future()
+            self._drained.append(waiter)
+            await waiter
+        if self._ending is not None:
+            raise self._ending
+
+    def _wake_drained(self) -> None:
+        waiting, self._drained = self._drained, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # ---- whether the master is there (as `transport.base`)
+
+    def _watch(self) -> None:
+        self._heard = False
+        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._ask)
+
+    def _ask(self) -> None:
+        if self._heard:
+            self._watch()
+            return
+        with self._lock:
+            self._write(PING, b"")
+        due_s = self._loop.time() + self._settings.ping_timeout_s
+        self._timer = self._loop.call_at(due_s, self._judge, self._unsent_bytes, due_s)
+
+    def _judge(self, unsent_bytes: int, due_s: float) -> None:
+        late = self._loop.time() - due_s > late_s  # it was this side that was slow
+        if self._heard or late or self._unsent_bytes != unsent_bytes:
+            self._watch()
+            return
+        silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"
+        self._end(ConnectionClosed(CLOSE_ABNORMAL, silence))
+
+    # ---- its end
+
+    def _peer_closed(self, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if payload else CLOSE_NO_STATUS
+        with self._lock:
+            if self._ending is None:
+                self._write(CLOSE, payload[:2])
+        self._end(ConnectionClosed(code, payload[2:].decode(errors="replace"), True))
+
+    def _end(self, reason: Exception) -> None:
+        """It is over; on any thread, and once."""
+        with self._lock:
+            if self._ending is not None:
+                return
+            self._ending = reason
+            self._shut()
+            self.look()
+            self._loop.call_soon_threadsafe(self._tell_ended)
+
+    def _tell_ended(self) -> None:
+        assert self._ending is not None
+        self._wake_drained()
+        if not self._ended.done():
+            self._ended.set_exception(self._ending)
+
+    async def close(self, code: int, reason: str) -> None:
+        """End it with the closing handshake, within a while. Idempotent."""
+        if self._let_go:
+            return
+        with self._lock:
+            if self._ending is None:
+                clipped = reason.encode()[:CLOSE_REASON_BYTES_MAX]
+                self._write(CLOSE, code.to_bytes(2, "big") + clipped)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.close_timeout_s):
+                await asyncio.wait([self._ended])
+        self._end(ConnectionClosed(code, reason))
+        with self._lock:
+            self._let_go = True
+            if self._writing:
+                self._loop.remove_writer(self._socket)
+            if self._reader is None:
+                self._close_all()
+
+    def _close_all(self) -> None:
+        self._socket.close()
+        if CAN_LEND:
+            self._gate.close()
+            os.close(self._wake)
+
+
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - time.monotonic())
+
+
+def _is_over(end: float | None) -> bool:
+    return end is not None and time.monotonic() >= end
