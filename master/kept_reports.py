@@ -62,8 +62,8 @@ class KeptReports:
 
     def _keep(self, event: int, record: LaunchRecord) -> None:
         kept = self._kept
-        if (before := kept.pop(event, None)) is not None:
-            self._parts -= len(before.times)
+        if event in kept:
+            self._parts -= len(kept.pop(event).times)
         kept[event] = record
         self._parts += len(record.times)
         while len(kept) > reports_kept_max or (self._parts > parts_kept_max and len(kept) > 1):

@@ -54,10 +54,18 @@ class Totals:
         row.bytes_moved += record.bytes_moved
         row.reason = record.reason
         parts = list(record.times.values())
+        if len(parts) == 1 and not record.moves:  # as of most launches
+            start, end = parts[0]
+            row.parts += 1
+            row.parts_ns += end - start
+            busy = max(0, end - start)
+            row.busy_ns += busy
+            row.elapsed_ns += max(elapsed_ns, busy)
+            return
         row.parts += len(parts)
         row.parts_ns += sum(end - start for start, end in parts)
         busy = used = lasted = covered_ns(parts)
-        if len(parts) + len(record.moves) > 1:  # else that is all, as of most launches
+        if len(parts) + len(record.moves) > 1:
             stretches = parts + record.moves
             used = covered_ns(stretches)
             lasted = max(end for _, end in stretches) - min(start for start, _ in stretches)
@@ -79,8 +87,6 @@ class Totals:
 
 def covered_ns(stretches: list[tuple[int, int]]) -> int:
     """The time in which at least one of them, from a start to an end each, was under way."""
-    if len(stretches) == 1:  # as of most launches
-        return max(0, stretches[0][1] - stretches[0][0])
     covered, until = 0, 0
     for start, end in sorted(stretches):
         covered += max(0, end - max(start, until))

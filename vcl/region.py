@@ -75,6 +75,11 @@ class RegionMap(Generic[V]):
             self._starts[low:high] = [start]
             self._values[low:high] = [value]
 
+    def of_all(self) -> V | None:
+        """The value that all have, or None if they differ."""
+        values = self._values
+        return values[0] if len(values) == 1 else None
+
     def swap_all(self, value: V) -> V | None:
         """Give all one value; answers what all had, or None, having changed nothing, if that
         differed."""

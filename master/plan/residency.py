@@ -112,6 +112,16 @@ class Buffer:
         many readers, those: the new one then stands for all.
         """
         alone = frozenset((operation,))
+        memory = self.touched[device]
+        if end - start == self.size and (all_of_it := memory.of_all()) is not None:
+            writer, readers = all_of_it
+            if len(readers) < readers_max:  # the usual case, as below
+                if writer in live:
+                    waits.add(writer)
+                else:
+                    writer = 0
+                memory.swap_all(Touched(writer, (readers & live) | alone if readers else alone))
+                return
         after_all = Touched(0, alone)  # the same for many pieces
 
         def change(old: Touched) -> Touched:
@@ -128,7 +138,7 @@ class Buffer:
             return Touched(writer, alone) if writer else after_all
 
         self._forget_done(device, live)
-        self.touched[device].update(start, end, change)
+        memory.update(start, end, change)
 
     def written_by(
         self, operation: int, device: int, start: int, end: int, live: Set[int], waits: set[int]

@@ -112,7 +112,8 @@ def _check_expression(annotation: Any, name: str) -> str:
         inner = _check_expression(arguments[0], item)
         if inner == "True":
             return f"type({name}) is list"
-        return f"(type({name}) is list and all([{inner} for {item} in {name}]))"
+        # Most lists of commands are empty, and to look through them costs more than all else.
+        return f"(type({name}) is list and (not {name} or all([{inner} for {item} in {name}])))"
     if origin is dict:
         return f"type({name}) is dict"
     if origin is types.UnionType or origin is typing.Union:
