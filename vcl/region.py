@@ -75,10 +75,33 @@ class RegionMap(Generic[V]):
             self._starts[low:high] = [start]
             self._values[low:high] = [value]
 
-    def of_all(self) -> V | None:
-        """The value that all have, or None if they differ."""
+    def piece(self, start: int, end: int) -> V | None:
+        """The value of [start, end) if that is a segment, else None."""
+        starts = self._starts
+        if len(starts) == 1:
+            return self._values[0] if end - start == self.size else None
+        at = bisect_left(starts, start)
+        if at == len(starts) or starts[at] != start:
+            return None
+        after = at + 1
+        if (starts[after] if after < len(starts) else self.size) != end:
+            return None
+        return self._values[at]
+
+    def swap_piece(self, start: int, value: V) -> bool:
+        """Give the segment that begins there another value; answers False, having changed nothing,
+        if that is a neighbour's, too."""
         values = self._values
-        return values[0] if len(values) == 1 else None
+        if len(values) == 1:
+            values[0] = value
+            return True
+        at = bisect_left(self._starts, start)
+        if at and values[at - 1] == value:
+            return False
+        if at + 1 < len(values) and values[at + 1] == value:
+            return False
+        values[at] = value
+        return True
 
     def swap_all(self, value: V) -> V | None:
         """Give all one value; answers what all had, or None, having changed nothing, if that

@@ -21,7 +21,7 @@ from master.objects import Program
 from master.places import Place
 from master.plan.contents import Written
 from master.plan.plan import CLIENT_END, Kind, Makes, Plan, Region, Step
-from master.plan.replay import Replay, is_lone
+from master.plan.replay import Replay, only_runs
 from master.plan.residency import SETTLED, UNTOUCHED, Buffer, Contents
 from master.plan.templates import Template
 from master.plan.view import View
@@ -115,18 +115,13 @@ class Committer:
         anew; None if it has to be."""
         replay: Replay | None = template.replay
         if replay is None:
-            if not is_lone(template.plan):
+            if not only_runs(template.plan):
                 return None
-            step = template.plan.steps[0]
-            endpoint = self._ledger.endpoint(step.place.node)
-            numbers = self._shapes_of(step.place.node)
-            said = numbers.find((told, step.part))
-            if said is None:
+            replay = Replay(template.plan, template.program, told)
+            if not replay.set_up(template.buffers, self._ledger.endpoint, self._shapes_of):
                 return None
-            template.replay = replay = Replay(
-                template.plan, template.program, template.buffers, told, endpoint, numbers, said
-            )
-        if replay.holds(told, self._shapes.get(replay.endpoint)):
+            template.replay = replay
+        if replay.holds(told, self._shapes):
             return replay
         template.replay = None
         return None

@@ -113,15 +113,16 @@ class Buffer:
         """
         alone = frozenset((operation,))
         memory = self.touched[device]
-        if end - start == self.size and (all_of_it := memory.of_all()) is not None:
-            writer, readers = all_of_it
+        if len(memory) <= pieces_max and (piece := memory.piece(start, end)) is not None:
+            writer, readers = piece
             if len(readers) < readers_max:  # the usual case, as below
                 if writer in live:
                     waits.add(writer)
                 else:
                     writer = 0
-                memory.swap_all(Touched(writer, (readers & live) | alone if readers else alone))
-                return
+                new = Touched(writer, (readers & live) | alone if readers else alone)
+                if memory.swap_piece(start, new):
+                    return
         after_all = Touched(0, alone)  # the same for many pieces
 
         def change(old: Touched) -> Touched:
@@ -186,21 +187,19 @@ class Buffer:
         operation: as the writer, and no readers. new: held by the device alone.
         """
         self._given[new.version] = 1
-        whole = end - start == self.size
-        old = self.touched[device].swap_all(operation) if whole else None
-        if old is None:
-            self.written_by(operation.writer, device, start, end, live.keys(), waits)
-        else:
+        memory, contents = self.touched[device], self.contents
+        old = memory.piece(start, end) if len(memory) <= pieces_max else None
+        if old is not None and memory.swap_piece(start, operation):
             writer, readers = old
             if writer in live:
                 waits.add(writer)
             if readers:
                 waits.update(readers & live.keys())
-        before = self.contents.swap_all(new) if whole else None
-        if before is None:
+        else:
+            self.written_by(operation.writer, device, start, end, live.keys(), waits)
+        before = contents.piece(start, end) if len(contents) <= self._settle_at else None
+        if before is None or not _alike(before, new) or not contents.swap_piece(start, new):
             self.supersede(start, end, new)
-        elif before[1:] != new[1:] or not before[0]:  # not `_alike`
-            self._all_superseded(new)
 
     # ---- contents
 

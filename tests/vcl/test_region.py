@@ -19,7 +19,7 @@ def regions(draw: st.DrawFn) -> tuple[int, int]:
     return start, draw(st.integers(start, SIZE))
 
 
-KINDS = st.sampled_from(["assign", "swap", "update"])
+KINDS = st.sampled_from(["assign", "swap", "update", "piece"])
 STEPS = st.lists(st.tuples(KINDS, regions(), st.integers(0, 3)))
 
 
@@ -47,6 +47,18 @@ def test_against_a_list(
             before = [v for _, _, v in under_test.segments(start, end)]
             assert list(under_test.swap(start, end, value)) == before
             model[start:end] = [value] * (end - start)
+        elif step == "piece":
+            # One that there is, and what isn't one.
+            runs = joined(model)
+            assert under_test.piece(start, end) == next(
+                (v for a, b, v in runs if (a, b) == (start, end)), None
+            )
+            start, end, before_it = runs[min(start, len(runs) - 1)]
+            assert under_test.piece(start, end) == before_it
+            beside = {model[i] for i in (start - 1, end) if 0 <= i < SIZE}
+            assert under_test.swap_piece(start, value) == (value not in beside)
+            if value not in beside:
+                model[start:end] = [value] * (end - start)
         else:
             under_test.update(start, end, lambda old, value=value: (old * 2 + value) % 4)
             model[start:end] = [(old * 2 + value) % 4 for old in model[start:end]]

@@ -19,6 +19,7 @@ from master.plan.replay import Replay
 from tests.master.rigs import GLOBAL, PRIVATE, SessionRig, kernel, place
 from vcl.errors import RemoteProtocolError
 from vcl.wire import shapes
+from vcl.wire.declared import Declaration, pack
 from vcl.wire.messages import part, session
 
 SIZE = 64
@@ -29,6 +30,15 @@ KERNELS = [
     kernel("nothing", (PRIVATE, "int")),
 ]
 REGIONS = [(0, SIZE), (0, SIZE), (0, SIZE), (0, 32), (32, 32), (16, 32)]
+
+
+def each_its_own(facts: list[list[Any]], items: int) -> bytes:
+    """What is declared of arguments of which each work-item touches an element of its own."""
+    return pack([
+        Declaration(index, 4, (items,), (0,), (0,), None if fact[3] else (0,))
+        for index, fact in enumerate(facts)
+        if fact[0] == GLOBAL
+    ])  # fmt: skip
 
 
 class Twins:
@@ -158,7 +168,10 @@ class Story:
         count = len(facts) - len(named)
         values = [bytes([rng.choice((1, 1, 2)), 0, 0, 0]) for _ in range(count)]
         queue, items = rng.choice(self.queues[: rng.choice((1, 3))]), rng.choice((8, 8, 16))
-        key = (queue, program, name, items, repr(named))
+        declared = b""
+        if region[1] >= 4 * items and rng.random() < 0.6:
+            declared = each_its_own(facts, items)
+        key = (queue, program, name, items, repr(named), declared)
         shape = self.told.get(key)
         if shape is not None and rng.random() < 0.95:
             self.seen["repeat"] += 1
@@ -169,7 +182,7 @@ class Story:
         self.told[key] = shape
         arguments = [*named, *values]
         return session.Launch(
-            event, queue, waits, program, name, [0], [items], [4], arguments, b"", shape
+            event, queue, waits, program, name, [0], [items], [4], arguments, declared, shape
         )
 
     def other(self) -> Any:
@@ -380,7 +393,7 @@ def test_a_replay_is_what_the_general_way_does(seeds: range) -> None:
     seen: Counter[str] = Counter()
     for seed in seeds:
         tell(seed, seen)
-    assert seen["replayed"] > 20, seen
+    assert seen["replayed"] > 20 and seen["in parts"], seen
 
 
 def tell(seed: int, seen: Counter[str]) -> None:
@@ -389,6 +402,7 @@ def tell(seed: int, seen: Counter[str]) -> None:
 
     def counted(self: Replay, *given: Any) -> None:
         seen["replayed"] += 1
+        seen["in parts"] += len(self._parts) > 1
         commit(self, *given)
 
     rng = Random(f"limits {seed}")
