@@ -103,16 +103,6 @@ class RegionMap(Generic[V]):
         values[at] = value
         return True
 
-    def swap_all(self, value: V) -> V | None:
-        """Give all one value; answers what all had, or None, having changed nothing, if that
-        differed."""
-        values = self._values
-        if len(values) != 1:
-            return None
-        before = values[0]
-        values[0] = value
-        return before
-
     def swap(self, start: int, end: int, value: V) -> Sequence[V]:
         """As `assign`; answers the values that there were, in order, to be looked at at once."""
         if end - start == self.size and len(self._starts) == 1:

@@ -150,8 +150,9 @@ class Buffer:
         """
         memory, touched = self.touched[device], Touched(operation)
         befores: Sequence[Touched]
-        if end - start == self.size and (before := memory.swap_all(touched)) is not None:
-            befores = (before,)
+        piece = memory.piece(start, end) if len(memory) <= pieces_max else None
+        if piece is not None and memory.swap_piece(start, touched):  # the usual case
+            befores = (piece,)
         else:
             if len(memory) > pieces_max:
                 self._forget_done(device, live)
@@ -252,16 +253,15 @@ class Buffer:
 
     def supersede(self, start: int, end: int, new: Contents) -> None:
         """A new version of a range was planned."""
+        count = len(self.contents)
+        piece = self.contents.piece(start, end) if count <= self._settle_at else None
+        if piece is not None and _alike(piece, new) and self.contents.swap_piece(start, new):
+            return  # the usual case
         if end - start == self.size:
-            before = self.contents.swap_all(new)
-            if before is None:
-                self.contents.assign(start, end, new)
-            elif _alike(before, new):
-                return  # the usual case
+            self.contents.assign(start, end, new)
             self._all_superseded(new)
             return
         pieces = self.contents.values(start, end)
-        count = len(self.contents)
         as_before = len(pieces) == 1 and _alike(pieces[0], new)
         if count > self._settle_at:
             self._settle()
