@@ -147,7 +147,7 @@ class Runtime:
         self._flushing = False
         self._draining: asyncio.Task[None] | None = None
         self._leader: int | None = None  # the thread that runs the loop while it waits, at exit
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()  # the usual one of Windows watches no sockets
         self._thread = threading.Thread(target=self._loop.run_forever, name="vcl", daemon=True)
         self._thread.start()
         self._readers: asyncio.Future[Any] | None = None

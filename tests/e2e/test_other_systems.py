@@ -12,7 +12,8 @@ from tests.processes import environment, run
 # What the standard library and other packages need of this system is loaded before it's hidden.
 PRETENCE = """
     import asyncio, concurrent.futures, getpass, importlib.abc, logging, multiprocessing, os
-    import pathlib, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, zoneinfo
+    import pathlib, select, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading
+    import zoneinfo
     import cryptography.x509, lz4.block, msgpack, numpy, picows, platformdirs, psutil, pydantic
     import pydantic_settings, pytools.persistent_dict, rich.live, typer
     import websockets.asyncio.client, websockets.asyncio.server
@@ -27,6 +28,8 @@ PRETENCE = """
     OF_SIGNAL = "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGUSR1 SIGUSR2 pthread_sigmask"
     OF_SOCKET = "MSG_DONTWAIT MSG_NOSIGNAL SCM_RIGHTS SO_PEERCRED recv_fds send_fds"
 
+    OF_SELECT = "epoll poll"
+
     class Hider(importlib.abc.MetaPathFinder):
         def find_spec(self, name, path=None, target=None):
             if name in MODULES:
@@ -35,7 +38,8 @@ PRETENCE = """
     for name in MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, Hider())
-    for module, names in ((os, OF_OS), (signal, OF_SIGNAL), (socket, OF_SOCKET)):
+    hidden = ((os, OF_OS), (select, OF_SELECT), (signal, OF_SIGNAL), (socket, OF_SOCKET))
+    for module, names in hidden:
         for name in names.split():
             vars(module).pop(name, None)
     sys.platform = SYSTEM
