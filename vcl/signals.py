@@ -27,6 +27,10 @@ _set: Callable[[int, Any], Any] = _unwrapped.signal
 _NUMBERS = sorted(int(number) for number in signal.valid_signals())
 
 
+def _is_main() -> bool:
+    return threading.get_ident() == threading.main_thread().ident
+
+
 class Signalled(Exception):
     """A signal has come whose handler is put off, in something that signals may end."""
 
@@ -47,7 +51,7 @@ class PutOff:
         self._may_end = False
 
     def __enter__(self) -> PutOff:
-        if threading.current_thread() is not threading.main_thread():
+        if not _is_main():
             return self
         if not self._depth:
             self._look()
@@ -61,7 +65,7 @@ class PutOff:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is not threading.main_thread():
+        if not _is_main():
             return
         self._depth -= 1
         if not self._depth:
@@ -73,8 +77,8 @@ class PutOff:
 
     @property
     def noted(self) -> bool:
-        """Whether a handler waits to be called."""
-        return bool(self._noted)
+        """Whether a handler waits to be called, on this thread."""
+        return bool(self._noted) and _is_main()
 
     def ended_by_one(self, wait: Callable[[], Any]) -> Any:
         """Do something that only waits, which a signal ends: raises Signalled then.
@@ -82,6 +86,8 @@ class PutOff:
         A signal that comes just before or after the waiting may end it, too: `wait` mustn't take
         anything away.
         """
+        if not _is_main():
+            return wait()
         self._may_end = True
         try:
             if self._noted:

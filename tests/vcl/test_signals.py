@@ -136,6 +136,28 @@ def test_on_another_thread_it_does_nothing() -> None:
     assert found == [(raises, 3)]
 
 
+def test_what_other_threads_wait_for_is_no_reason_to_raise() -> None:
+    put_off, waits, go_on = PutOff(), threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        waits.set()
+        return go_on.wait(30)
+
+    other = threading.Thread(target=lambda: put_off.ended_by_one(wait))
+    other.start()
+    assert waits.wait(30)
+    done = []
+    with pytest.raises(Came), put_off:
+        send(ONE)
+        done.append(1)
+        elsewhere = threading.Thread(target=lambda: done.append(put_off.noted))
+        elsewhere.start()
+        elsewhere.join()
+    go_on.set()
+    other.join()
+    assert done == [1, False]
+
+
 STORM = """
 import os, signal, sys, threading, time
 from vcl.signals import PutOff
