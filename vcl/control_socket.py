@@ -59,7 +59,7 @@ Take = Callable[[list[Any]], Awaitable[None] | None]
 
 class ControlSocket:
     """connected: on which the handshake is done. incoming: what the master may say. numbering: of
-    this end. changed: of the owner's lock; who waits for something is told by it.
+    this end. lock: the owner's, an RLock.
     """
 
     def __init__(
@@ -67,17 +67,17 @@ class ControlSocket:
         connected: socket.socket,
         incoming: codec.Conversation,
         numbering: Numbering,
-        changed: threading.Condition,
+        lock: Any,
         settings: Settings | None = None,
     ) -> None:
         set_up(connected)
         self._socket = connected
         self._incoming = incoming
         self._numbering = numbering
-        self._changed = self._lock = changed
-        # As of `Condition.wait`: however often this thread holds it.
-        self._release: Callable[[], Any] = changed._release_save  # type: ignore[attr-defined]
-        self._acquire: Callable[[Any], None] = changed._acquire_restore  # type: ignore[attr-defined]
+        self._lock = lock
+        # As conditions do: however often this thread holds it.
+        self._release: Callable[[], Any] = lock._release_save
+        self._acquire: Callable[[Any], None] = lock._acquire_restore
         self._settings = settings or Settings()
         self._frames = FromServer(self._settings.message_bytes_max)
         self._loop = asyncio.get_running_loop()
@@ -87,6 +87,7 @@ class ControlSocket:
         self._drained: list[asyncio.Future[None]] = []
         self._reader: int | None = None  # the thread that reads, or what it read is taken in for
         self._blocked = False  # the reader waits for the socket
+        self._waiters: list[threading.Lock] = []  # one of each thread that waits and doesn't read
         self._ending: Exception | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._let_go = False
@@ -175,7 +176,7 @@ class ControlSocket:
         """Nobody reads: whoever is first may."""
         with self._lock:
             self._reader = None
-            self._changed.notify_all()
+            self.look()
             if self._let_go:
                 self._close_all()
             elif CAN_LEND and self._ending is None:
@@ -187,10 +188,12 @@ class ControlSocket:
         return self._reader == threading.get_ident()
 
     def look(self) -> None:
-        """Something has changed, with the lock held: a thread of the program that reads looks
-        whether that is what it waits for."""
+        """Something has changed, with the lock held: who waits looks whether it is for that."""
         if self._blocked:
             os.eventfd_write(self._wake, 1)
+        for waiter in self._waiters:
+            waiter.release()
+        self._waiters.clear()
 
     def wait(
         self,
@@ -201,24 +204,40 @@ class ControlSocket:
         """On a thread of the program, with the lock held: `flush`, then wait until it is as wanted,
         or the time is over, and read meanwhile if nobody else does. Where `CAN_LEND`."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
-        flushed, reads = False, True
+        flushed = False
         while not flushed or not (reached() or _is_over(end)):
-            if not reads:
-                self._changed.wait(_left(end))
             held = None
             try:
                 with PUT_OFF:
                     if not flushed:
                         flush()
                         flushed = True
-                    reads = self._reader is None and self._ending is None
-                    if reads:
+                    if self._reader is None and self._ending is None:
                         self._read_until(reached, end)
+                    elif not reached():
+                        self._await_change(end)
                     if PUT_OFF.noted:
                         held = self._release()  # handlers are called without
             finally:
                 if held is not None:
                     self._acquire(held)
+
+    def _await_change(self, end: float | None) -> None:
+        """Until `look`, or a signal's handler is to be called. Not by the condition: its `wait` may
+        lose the lock where a signal ends it."""
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        left = _left(end)
+        held = self._release()
+        try:
+            PUT_OFF.ended_by_one(lambda: waiter.acquire(timeout=-1 if left is None else left))
+        except Signalled:
+            pass  # that it is noted ends the wait
+        finally:
+            self._acquire(held)
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def _read_until(self, reached: Callable[[], bool], end: float | None) -> None:
         """Or until a signal's handler is to be called, or what came is the session's."""

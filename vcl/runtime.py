@@ -193,7 +193,7 @@ class Runtime:
         if connected is None:
             return ControlLink(control, session.TO_CLIENT, numbering)
         try:
-            return ControlSocket(connected, session.TO_CLIENT, numbering, self._changed)
+            return ControlSocket(connected, session.TO_CLIENT, numbering, self.lock)
         except OSError as error:  # some systems set nothing on a socket whose peer has gone
             connected.close()
             raise ConnectionProblem(f"{self.url} closed the connection") from error

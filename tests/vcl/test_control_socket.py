@@ -83,7 +83,8 @@ class Owner:
     """As the runtime: a lock, a loop on a thread of its own, and what came."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.came: list[tuple[int, Any]] = []  # (event, the thread that took it), 0 for others
         self.takes_ends = True
         self.awaited: Callable[[], Awaitable[None] | None] = lambda: None
@@ -101,9 +102,7 @@ class Owner:
 
     async def _make(self, settings: Settings | None) -> ControlSocket:
         numbering = Numbering(trusted=True)
-        return ControlSocket(
-            self._own, session.TO_CLIENT, numbering, self.changed, settings
-        )
+        return ControlSocket(self._own, session.TO_CLIENT, numbering, self.lock, settings)
 
     async def _run(self) -> None:
         try:
@@ -310,6 +309,28 @@ def test_a_signal_ends_a_wait_and_nothing_is_lost() -> None:
         one.await_taken(1)  # by the session's thread, which reads again
         threading.Timer(0.02, lambda: one.master.say(ends(2))).start()
         assert one.wait_for(2)
+
+
+@lends
+def test_a_signal_ends_a_wait_while_another_thread_reads() -> None:
+    """Again and again, at any moment of it, and the lock is as it was."""
+    with owner() as one, raising():
+        reading = threading.Thread(target=one.wait_for, args=(99,))
+        reading.start()
+        came = 0
+        for turn in range(200):
+            timer = threading.Timer(turn / 2e5, lambda: os.kill(os.getpid(), signal.SIGUSR1))
+            try:
+                timer.start()
+                one.wait_for(1, timeout_s=0.1)
+            except Came:
+                came += 1
+            timer.join()
+        assert came > 100 and not one.control._waiters
+        one.master.say(ends(1), ends(99))
+        assert one.wait_for(1)
+        reading.join(TIMEOUT_S)
+        assert not reading.is_alive()
 
 
 @lends

@@ -330,7 +330,7 @@ def test_an_agent_that_stops_answering_does_not_hold_the_program_s_end(
 # Signals
 
 SIGNALLED = """
-    import random, signal
+    import random, signal, threading
     import numpy as np
     import vcl as cl
 
@@ -340,19 +340,39 @@ SIGNALLED = """
     def handler(number, frame):
         raise Came
 
-    queue = cl.CommandQueue(cl.create_some_context(interactive=False))
-    source = "kernel void more(global int *a) { a[0] += 1; }"
-    kernel = cl.Program(queue.context, source).build().more
-    buffer = cl.Buffer(queue.context, cl.mem_flags.COPY_HOST_PTR, hostbuf=np.zeros(1, np.int32))
-    kernel.set_args(buffer)
-    rng = random.Random(1)
+    ctx = cl.create_some_context(interactive=False)
+    program = cl.Program(ctx, "kernel void more(global int *a) { a[0] += 1; }").build()
+
+    def begin():
+        zeros = np.zeros(1, np.int32)
+        buffer = cl.Buffer(ctx, cl.mem_flags.COPY_HOST_PTR, hostbuf=zeros)
+        kernel = cl.Kernel(program, "more")
+        kernel.set_args(buffer)
+        return cl.CommandQueue(ctx), kernel, buffer
+
+    def other():
+        queue, kernel, buffer = begin()
+        found, count = np.zeros(1, np.int32), 0
+        while going and found[0] == count:
+            for _ in range(rng.choice((1, 2, 300))):
+                cl.enqueue_nd_range_kernel(queue, kernel, (1,), (1,))
+                count += 1
+            cl.enqueue_copy(queue, found, buffer)
+        if going:
+            wrong.append((found[0], count))
+
+    rng, going, wrong = random.Random(1), True, []
+    others = [threading.Thread(target=other) for _ in range(THREADS)]
+    for thread in others:
+        thread.start()
+    queue, kernel, buffer = begin()
     signal.signal(signal.SIGALRM, handler)
     tried = done = came = 0
     while came < 300:
         try:
             try:
                 tried += 1
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00005, 0.002))
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00005, 0.002 + 0.01 * THREADS))
                 cl.enqueue_nd_range_kernel(queue, kernel, (1,), (1,))
                 queue.finish()
                 done += 1
@@ -360,16 +380,22 @@ SIGNALLED = """
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except Came:
             came += 1
+    going = False
+    for thread in others:
+        thread.join()
     found = np.empty(1, np.int32)
     cl.enqueue_copy(queue, found, buffer)
-    print(done <= found[0] <= tried, done > 10)
+    print(done <= found[0] <= tried, done > 10, wrong)
     """
 
 
-def test_a_handler_that_raises_at_any_moment_costs_nothing(cluster: vcl.LocalCluster) -> None:
-    """Neither what was said before, nor the session."""
-    done = run_program(SIGNALLED, **variables(cluster))
-    assert done.stdout == "True True\n", done.stderr
+@pytest.mark.parametrize("threads", [0, 3])
+def test_a_handler_that_raises_at_any_moment_costs_nothing(
+    cluster: vcl.LocalCluster, threads: int
+) -> None:
+    """Neither what was said before, nor the session, nor what other threads do."""
+    done = run_program(SIGNALLED.replace("THREADS", str(threads)), **variables(cluster))
+    assert done.stdout == "True True []\n", done.stderr
 
 
 # A master that doesn't read
