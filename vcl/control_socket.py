@@ -84,12 +84,14 @@ class ControlSocket:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._writing = False
-        self._drained: list[asyncio.Future[None]] = []
-        self._reader: int | None = None  # the thread that reads, or what it read is taken in for
+        self._waiting: list[asyncio.Future[None]] = []  # of the loop
+        self._reader: int | None = None  # the thread that reads; 0: what it read is handed over
+        self._keeps = False  # no other thread than the session's may read
+        self._open = True  # the loop looks at the socket
         self._blocked = False  # the reader waits for the socket
         self._waiters: list[threading.Lock] = []  # one of each thread that waits and doesn't read
         self._ending: Exception | None = None
-        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] | None = None  # of `run`
         self._let_go = False
         self._heard = True
         self._timer: asyncio.TimerHandle | None = None
@@ -114,13 +116,13 @@ class ControlSocket:
         if self._ending is not None:
             raise self._ending
         self._ended = self._loop.create_future()
-        watched = self._gate.fileno() if CAN_LEND else self._socket.fileno()
-        self._loop.add_reader(watched, self._readable)
+        watched = self._gate if CAN_LEND else self._socket
+        self._loop.add_reader(watched.fileno(), self._readable)
         self._watch()
         try:
             await self._ended
         finally:
-            self._loop.remove_reader(watched)
+            self._loop.remove_reader(watched.fileno())
             assert self._timer is not None
             self._timer.cancel()
 
@@ -168,19 +170,41 @@ class ControlSocket:
     # ---- who reads
 
     def _shut(self) -> None:
-        """The loop mustn't look."""
-        if CAN_LEND and not self._let_go:
-            self._gate.modify(self._socket, 0)
+        """The loop mustn't look; where nothing is lent, on the loop."""
+        with self._lock:
+            if not self._open or self._let_go:
+                return
+            self._open = False
+            if CAN_LEND:
+                self._gate.unregister(self._socket)  # of none at all an end would still be told
+            else:
+                self._loop.remove_reader(self._socket)
 
     def _give_back(self) -> None:
         """Nobody reads: whoever is first may."""
         with self._lock:
             self._reader = None
             self.look()
+            if self._keeps:
+                self._loop.call_soon_threadsafe(self._wake_waiting)
+            if self._ending is not None:
+                self._tell_soon()
             if self._let_go:
                 self._close_all()
-            elif CAN_LEND and self._ending is None:
-                self._gate.modify(self._socket, select.EPOLLIN)
+            elif self._ending is None and not self._open:
+                self._open = True
+                if CAN_LEND:
+                    self._gate.register(self._socket, select.EPOLLIN)
+                else:
+                    self._loop.add_reader(self._socket, self._readable)
+
+    async def keep(self) -> None:
+        """From now on nobody but who runs the loop reads."""
+        with self._lock:
+            self._keeps = True
+            self.look()
+        while self._reader is not None:
+            await self._wait_here()
 
     @property
     def is_read_here(self) -> bool:
@@ -212,7 +236,7 @@ class ControlSocket:
                     if not flushed:
                         flush()
                         flushed = True
-                    if self._reader is None and self._ending is None:
+                    if self._reader is None and self._ending is None and not self._keeps:
                         self._read_until(reached, end)
                     elif not reached():
                         self._await_change(end)
@@ -245,16 +269,23 @@ class ControlSocket:
         self._shut()
         handed: list[Any] | None = None
         try:
-            while not (
-                handed or reached() or _is_over(end) or PUT_OFF.noted or self._ending is not None
-            ):
+            while not (handed or reached() or _is_over(end) or self._may_not_read()):
                 handed = self._read_once(end)
         finally:
-            if handed:
-                self._reader = 0  # the session's thread, as soon as it comes to it
-                self._loop.call_soon_threadsafe(self._take_handed, handed)
-            else:
+            if not (handed and self._hand(handed)):
                 self._give_back()
+
+    def _may_not_read(self) -> bool:
+        return self._keeps or self._ending is not None or PUT_OFF.noted
+
+    def _hand(self, messages: list[Any]) -> bool:
+        """To the session's thread; False if that is over."""
+        self._reader = 0
+        try:
+            self._loop.call_soon_threadsafe(self._take_handed, messages)
+        except RuntimeError:  # another thread has closed the session, and its loop
+            return False
+        return True
 
     def _read_once(self, end: float | None) -> list[Any] | None:
         """Wait for something, without the lock, and take it in; answers what is the session's."""
@@ -318,7 +349,7 @@ class ControlSocket:
         """Send messages that are packed already. Raises ConnectionClosed."""
         with self._lock:
             if self._ending is not None:
-                raise self._ending
+                raise self._closed()
             for data in self._numbering.pack(messages):
                 self._write(BINARY, data)
 
@@ -359,7 +390,7 @@ class ControlSocket:
                     return
             self._writing = False
             self._loop.remove_writer(self._socket)
-            self._wake_drained()
+            self._wake_waiting()
 
     @property
     def unsent_bytes(self) -> int:
@@ -369,14 +400,24 @@ class ControlSocket:
     async def drained(self) -> None:
         """Wait until all has left. Raises ConnectionClosed."""
         while self._unsent and self._ending is None:
-            waiter = self._loop.create_future()
-            self._drained.append(waiter)
-            await waiter
+            await self._wait_here()
         if self._ending is not None:
-            raise self._ending
+            raise self._closed()
 
-    def _wake_drained(self) -> None:
-        waiting, self._drained = self._drained, []
+    def _closed(self) -> ConnectionClosed:
+        ending = self._ending
+        if isinstance(ending, ConnectionClosed):
+            return ending
+        return ConnectionClosed(CLOSE_ABNORMAL, str(ending))
+
+    async def _wait_here(self) -> None:
+        """On the loop, until something has changed."""
+        waiter = self._loop.create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def _wake_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -421,12 +462,17 @@ class ControlSocket:
             self._ending = reason
             self._shut()
             self.look()
+            if self._reader is None:  # else once what it has read is taken in
+                self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
             self._loop.call_soon_threadsafe(self._tell_ended)
 
     def _tell_ended(self) -> None:
         assert self._ending is not None
-        self._wake_drained()
-        if not self._ended.done():
+        self._wake_waiting()
+        if self._ended is not None and not self._ended.done():
             self._ended.set_exception(self._ending)
 
     async def close(self, code: int, reason: str) -> None:
@@ -437,11 +483,17 @@ class ControlSocket:
             if self._ending is None:
                 clipped = reason.encode()[:CLOSE_REASON_BYTES_MAX]
                 self._write(CLOSE, code.to_bytes(2, "big") + clipped)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.close_timeout_s):
-                await asyncio.wait([self._ended])
+        if self._ended is not None:
+            await asyncio.wait([self._ended], timeout=self._settings.close_timeout_s)
         self._end(ConnectionClosed(code, reason))
+        self.drop()
+
+    def drop(self) -> None:
+        """End it as it is, and keep nothing; on the loop."""
+        self._end(ConnectionClosed(CLOSE_ABNORMAL, "it was dropped"))
         with self._lock:
+            if self._let_go:
+                return
             self._let_go = True
             if self._writing:
                 self._loop.remove_writer(self._socket)

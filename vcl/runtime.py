@@ -75,7 +75,7 @@ from vcl.wire.limits import (
 )
 from vcl.wire.messages import session
 from vcl.wire.messages.direct import Linked, OpenLink
-from vcl.wire.messages.handshake import Hello, RemoteDevice, name_length_max
+from vcl.wire.messages.handshake import Hello, RemoteDevice, Welcome, name_length_max
 from vcl.wire.units import unit_bytes
 
 connect_timeout_s = 3 * handshake_timeout_s
@@ -165,6 +165,15 @@ class Runtime:
         )
         self.session = welcome.session
         self._control = self._serve(control)
+        try:
+            await self._connect_bulk(welcome)
+        except BaseException:
+            if isinstance(self._control, ControlSocket):
+                self._control.drop()
+            raise
+        self._read()
+
+    async def _connect_bulk(self, welcome: Welcome) -> None:
         self.devices = welcome.devices
         self._bulk = await dial_bulk(
             self.url,
@@ -183,7 +192,6 @@ class Runtime:
             self._bulk, CLIENT, self._take_bulk, self._streamed, self._tell,
             self._pool, transport.is_encrypted(self.url), self._place,
         )  # fmt: skip
-        self._read()
 
     def _serve(self, control: transport.Connection) -> ControlLink | ControlSocket:
         """The control connection, on its socket where that can be had."""
@@ -196,7 +204,8 @@ class Runtime:
             return ControlSocket(connected, session.TO_CLIENT, numbering, self.lock)
         except OSError as error:  # some systems set nothing on a socket whose peer has gone
             connected.close()
-            raise ConnectionProblem(f"{self.url} closed the connection") from error
+            problem = f"the connection to {self.url} can't be used: {error}"
+            raise ConnectionProblem(problem) from error
 
     def _take_ends(self, messages: Sequence[Any]) -> bool:
         """As of ControlSocket: what most waits are for, and nothing that the loop has to do."""
@@ -360,7 +369,8 @@ class Runtime:
             )
         if self._leader != threading.get_ident():
             with PROGRESS.waiting(what or self._under_way):
-                if CAN_LEND and isinstance(self._control, ControlSocket):
+                lends = CAN_LEND and self._leader is None
+                if lends and isinstance(self._control, ControlSocket):
                     self._control.wait(reached, timeout_s, self._drain)
                 else:
                     self.flush()
@@ -414,6 +424,7 @@ class Runtime:
         """The loop's thread is about to be another. Whether the connections can be handed on."""
         if not (isinstance(self._control, ControlSocket) and isinstance(self._bulk, RelayLink)):
             return False
+        await self._control.keep()
         assert self._readers is not None
         self._readers.remove_done_callback(self._ended)
         self._readers.cancel()

@@ -6,11 +6,15 @@ Python calls handlers on the main thread, between any two of its instructions, a
 (KeyboardInterrupt, mostly) goes up from there. While they are put off a note is made of each signal
 instead, and the handler is called afterwards. A mask of the system's wouldn't do: another thread,
 perhaps of a library, would take the signal, and the main thread call the handler all the same.
+
+To set a handler again undoes what `signal.siginterrupt` said of that signal, and what a library
+wrote in C has set for it besides Python's.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import threading
 from collections import deque
@@ -53,32 +57,35 @@ class PutOff:
     def __enter__(self) -> PutOff:
         if not _is_main():
             return self
-        if not self._depth:
-            self._look()
+        # First: the handler of one that isn't put off yet may enter it, too.
+        self._depth += 1
+        if self._depth == 1:
             try:
+                self._look()
                 for number in self._numbers:
                     _set(number, self._note)
-            except BaseException:  # of the handler of one that isn't put off yet
-                self._restore()
+            except BaseException:  # of such a handler
+                self.__exit__()
                 raise
-        self._depth += 1
         return self
 
     def __exit__(self, *_: object) -> None:
         if not _is_main():
             return
-        self._depth -= 1
-        if not self._depth:
-            handlers = dict(zip(self._numbers, self._handlers, strict=True))
-            try:
-                self._restore()
-            finally:
-                self._call(handlers)
+        if self._depth > 1:
+            self._depth -= 1
+            return
+        handlers = dict(zip(self._numbers, self._handlers, strict=True))
+        try:
+            self._restore()
+        finally:
+            self._depth = 0
+            self._call(handlers)
 
     @property
     def noted(self) -> bool:
-        """Whether a handler waits to be called, on this thread."""
-        return bool(self._noted) and _is_main()
+        """Whether a handler waits to be called at the end of this, on this thread."""
+        return bool(self._noted) and self._depth == 1 and _is_main()
 
     def ended_by_one(self, wait: Callable[[], Any]) -> Any:
         """Do something that only waits, which a signal ends: raises Signalled then.
@@ -86,7 +93,7 @@ class PutOff:
         A signal that comes just before or after the waiting may end it, too: `wait` mustn't take
         anything away.
         """
-        if not _is_main():
+        if self._depth != 1 or not _is_main():
             return wait()
         self._may_end = True
         try:
@@ -95,6 +102,14 @@ class PutOff:
             return wait()
         finally:
             self._may_end = False
+
+    def forked(self) -> None:
+        """In a child, forked by whichever thread, which is the main one there."""
+        if self._depth:
+            self._restore()
+            self._depth = 0
+            self._may_end = False
+            self._noted.clear()
 
     def _look(self) -> None:
         """Learn which signals have a handler of Python's."""
@@ -138,3 +153,6 @@ class PutOff:
 
 PUT_OFF = PutOff()
 """This process's."""
+
+if hasattr(os, "register_at_fork"):  # not everywhere are there forks
+    os.register_at_fork(after_in_child=PUT_OFF.forked)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -411,7 +413,7 @@ def test_it_ends_with_the_reason(act: Callable[[Master], None], why: str, waits:
         assert one.over.wait(TIMEOUT_S)
         assert isinstance(one.reason, (ConnectionClosed, RemoteProtocolError))
         assert why in str(one.reason)
-        with pytest.raises((ConnectionClosed, RemoteProtocolError)):
+        with pytest.raises(ConnectionClosed):
             one.control.send_encoded([b"\x08"])
         assert not one.wait_for(3, timeout_s=0.01)
 
@@ -507,6 +509,93 @@ def test_it_is_closed_while_a_thread_waits_and_keeps_nothing() -> None:
     waiting.join(TIMEOUT_S)
     assert not waiting.is_alive()
     one.end()
+    assert psutil.Process().num_fds() <= before
+
+
+@pytest.mark.parametrize("lends", [CAN_LEND, False])
+@pytest.mark.parametrize("resets", [False, True])
+def test_the_loop_sleeps_while_nobody_may_read(
+    monkeypatch: pytest.MonkeyPatch, lends: bool, resets: bool
+) -> None:
+    """Bytes come, or the end of the connection, while something is awaited."""
+    monkeypatch.setattr(control_socket, "CAN_LEND", lends)
+    with owner() as one:
+        began, done = threading.Event(), asyncio.Event()
+
+        def awaited() -> Awaitable[Any] | None:
+            if began.is_set():
+                return None
+            began.set()
+            return done.wait()
+
+        one.awaited = awaited
+        one.master.say(OTHER)
+        assert began.wait(TIMEOUT_S)
+        if resets:
+            own = one.master.socket
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            own.close()
+        else:
+            one.master.say(ends(1))
+        came, _, _ = select.select([one.control._socket], [], [], TIMEOUT_S)
+        assert came
+
+        async def seen() -> list[int]:
+            selector: Any = one.loop
+            return [key.fd for key, _ in selector._selector.select(0)]
+
+        watched = one.control._gate if lends else one.control._socket
+        assert watched.fileno() not in one.on_loop(seen())
+        one.loop.call_soon_threadsafe(done.set)
+        if resets:
+            assert one.over.wait(TIMEOUT_S)
+        else:
+            one.await_taken(1)
+
+
+@lends
+def test_what_was_read_for_a_session_that_is_closed_meanwhile_is_dropped() -> None:
+    with owner() as one:
+        with one.changed:
+            one.control._reader = threading.get_ident()
+            real = one.control._loop
+            one.control._loop = asyncio.new_event_loop()
+            one.control._loop.close()
+            assert not one.control._hand([OTHER])
+            one.control._loop = real
+            one.control._give_back()
+        one.master.say(ends(1))
+        one.await_taken(1)
+
+
+@lends
+def test_once_it_is_kept_the_session_s_thread_alone_reads() -> None:
+    with owner() as one:
+        waiting = threading.Thread(target=one.wait_for, args=(2,))
+        waiting.start()
+        with one.changed:
+            while not one.control._blocked:
+                one.changed.wait(0.01)
+        one.on_loop(one.control.keep())
+        one.master.say(ends(1), ends(2))
+        assert one.wait_for(2)
+        waiting.join(TIMEOUT_S)
+        assert not waiting.is_alive() and {thread for _, thread in one.came} == {one.thread}
+
+
+async def test_one_that_nobody_ran_is_dropped_and_keeps_nothing() -> None:
+    before = psutil.Process().num_fds()
+    here, there = socket.create_server(("127.0.0.1", 0)), socket.socket()
+    there.connect(here.getsockname())
+    own, _ = here.accept()
+    numbering = Numbering(trusted=True)
+    one = ControlSocket(own, session.TO_CLIENT, numbering, threading.RLock())
+    one.drop()
+    one.drop()
+    await one.close(1000, "again")
+    assert there.recv(1) == b""
+    here.close()
+    there.close()
     assert psutil.Process().num_fds() <= before
 
 

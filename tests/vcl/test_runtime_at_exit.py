@@ -100,6 +100,40 @@ def test_an_idle_session_does_not_put_the_end_off(cluster: vcl.LocalCluster) -> 
     assert (done.stdout, done.stderr, done.returncode) == ("the end\n", "", 0)
 
 
+def test_another_thread_waits_while_the_main_one_ends_python(cluster: vcl.LocalCluster) -> None:
+    """The thread may have been the one that read."""
+    source = """
+        import atexit, threading
+        import numpy as np
+
+        def last():
+            for _ in range(200):
+                cl.enqueue_fill_buffer(queue, buffer, np.int32(1), 0, 64)
+                queue.finish()
+            print("the end", flush=True)
+
+        atexit.register(last)
+        import vcl as cl
+
+        ctx = cl.create_some_context(interactive=False)
+        queue, other = cl.CommandQueue(ctx), cl.CommandQueue(ctx)
+        buffer, another = cl.Buffer(ctx, 0, 64), cl.Buffer(ctx, 0, 64)
+        waits, paused = threading.Event(), threading.Event()
+
+        def work():
+            while True:
+                cl.enqueue_fill_buffer(other, another, np.int32(1), 0, 64)
+                other.finish()
+                waits.set()
+                paused.wait(0.002)  # the session is idle for a moment
+
+        threading.Thread(target=work, daemon=True).start()
+        waits.wait()
+        """
+    done = run_program(source, VCL_MASTER=cluster.url, VCL_TOKEN=cluster.token)
+    assert (done.stdout, done.returncode) == ("the end\n", 0), done.stderr
+
+
 def test_what_waits_for_ever_does_not_put_the_end_off_for_ever(cluster: vcl.LocalCluster) -> None:
     """A user event that nobody sets: the end isn't silent about a destructor that can't work."""
     source = PROGRAM.format(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from vcl import signals
 from vcl.signals import PutOff, Signalled
 
 ONE, OTHER = signal.SIGUSR1, signal.SIGUSR2
@@ -156,6 +157,53 @@ def test_what_other_threads_wait_for_is_no_reason_to_raise() -> None:
     go_on.set()
     other.join()
     assert done == [1, False]
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_handler_that_enters_it_while_handlers_change_loses_none(leaving: bool) -> None:
+    """As one does that waits for the cluster, for a checkpoint."""
+    put_off, entered, seen = PutOff(), [False], []
+
+    def enters(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        entered[0] = True
+        with put_off:
+            pass
+
+    signal.signal(OTHER, enters)
+    signal.signal(ONE, lambda number, frame: seen.append(number))
+    change = signals._set
+
+    def at_that_moment(number: int, handler: Any) -> Any:
+        if number == OTHER and (handler is enters) is leaving and not entered[0]:
+            # ONE is another's now already, or still; OTHER is about to be.
+            enters(OTHER, None)
+        return change(number, handler)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signals, "_set", at_that_moment)
+        with put_off:
+            pass
+    assert entered[0] and signal.getsignal(OTHER) is enters
+    send(ONE)
+    assert seen == [OTHER, ONE], "its own handler was called"
+
+
+def test_a_child_that_another_thread_forks_has_the_handlers() -> None:
+    found: list[int] = []
+
+    def fork() -> None:
+        child = os.fork()
+        if not child:
+            same = signal.getsignal(ONE) is raises and not signals.PUT_OFF.noted
+            os._exit(0 if same else 1)
+        found.append(os.waitpid(child, 0)[1])
+
+    with signals.PUT_OFF:
+        forking = threading.Thread(target=fork)
+        forking.start()
+        forking.join()
+    assert found == [0]
 
 
 STORM = """
