@@ -32,10 +32,14 @@ KERNELS = [
 REGIONS = [(0, SIZE), (0, SIZE), (0, SIZE), (0, 32), (32, 32), (16, 32)]
 
 
-def each_its_own(facts: list[list[Any]], items: int) -> bytes:
-    """What is declared of arguments of which each work-item touches an element of its own."""
+def declared(facts: list[list[Any]], items: int, rng: Random) -> bytes:
+    """What is declared of arguments: most often that each work-item touches an element of its own,
+    else that it reads its neighbours', or nothing, or writes nothing."""
     return pack([
-        Declaration(index, 4, (items,), (0,), (0,), None if fact[3] else (0,))
+        Declaration(
+            index, 4, (items,), (0,), rng.choice(((0,), (0,), (1,), None)),
+            None if fact[3] else rng.choice(((0,), (0,), None)),
+        )
         for index, fact in enumerate(facts)
         if fact[0] == GLOBAL
     ])  # fmt: skip
@@ -44,8 +48,8 @@ def each_its_own(facts: list[list[Any]], items: int) -> bytes:
 class Twins:
     """Two sessions that are told the same; the second one never replays."""
 
-    def __init__(self, split: bool) -> None:
-        self.rigs = [SessionRig(*PLACES[:2], split=split) for _ in range(2)]
+    def __init__(self, split: bool, devices: int) -> None:
+        self.rigs = [SessionRig(*PLACES[:devices], split=split) for _ in range(2)]
         self.replays = 0
         vars(self.rigs[1].session)["_replay"] = lambda m, told: False
 
@@ -116,7 +120,7 @@ class Story:
 
     def __init__(self, seed: int) -> None:
         self.rng = rng = Random(seed)
-        self.twins = Twins(split=rng.random() < 0.5)
+        self.twins = Twins(split=rng.random() < 0.5, devices=rng.choice((2, 3)))
         self.event = 1000
         self.next_object = 100
         self.told: dict[Any, int] = {}
@@ -168,10 +172,10 @@ class Story:
         count = len(facts) - len(named)
         values = [bytes([rng.choice((1, 1, 2)), 0, 0, 0]) for _ in range(count)]
         queue, items = rng.choice(self.queues[: rng.choice((1, 3))]), rng.choice((8, 8, 16))
-        declared = b""
+        said = b""
         if region[1] >= 4 * items and rng.random() < 0.6:
-            declared = each_its_own(facts, items)
-        key = (queue, program, name, items, repr(named), declared)
+            said = declared(facts, items, rng)
+        key = (queue, program, name, items, repr(named), said)
         shape = self.told.get(key)
         if shape is not None and rng.random() < 0.95:
             self.seen["repeat"] += 1
@@ -182,7 +186,7 @@ class Story:
         self.told[key] = shape
         arguments = [*named, *values]
         return session.Launch(
-            event, queue, waits, program, name, [0], [items], [4], arguments, declared, shape
+            event, queue, waits, program, name, [0], [items], [4], arguments, said, shape
         )
 
     def other(self) -> Any:
