@@ -53,6 +53,8 @@ read_bytes_max = 65536
 late_s = 1.0
 """When the end of waiting for a ping's answer is noticed so much later, this side is slow."""
 
+Reached = Callable[[], bool]
+
 Take = Callable[[list[Any]], Awaitable[None] | None]
 """On the session's thread: takes messages in, and answers what is to be awaited before others."""
 
@@ -88,8 +90,9 @@ class ControlSocket:
         self._reader: int | None = None  # the thread that reads; 0: what it read is handed over
         self._keeps = False  # no other thread than the session's may read
         self._open = True  # the loop looks at the socket
-        self._blocked = False  # the reader waits for the socket
-        self._waiters: list[threading.Lock] = []  # one of each thread that waits and doesn't read
+        self._blocked: Reached | None = None  # what the reader waits for, while it waits
+        # What each thread waits for that doesn't read, and what wakes it.
+        self._waiters: list[tuple[Reached, threading.Lock]] = []
         self._ending: Exception | None = None
         self._ended: asyncio.Future[None] | None = None  # of `run`
         self._let_go = False
@@ -184,7 +187,9 @@ class ControlSocket:
         """Nobody reads: whoever is first may."""
         with self._lock:
             self._reader = None
-            self.look()
+            for _, waiter in self._waiters:
+                waiter.release()  # it may read
+            self._waiters.clear()
             if self._keeps:
                 self._loop.call_soon_threadsafe(self._wake_waiting)
             if self._ending is not None:
@@ -202,7 +207,7 @@ class ControlSocket:
         """From now on nobody but who runs the loop reads."""
         with self._lock:
             self._keeps = True
-            self.look()
+            self._wake_reader()
         while self._reader is not None:
             await self._wait_here()
 
@@ -212,21 +217,33 @@ class ControlSocket:
         return self._reader == threading.get_ident()
 
     def look(self) -> None:
-        """Something has changed, with the lock held: who waits looks whether it is for that."""
-        if self._blocked:
+        """Something has changed, with the lock held: who waits for just that is woken. To wake
+        others costs a read of many chunks a tenth."""
+        if self._blocked is not None and self._blocked():
+            self._wake_reader()
+        left = []
+        for each in self._waiters:
+            if each[0]():
+                each[1].release()
+            else:
+                left.append(each)
+        self._waiters = left
+
+    def _wake_reader(self) -> None:
+        if self._blocked is not None:
             os.eventfd_write(self._wake, 1)
-        for waiter in self._waiters:
-            waiter.release()
-        self._waiters.clear()
 
     def wait(
         self,
-        reached: Callable[[], bool],
+        reached: Reached,
         timeout_s: float | None,
         flush: Callable[[], None],
     ) -> None:
         """On a thread of the program, with the lock held: `flush`, then wait until it is as wanted,
-        or the time is over, and read meanwhile if nobody else does. Where `CAN_LEND`."""
+        or the time is over, and read meanwhile if nobody else does. Where `CAN_LEND`.
+
+        reached: is called on whatever thread, with the lock; changes nothing.
+        """
         end = None if timeout_s is None else time.monotonic() + timeout_s
         flushed = False
         while not flushed or not (reached() or _is_over(end)):
@@ -239,19 +256,19 @@ class ControlSocket:
                     if self._reader is None and self._ending is None and not self._keeps:
                         self._read_until(reached, end)
                     elif not reached():
-                        self._await_change(end)
+                        self._await_change(reached, end)
                     if PUT_OFF.noted:
                         held = self._release()  # handlers are called without
             finally:
                 if held is not None:
                     self._acquire(held)
 
-    def _await_change(self, end: float | None) -> None:
-        """Until `look`, or a signal's handler is to be called. Not by the condition: its `wait` may
-        lose the lock where a signal ends it."""
+    def _await_change(self, reached: Reached, end: float | None) -> None:
+        """Until it is so, nobody reads, or a signal's handler is to be called. Not by a condition:
+        its `wait` may lose the lock where a signal ends it."""
         waiter = threading.Lock()
         waiter.acquire()
-        self._waiters.append(waiter)
+        self._waiters.append((reached, waiter))
         left = _left(end)
         held = self._release()
         try:
@@ -260,17 +277,16 @@ class ControlSocket:
             pass  # that it is noted ends the wait
         finally:
             self._acquire(held)
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters = [each for each in self._waiters if each[1] is not waiter]
 
-    def _read_until(self, reached: Callable[[], bool], end: float | None) -> None:
+    def _read_until(self, reached: Reached, end: float | None) -> None:
         """Or until a signal's handler is to be called, or what came is the session's."""
         self._reader = threading.get_ident()
         self._shut()
         handed: list[Any] | None = None
         try:
             while not (handed or reached() or _is_over(end) or self._may_not_read()):
-                handed = self._read_once(end)
+                handed = self._read_once(reached, end)
         finally:
             if not (handed and self._hand(handed)):
                 self._give_back()
@@ -287,11 +303,11 @@ class ControlSocket:
             return False
         return True
 
-    def _read_once(self, end: float | None) -> list[Any] | None:
+    def _read_once(self, reached: Reached, end: float | None) -> list[Any] | None:
         """Wait for something, without the lock, and take it in; answers what is the session's."""
         left = _left(end)
         wait_ms = None if left is None else max(0.0, 1000 * left)
-        self._blocked = True
+        self._blocked = reached
         held = self._release()
         try:
             try:
@@ -299,7 +315,7 @@ class ControlSocket:
             except Signalled:
                 return None
             finally:
-                self._blocked = False
+                self._blocked = None
             if any(descriptor == self._wake for descriptor, _ in ready):
                 os.eventfd_read(self._wake)
             with no_garbage_collection():
@@ -461,7 +477,7 @@ class ControlSocket:
                 return
             self._ending = reason
             self._shut()
-            self.look()
+            self._wake_reader()
             if self._reader is None:  # else once what it has read is taken in
                 self._tell_soon()
 

@@ -500,7 +500,7 @@ def test_it_is_closed_while_a_thread_waits_and_keeps_nothing() -> None:
     waiting = threading.Thread(target=one.wait_for, args=(1,))
     waiting.start()
     with one.changed:
-        while not one.control._blocked:
+        while one.control._blocked is None:
             one.changed.wait(0.01)
     closing = asyncio.run_coroutine_threadsafe(one.control.close(1000, "enough"), one.loop)
     assert one.master.hear() == (CLOSE, (1000).to_bytes(2, "big") + b"enough")
@@ -574,7 +574,7 @@ def test_once_it_is_kept_the_session_s_thread_alone_reads() -> None:
         waiting = threading.Thread(target=one.wait_for, args=(2,))
         waiting.start()
         with one.changed:
-            while not one.control._blocked:
+            while one.control._blocked is None:
                 one.changed.wait(0.01)
         one.on_loop(one.control.keep())
         one.master.say(ends(1), ends(2))
