@@ -134,18 +134,16 @@ class ControlSocket:
             if self._reader is not None or self._ending is not None:
                 return  # it was lent meanwhile
             self._reader = threading.get_ident()
+        self._take_in(self._receive)
+
+    def _take_in(self, receive: Callable[[], list[Any]]) -> None:
+        """Take in what was read, and read on, once what that has to be awaited for is done."""
+        awaited = None
         try:
-            awaited = self._take_all(self._receive())
+            if messages := receive():
+                awaited = self._take(messages)
         except Exception as error:
             self._end(error)
-            awaited = None
-        self._go_on_after(awaited)
-
-    def _take_all(self, messages: list[Any]) -> Awaitable[None] | None:
-        return self._take(messages) if messages else None
-
-    def _go_on_after(self, awaited: Awaitable[None] | None) -> None:
-        """What was read is taken in, once that is awaited: read on."""
         if awaited is None:
             self._give_back()
             return
@@ -163,12 +161,7 @@ class ControlSocket:
         """What a thread of the program has read, and is the session's to take in."""
         with self._lock:
             self._reader = threading.get_ident()
-        try:
-            awaited = self._take_all(messages)
-        except Exception as error:
-            self._end(error)
-            awaited = None
-        self._go_on_after(awaited)
+        self._take_in(lambda: messages)
 
     # ---- who reads
 
@@ -219,7 +212,8 @@ class ControlSocket:
     def look(self) -> None:
         """Something has changed, with the lock held: who waits for just that is woken. To wake
         others costs a read of many chunks a tenth."""
-        if self._blocked is not None and self._blocked():
+        blocked = self._blocked  # the reader says without the lock that it isn't any more
+        if blocked is not None and blocked():
             self._wake_reader()
         left = []
         for each in self._waiters:
