@@ -99,6 +99,7 @@ class ControlSocket:
         self._heard = True
         self._timer: asyncio.TimerHandle | None = None
         self._awaiting: asyncio.Task[None] | None = None
+        self._late: list[Any] = []  # what has come while something is awaited
         if CAN_LEND:
             self._gate = select.epoll()
             self._gate.register(connected, select.EPOLLIN)
@@ -131,10 +132,19 @@ class ControlSocket:
 
     def _readable(self) -> None:
         with self._lock:
-            if self._reader is not None or self._ending is not None:
+            if self._ending is not None or (self._reader is not None and self._awaiting is None):
                 return  # it was lent meanwhile
             self._reader = threading.get_ident()
-        self._take_in(self._receive)
+        if self._awaiting is None:
+            self._take_in(self._receive)
+            return
+        # What comes must wait, but pings are answered.
+        try:
+            self._late += self._receive()
+        except Exception as error:
+            self._end(error)
+        if len(self._late) >= self._settings.receive_messages_max:
+            self._shut()
 
     def _take_in(self, receive: Callable[[], list[Any]]) -> None:
         """Take in what was read, and read on, once what that has to be awaited for is done."""
@@ -147,15 +157,18 @@ class ControlSocket:
         if awaited is None:
             self._give_back()
             return
-        self._shut()
         self._awaiting = self._loop.create_task(self._await(awaited))
+        with self._lock:
+            self._reopen()
 
     async def _await(self, awaited: Awaitable[None]) -> None:
         try:
             await awaited
         except Exception as error:
             self._end(error)
-        self._give_back()
+        self._awaiting = None
+        late, self._late = self._late, []
+        self._take_in(lambda: late)
 
     def _take_handed(self, messages: list[Any]) -> None:
         """What a thread of the program has read, and is the session's to take in."""
@@ -176,6 +189,16 @@ class ControlSocket:
             else:
                 self._loop.remove_reader(self._socket)
 
+    def _reopen(self) -> None:
+        """The loop looks again; with the lock, and where nothing is lent, on the loop."""
+        if self._open or self._let_go or self._ending is not None:
+            return
+        self._open = True
+        if CAN_LEND:
+            self._gate.register(self._socket, select.EPOLLIN)
+        else:
+            self._loop.add_reader(self._socket, self._readable)
+
     def _give_back(self) -> None:
         """Nobody reads: whoever is first may."""
         with self._lock:
@@ -189,12 +212,8 @@ class ControlSocket:
                 self._tell_soon()
             if self._let_go:
                 self._close_all()
-            elif self._ending is None and not self._open:
-                self._open = True
-                if CAN_LEND:
-                    self._gate.register(self._socket, select.EPOLLIN)
-                else:
-                    self._loop.add_reader(self._socket, self._readable)
+            else:
+                self._reopen()
 
     async def keep(self) -> None:
         """From now on nobody but who runs the loop reads."""
@@ -434,12 +453,17 @@ class ControlSocket:
 
     # ---- whether the master is there (as `transport.base`)
 
+    @property
+    def _is_deaf(self) -> bool:
+        """Whether nobody reads for now, which says nothing of the master."""
+        return self._awaiting is not None and not self._open
+
     def _watch(self) -> None:
         self._heard = False
         self._timer = self._loop.call_later(self._settings.ping_interval_s, self._ask)
 
     def _ask(self) -> None:
-        if self._heard:
+        if self._heard or self._is_deaf:
             self._watch()
             return
         with self._lock:
@@ -449,7 +473,7 @@ class ControlSocket:
 
     def _judge(self, unsent_bytes: int, due_s: float) -> None:
         late = self._loop.time() - due_s > late_s  # it was this side that was slow
-        if self._heard or late or self._unsent_bytes != unsent_bytes:
+        if self._heard or self._is_deaf or late or self._unsent_bytes != unsent_bytes:
             self._watch()
             return
         silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"

@@ -176,6 +176,27 @@ def owner(settings: Settings | None = None) -> Iterator[Owner]:
         made.end()
 
 
+class Printing:
+    """Something that the first message has to be awaited for, as text that nobody reads."""
+
+    def __init__(self, one: Owner) -> None:
+        self.began = threading.Event()
+        self._done = asyncio.Event()
+        self._one = one
+        one.awaited = self._awaited
+        one.master.say(OTHER)
+        assert self.began.wait(TIMEOUT_S)
+
+    def _awaited(self) -> Awaitable[Any] | None:
+        if self.began.is_set():
+            return None
+        self.began.set()
+        return self._done.wait()
+
+    def end(self) -> None:
+        self._one.loop.call_soon_threadsafe(self._done.set)
+
+
 def test_while_nobody_waits_the_session_s_thread_reads() -> None:
     with owner() as one:
         one.master.say(ends(1), OTHER)
@@ -211,26 +232,12 @@ def test_all_but_ends_is_the_session_s_in_order(takes_ends: bool) -> None:
 
 
 @lends
-def test_nothing_is_read_before_what_is_awaited_is_done() -> None:
+def test_nothing_is_taken_in_before_what_is_awaited_is_done() -> None:
     with owner() as one:
-        began, done = threading.Event(), asyncio.Event()
-
-        def awaited() -> Awaitable[None] | None:
-            if began.is_set():
-                return None
-            began.set()
-
-            async def wait() -> None:
-                await done.wait()
-
-            return wait()
-
-        one.awaited = awaited
-        one.master.say(OTHER)
-        assert began.wait(TIMEOUT_S)
+        printing = Printing(one)
         one.master.say(ends(1))
         assert not one.wait_for(1, timeout_s=0.05)
-        one.loop.call_soon_threadsafe(done.set)
+        printing.end()
         assert one.wait_for(1)
 
 
@@ -512,45 +519,78 @@ def test_it_is_closed_while_a_thread_waits_and_keeps_nothing() -> None:
     assert psutil.Process().num_fds() <= before
 
 
-@pytest.mark.parametrize("lends", [CAN_LEND, False])
+@pytest.mark.parametrize("handed", [False, True])
+@pytest.mark.parametrize("can_lend", [CAN_LEND, False])
+def test_pings_are_answered_while_something_is_awaited(
+    monkeypatch: pytest.MonkeyPatch, can_lend: bool, handed: bool
+) -> None:
+    """And what else comes is taken in afterwards, in order. handed: a waiting thread read it."""
+    if handed and not can_lend:
+        pytest.skip("here the session's thread always reads")
+    monkeypatch.setattr(control_socket, "CAN_LEND", can_lend)
+    with owner(Settings(ping_interval_s=0.02, ping_timeout_s=0.02)) as one:
+        waiting = threading.Thread(target=one.wait_for, args=(3,))
+        if handed:
+            waiting.start()
+            with one.changed:
+                while one.control._blocked is None:
+                    one.changed.wait(0.01)
+        printing = Printing(one)
+        one.master.say(ends(1))
+        one.master.raw(PING, b"are you there?")
+        heard = []
+        while (PONG, b"are you there?") not in heard:
+            heard.append(one.master.hear())
+            if heard[-1][0] == PING:
+                one.master.raw(PONG, b"")
+        one.master.say(OTHER, ends(2))
+        assert one.events() == [0]
+        printing.end()
+        one.master.say(ends(3))
+        one.await_taken(3)
+        if handed:
+            waiting.join(TIMEOUT_S)
+        assert one.events() == [0, 1, 0, 2, 3]
+
+
+@pytest.mark.parametrize("can_lend", [CAN_LEND, False])
 @pytest.mark.parametrize("resets", [False, True])
 def test_the_loop_sleeps_while_nobody_may_read(
-    monkeypatch: pytest.MonkeyPatch, lends: bool, resets: bool
+    monkeypatch: pytest.MonkeyPatch, can_lend: bool, resets: bool
 ) -> None:
-    """Bytes come, or the end of the connection, while something is awaited."""
-    monkeypatch.setattr(control_socket, "CAN_LEND", lends)
-    with owner() as one:
-        began, done = threading.Event(), asyncio.Event()
-
-        def awaited() -> Awaitable[Any] | None:
-            if began.is_set():
-                return None
-            began.set()
-            return done.wait()
-
-        one.awaited = awaited
-        one.master.say(OTHER)
-        assert began.wait(TIMEOUT_S)
+    """As much has come as is kept, or the connection has ended, while something is awaited; nor
+    is the master gone for saying nothing then."""
+    monkeypatch.setattr(control_socket, "CAN_LEND", can_lend)
+    settings = Settings(ping_interval_s=0.01, ping_timeout_s=0.01, receive_messages_max=1)
+    with owner(settings) as one:
+        printing = Printing(one)
         if resets:
             own = one.master.socket
             own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             own.close()
         else:
             one.master.say(ends(1))
-        came, _, _ = select.select([one.control._socket], [], [], TIMEOUT_S)
-        assert came
 
-        async def seen() -> list[int]:
+        async def shut() -> list[int]:
+            while one.control._open:
+                await asyncio.sleep(0.001)
+            if not resets:
+                one.master.say(ends(2))  # for which there is no room
+                while not select.select([one.control._socket], [], [], 0)[0]:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)  # more than after which it would be gone
             selector: Any = one.loop
             return [key.fd for key, _ in selector._selector.select(0)]
 
-        watched = one.control._gate if lends else one.control._socket
-        assert watched.fileno() not in one.on_loop(seen())
-        one.loop.call_soon_threadsafe(done.set)
+        watched = one.control._gate if can_lend else one.control._socket
+        assert watched.fileno() not in one.on_loop(shut())
+        assert (one.control._ending is not None) is resets
+        printing.end()
         if resets:
             assert one.over.wait(TIMEOUT_S)
         else:
-            one.await_taken(1)
+            one.await_taken(2)
+            assert one.events() == [0, 1, 2]
 
 
 @lends
