@@ -256,6 +256,28 @@ def yardstick(
         yield Yardstick(name, process)
 
 
+@contextmanager
+def always_split(module: str, settings: Settings) -> Iterator[Yardstick]:
+    """Samples of the cluster device where whatever can be is split: by a process of its own,
+    `python -m benchmarks.MODULE`, which calls `serve_split`."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", json.dumps(asdict(settings))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[1],
+    ) as process:  # fmt: skip
+        yield Yardstick(module, process)
+
+
+def serve_split(program: Callable[[Any, Any, Settings], Sampler]) -> None:
+    """Take a sample on a cluster that always splits, for each line of standard input."""
+    import vcl
+    from benchmarks.yardsticks import answer
+
+    settings = Settings(**json.loads(sys.argv[1]))
+    with vcl.LocalCluster(nodes=2, cores_per_node=1, split="always") as cluster:
+        answer(program(vcl, connect(cluster).whole, settings), None)
+
+
 def sample_in_turn(
     measure: str,
     devices: Devices,

@@ -1,9 +1,11 @@
 """Pipelined launches: many tiny kernels in one in-order queue, then finish.
 
-Owns: that measure. Must not know: vcl at import time.
+Owns: that measure, and as a program (`python -m benchmarks.launches`) the same on a cluster of its
+own that splits whatever can be, which samples when it is asked. Must not know: vcl at import time.
 
 One kernel again and again; two buffers that swap with a value that is another each time, as in an
-iterated scheme; and three kernels by turns.
+iterated scheme; and three kernels by turns. The cluster device runs such small ones whole, as that
+pays.
 """
 
 from __future__ import annotations
@@ -81,18 +83,25 @@ def program(cl: Any, device: Any, settings: Settings) -> Sampler:
 
 
 def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
-    """On the first node's device and on the cluster device, beside native."""
+    """On the first node's device, on the cluster device as it chooses, and split in two there,
+    beside native."""
     import vcl
 
     devices = common.connect(cluster)
     fewer = replace(settings, launches=settings.cluster_launches)
-    ours = {
-        "remote device": program(vcl, devices.remote, settings),
-        "cluster device": program(vcl, devices.whole, fewer),
-    }
-    figures = common.sample_in_turn("launches", devices, settings, ours, ["native"])
+    with common.always_split("launches", fewer) as split:
+        ours = {
+            "remote device": program(vcl, devices.remote, settings),
+            "cluster device": program(vcl, devices.whole, fewer),
+            "split in two": split.sample,
+        }
+        figures = common.sample_in_turn("launches", devices, settings, ours, ["native"])
     return [
         common.row(f"launches, {way}, {side}", "/s", "higher", figures, way, side, ["native"])
         for way in WAYS
         for side in ours
     ]
+
+
+if __name__ == "__main__":
+    common.serve_split(program)

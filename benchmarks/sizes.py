@@ -6,18 +6,13 @@ whatever can be, which samples when it is asked. Must not know: how the choice i
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import common
-from benchmarks.common import Row, Sample, Sampler, Settings, Yardstick
+from benchmarks.common import Row, Sample, Sampler, Settings
 
 if TYPE_CHECKING:
     from vcl import LocalCluster
@@ -73,15 +68,11 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
     import vcl
 
     devices = common.connect(cluster)
-    command = [sys.executable, "-m", "benchmarks.sizes", json.dumps(asdict(settings))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[1],
-    ) as process:  # fmt: skip
+    with common.always_split("sizes", settings) as parts:
         sides = {
             "chosen": program(vcl, devices.whole, settings),
             "one device": program(vcl, devices.remote, settings),
-            "in parts": Yardstick("in parts", process).sample,
+            "in parts": parts.sample,
         }
         figures = common.sample_in_turn("sizes", devices, settings, sides, [])
     rows = []
@@ -93,15 +84,5 @@ def measure(cluster: LocalCluster, settings: Settings) -> list[Row]:
     return rows
 
 
-def main() -> None:
-    """Take a sample on a cluster that always splits, for each line of standard input."""
-    import vcl
-    from benchmarks.yardsticks import answer
-
-    settings = Settings(**json.loads(sys.argv[1]))
-    with vcl.LocalCluster(nodes=2, cores_per_node=1, split="always") as cluster:
-        answer(program(vcl, common.connect(cluster).whole, settings), None)
-
-
 if __name__ == "__main__":
-    main()
+    common.serve_split(program)
