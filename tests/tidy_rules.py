@@ -59,6 +59,7 @@ LAYERS: tuple[tuple[str, int], ...] = (
     ("vcl.local", SHELL),
     ("vcl.settings", SHELL),
     ("vcl.signals", SHELL),
+    ("vcl.changes", SHELL),
     ("vcl.sockets", SHELL),
     ("vcl.split", PURE),
     ("vcl.stdout", SHELL),

@@ -31,6 +31,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from vcl.changes import Changes
 from vcl.garbage import no_garbage_collection
 from vcl.numbering import Numbering
 from vcl.signals import PUT_OFF, Signalled
@@ -42,6 +43,7 @@ from vcl.transport.connection import (
     ConnectionClosed,
     Settings,
 )
+from vcl.transport.keep_alive import KeepAlive
 from vcl.wire import codec
 from vcl.wire.websocket import BINARY, CLOSE, PING, PONG, FromServer, pack_head
 
@@ -49,9 +51,6 @@ CAN_LEND = hasattr(select, "epoll") and hasattr(os, "eventfd")
 """Whether a thread of the program may read, on this system."""
 
 read_bytes_max = 65536
-
-late_s = 1.0
-"""When the end of waiting for a ping's answer is noticed so much later, this side is slow."""
 
 Reached = Callable[[], bool]
 
@@ -86,7 +85,7 @@ class ControlSocket:
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._writing = False
-        self._waiting: list[asyncio.Future[None]] = []  # of the loop
+        self._changes = Changes()  # of what those on the loop wait for
         self._reader: int | None = None  # the thread that reads; 0: what it read is handed over
         self._keeps = False  # no other thread than the session's may read
         self._open = True  # the loop looks at the socket
@@ -96,8 +95,14 @@ class ControlSocket:
         self._ending: Exception | None = None
         self._ended: asyncio.Future[None] | None = None  # of `run`
         self._let_go = False
-        self._heard = True
-        self._timer: asyncio.TimerHandle | None = None
+        self._keep_alive = KeepAlive(
+            self._loop,
+            self._settings,
+            ping=self._ping,
+            is_deaf=lambda: self._awaiting is not None and not self._open,
+            unsent_bytes=lambda: self._unsent_bytes,
+            lost=lambda silence: self._end(ConnectionClosed(CLOSE_ABNORMAL, silence)),
+        )
         self._awaiting: asyncio.Task[None] | None = None
         self._late: list[Any] = []  # what has come while something is awaited
         if CAN_LEND:
@@ -122,13 +127,12 @@ class ControlSocket:
         self._ended = self._loop.create_future()
         watched = self._gate if CAN_LEND else self._socket
         self._loop.add_reader(watched.fileno(), self._readable)
-        self._watch()
+        self._keep_alive.start()
         try:
             await self._ended
         finally:
             self._loop.remove_reader(watched.fileno())
-            assert self._timer is not None
-            self._timer.cancel()
+            self._keep_alive.stop()
 
     def _readable(self) -> None:
         with self._lock:
@@ -207,7 +211,7 @@ class ControlSocket:
                 waiter.release()  # it may read
             self._waiters.clear()
             if self._keeps:
-                self._loop.call_soon_threadsafe(self._wake_waiting)
+                self._loop.call_soon_threadsafe(self._changes.tell)
             if self._ending is not None:
                 self._tell_soon()
             if self._let_go:
@@ -221,7 +225,7 @@ class ControlSocket:
             self._keeps = True
             self._wake_reader()
         while self._reader is not None:
-            await self._wait_here()
+            await self._changes.wait()
 
     @property
     def is_read_here(self) -> bool:
@@ -352,7 +356,7 @@ class ControlSocket:
             raise ConnectionClosed(CLOSE_ABNORMAL, str(error)) from error
         if not data:
             raise ConnectionClosed(CLOSE_ABNORMAL, "no close handshake")
-        self._heard = True
+        self._keep_alive.heard = True
         messages: list[Any] = []
         for kind, payload in self._frames.take(data):
             if kind == BINARY:
@@ -395,6 +399,10 @@ class ControlSocket:
             self._writing = True
             self._loop.call_soon_threadsafe(self._begin_writing)
 
+    def _ping(self) -> None:
+        with self._lock:
+            self._write(PING, b"")
+
     def _push(self, data: bytes) -> int:
         try:
             return self._socket.send(data)
@@ -419,7 +427,7 @@ class ControlSocket:
                     return
             self._writing = False
             self._loop.remove_writer(self._socket)
-            self._wake_waiting()
+            self._changes.tell()
 
     @property
     def unsent_bytes(self) -> int:
@@ -429,7 +437,7 @@ class ControlSocket:
     async def drained(self) -> None:
         """Wait until all has left. Raises ConnectionClosed."""
         while self._unsent and self._ending is None:
-            await self._wait_here()
+            await self._changes.wait()
         if self._ending is not None:
             raise self._closed()
 
@@ -438,46 +446,6 @@ class ControlSocket:
         if isinstance(ending, ConnectionClosed):
             return ending
         return ConnectionClosed(CLOSE_ABNORMAL, str(ending))
-
-    async def _wait_here(self) -> None:
-        """On the loop, until something has changed."""
-        waiter = self._loop.create_future()
-        self._waiting.append(waiter)
-        await waiter
-
-    def _wake_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    # ---- whether the master is there (as `transport.base`)
-
-    @property
-    def _is_deaf(self) -> bool:
-        """Whether nobody reads for now, which says nothing of the master."""
-        return self._awaiting is not None and not self._open
-
-    def _watch(self) -> None:
-        self._heard = False
-        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._ask)
-
-    def _ask(self) -> None:
-        if self._heard or self._is_deaf:
-            self._watch()
-            return
-        with self._lock:
-            self._write(PING, b"")
-        due_s = self._loop.time() + self._settings.ping_timeout_s
-        self._timer = self._loop.call_at(due_s, self._judge, self._unsent_bytes, due_s)
-
-    def _judge(self, unsent_bytes: int, due_s: float) -> None:
-        late = self._loop.time() - due_s > late_s  # it was this side that was slow
-        if self._heard or self._is_deaf or late or self._unsent_bytes != unsent_bytes:
-            self._watch()
-            return
-        silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"
-        self._end(ConnectionClosed(CLOSE_ABNORMAL, silence))
 
     # ---- its end
 
@@ -505,7 +473,7 @@ class ControlSocket:
 
     def _tell_ended(self) -> None:
         assert self._ending is not None
-        self._wake_waiting()
+        self._changes.tell()
         if self._ended is not None and not self._ended.done():
             self._ended.set_exception(self._ending)
 

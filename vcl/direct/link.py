@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
+from vcl.changes import Changes
 from vcl.errors import RemoteProtocolError
 from vcl.running import Running
 from vcl.transfers import GrantCredit, Stream
@@ -41,7 +42,7 @@ class Link(ABC):
     def __init__(self, connected: socket.socket, ends: Ends) -> None:
         self._socket = connected
         self._own, self._peer, self._take, self._streamed, self._lost = ends
-        self._waiting: list[asyncio.Future[None]] = []
+        self._changes = Changes()  # something was sent or given back, or the link is over
         self._streams = Running("a direct stream failed")
         self._over = False
         self._writing = False
@@ -95,7 +96,7 @@ class Link(ABC):
         self._over = True
         self._hang_up()
         self._let_go()
-        self._wake()
+        self._changes.tell()
 
     def _hang_up(self) -> None:
         self._socket.close()
@@ -136,19 +137,7 @@ class Link(ABC):
         if not self._send_more():
             self._writing = False
             self._loop.remove_writer(self._socket)
-        self._wake()
-
-    async def _changed(self) -> None:
-        """Wait until something was sent or given back, or the link is over."""
-        waiter = self._loop.create_future()
-        self._waiting.append(waiter)
-        await waiter
-
-    def _wake(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._changes.tell()
 
     # Receiving.
 

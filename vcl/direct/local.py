@@ -119,7 +119,7 @@ class LocalLink(Link):
             await self._send_piece(effect, offset, view, final)
             offset += len(view)
         while effect.transfer in self._owed:  # even if the link is over
-            await self._changed()
+            await self._changes.wait()
 
     async def _send_piece(
         self, effect: Stream, base: int, data: memoryview, final: bool
@@ -136,7 +136,7 @@ class LocalLink(Link):
             while not self._over and (
                 len(self._unsent) > unsent_count_max or (ring is not None and not ring.has_room)
             ):
-                await self._changed()
+                await self._changes.wait()
             if self._over:
                 return  # nobody is there to whom it matters
             chunk = data[start : start + most]
@@ -294,12 +294,12 @@ class LocalLink(Link):
         if isinstance(lent, int):
             assert self._ring is not None
             self._ring.give_back(lent)
-            self._wake()
+            self._changes.tell()
         elif (transfer := self._owing.pop(loan, None)) is not None:
             self._owed[transfer] -= 1
             if not self._owed[transfer]:
                 del self._owed[transfer]
-                self._wake()
+                self._changes.tell()
 
     def _returned(self, loan: int) -> None:
         """From any thread: nothing here refers to bytes of the peer's."""
@@ -345,4 +345,4 @@ class LocalLink(Link):
             pass
         self._loop.remove_reader(self._socket)
         self._leave_socket()
-        self._wake()
+        self._changes.tell()

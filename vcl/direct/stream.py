@@ -138,7 +138,7 @@ class StreamLink(Link):
         last_parts: list[memoryview] = []
         for offset, chunk, last in effect.chunks(chunk_bytes_max):
             while len(self._unsent) > unsent_count_max and not self._over:
-                await self._changed()
+                await self._changes.wait()
             if self._over:
                 return  # nobody is there to whom it matters
             frame, payload = self._header(effect, offset, last), chunk
@@ -148,7 +148,7 @@ class StreamLink(Link):
             await asyncio.sleep(0)
         # Until all has left, the bytes are read where they are.
         while last_parts and self._unsent:
-            await self._changed()
+            await self._changes.wait()
 
     def _compressed(self, frame: BulkFrame, chunk: memoryview) -> tuple[BulkFrame, memoryview]:
         """A chunk as it shall be sent, after it was tried."""

@@ -1,4 +1,4 @@
-"""What every transport shares: the receive queue, back-pressure, closing and keep-alive.
+"""What every transport shares: the receive queue, back-pressure and closing.
 
 Owns the behaviour that the port promises, once for all libraries. An adapter supplies the six
 methods that touch its library and reports what happens through `frame_arrived`, `peer_closed`,
@@ -35,6 +35,7 @@ from vcl.transport.connection import (
     Handler,
     Settings,
 )
+from vcl.transport.keep_alive import KeepAlive
 
 OPCODE_CONTINUATION = 0x0
 OPCODE_TEXT = 0x1
@@ -50,9 +51,6 @@ UNYIELDED_BYTES_MAX = 262144
 UNYIELDED_BYTES_PER_MESSAGE = 1024
 """A sender that never has to wait gives way to the loop after so much, so that it can't starve the
 connection's own receiving end; each message counts as at least the second figure."""
-
-JUDGE_LATE_S = 1.0
-"""When the end of `ping_timeout_s` is noticed so much later, this side is slow, not the peer."""
 
 FRAMES_PER_TURN = 1000
 """Frames of one connection after which reading rests for a turn of the loop."""
@@ -111,9 +109,15 @@ class BaseConnection(ABC):
         self._closing: asyncio.Future[None] = self._loop.create_future()  # done once it has ended
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._close_timer: asyncio.TimerHandle | None = None
-        self._ping_timer: asyncio.TimerHandle | None = None
-        # Whether anything has arrived since the last look.
-        self._heard = False
+        self._keep_alive = KeepAlive(
+            self._loop,
+            settings,
+            ping=self._write_ping,
+            # Paused means that this side does not listen.
+            is_deaf=lambda: self._reading_paused,
+            unsent_bytes=self._unsent_bytes,
+            lost=lambda silence: self._drop(CLOSE_ABNORMAL, silence),
+        )
         # Whether the link was dropped, and whether a message of the peer's was ever received.
         self._dropped = False
         self._received_any = False
@@ -254,8 +258,7 @@ class BaseConnection(ABC):
         # Said here too, or what rests until the next turn would go on reading.
         self._reading_paused = True
         link.pause_reading()
-        if self._ping_timer is not None:
-            self._ping_timer.cancel()
+        self._keep_alive.stop()
         own: socket.socket = link.get_extra_info("socket")
         taken = own.dup()
         self._reading_paused = False  # nothing resumes: what comes now is the taker's
@@ -272,7 +275,7 @@ class BaseConnection(ABC):
 
     def opened(self) -> None:
         """Start the keep-alive: the opening handshake is done."""
-        self._watch()
+        self._keep_alive.start()
 
     def frame_taken(self, payload_bytes: int, weight: int = 1) -> None:
         """Note that the library has taken a frame of any kind from what was read.
@@ -305,13 +308,13 @@ class BaseConnection(ABC):
 
     def heard(self) -> None:
         """Note that the peer gave a sign of life. Its pings are answered even if it never reads."""
-        self._heard = True
+        self._keep_alive.heard = True
         if self._writing_paused:
             self._check_unread()
 
     def frame_arrived(self, opcode: int, payload: Data, fin: bool) -> None:
         """Take a data frame; `payload` is handed over to this connection."""
-        self._heard = True
+        self._keep_alive.heard = True
         if self._end is not None:
             return
         if opcode == OPCODE_BINARY and fin and self._fragments is None:
@@ -356,8 +359,7 @@ class BaseConnection(ABC):
         if not self._closing.done():
             self._closing.set_result(None)
         self._fragments = None
-        if self._ping_timer is not None:
-            self._ping_timer.cancel()
+        self._keep_alive.stop()
         if self._receiver is not None and not self._receiver.done():
             self._receiver.set_result(None)
         self._wake_senders()
@@ -446,32 +448,6 @@ class BaseConnection(ABC):
         for waiter in self._senders:
             if not waiter.done():
                 waiter.set_result(None)
-
-    def _watch(self) -> None:
-        self._heard = False
-        self._ping_timer = self._loop.call_later(self._settings.ping_interval_s, self._look)
-
-    def _look(self) -> None:
-        # Paused means that this side does not listen, which says nothing about the peer.
-        if self._heard or self._reading_paused:
-            self._watch()
-            return
-        self._write_ping()
-        unsent_bytes = self._unsent_bytes()
-        due_s = self._loop.time() + self._settings.ping_timeout_s
-        self._ping_timer = self._loop.call_at(due_s, self._judge, unsent_bytes, due_s)
-
-    def _judge(self, unsent_bytes: int, due_s: float) -> None:
-        # A loop that was held up may not have read yet what has come meanwhile.
-        if self._loop.time() - due_s > JUDGE_LATE_S:
-            self._watch()
-            return
-        # On a slow link the ping may still wait behind bulk; bytes that leave are a sign of life.
-        if self._heard or self._reading_paused or self._unsent_bytes() != unsent_bytes:
-            self._watch()
-            return
-        silence = f"no answer to a ping within {self._settings.ping_timeout_s:g} s"
-        self._drop(CLOSE_ABNORMAL, silence)
 
 
 class Handlers:

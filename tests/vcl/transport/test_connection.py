@@ -341,30 +341,6 @@ async def test_silent_link_is_broken_by_keep_alive(library, open_tcp_link, relay
         assert closed.code == 1006 and "ping" in closed.reason
 
 
-async def test_a_loop_that_was_held_up_judges_nobody(
-    library, open_tcp_link, monkeypatch
-) -> None:
-    monkeypatch.setattr(base, "JUDGE_LATE_S", 0.2)
-    settings = Settings(ping_interval_s=0.1, ping_timeout_s=0.2)
-    left, _ = await open_tcp_link(library, settings)
-    judged = asyncio.Event()
-    judge = left._judge
-
-    def judge_late(unsent_bytes: int, due_s: float) -> None:
-        # As after half a second in which this loop was held up, and nothing was read.
-        left._heard = False
-        judge(unsent_bytes, due_s - 0.5)
-        judged.set()
-
-    left._judge = judge_late
-    await left.send(b"watched anew")
-    left._ping_timer.cancel()
-    left._heard = False
-    left._look()
-    await judged.wait()
-    assert left._end is None and not left._ping_timer.cancelled()
-
-
 async def test_peer_is_an_address(library, open_tcp_link) -> None:
     left, right = await open_tcp_link(library)
     for end in (left, right):
