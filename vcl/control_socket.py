@@ -95,14 +95,7 @@ class ControlSocket:
         self._ending: Exception | None = None
         self._ended: asyncio.Future[None] | None = None  # of `run`
         self._let_go = False
-        self._keep_alive = KeepAlive(
-            self._loop,
-            self._settings,
-            ping=self._ping,
-            is_deaf=lambda: self._awaiting is not None and not self._open,
-            unsent_bytes=lambda: self._unsent_bytes,
-            lost=lambda silence: self._end(ConnectionClosed(CLOSE_ABNORMAL, silence)),
-        )
+        self._keep_alive = KeepAlive(self, self._loop, self._settings)
         self._awaiting: asyncio.Task[None] | None = None
         self._late: list[Any] = []  # what has come while something is awaited
         if CAN_LEND:
@@ -399,10 +392,6 @@ class ControlSocket:
             self._writing = True
             self._loop.call_soon_threadsafe(self._begin_writing)
 
-    def _ping(self) -> None:
-        with self._lock:
-            self._write(PING, b"")
-
     def _push(self, data: bytes) -> int:
         try:
             return self._socket.send(data)
@@ -446,6 +435,22 @@ class ControlSocket:
         if isinstance(ending, ConnectionClosed):
             return ending
         return ConnectionClosed(CLOSE_ABNORMAL, str(ending))
+
+    # ---- whether the master is there (what the keep-alive asks)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nobody reads for now."""
+        return self._awaiting is not None and not self._open
+
+    def ping(self) -> None:
+        """Ask the master for a sign of life."""
+        with self._lock:
+            self._write(PING, b"")
+
+    def silent(self, reason: str) -> None:
+        """There was none for long."""
+        self._end(ConnectionClosed(CLOSE_ABNORMAL, reason))
 
     # ---- its end
 

@@ -109,15 +109,7 @@ class BaseConnection(ABC):
         self._closing: asyncio.Future[None] = self._loop.create_future()  # done once it has ended
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._close_timer: asyncio.TimerHandle | None = None
-        self._keep_alive = KeepAlive(
-            self._loop,
-            settings,
-            ping=self._write_ping,
-            # Paused means that this side does not listen.
-            is_deaf=lambda: self._reading_paused,
-            unsent_bytes=self._unsent_bytes,
-            lost=lambda silence: self._drop(CLOSE_ABNORMAL, silence),
-        )
+        self._keep_alive = KeepAlive(self, self._loop, settings)
         # Whether the link was dropped, and whether a message of the peer's was ever received.
         self._dropped = False
         self._received_any = False
@@ -384,6 +376,17 @@ class BaseConnection(ABC):
         """Note that the write buffer is below its low-water mark again."""
         self._writing_paused = False
         self._wake_senders()
+
+    # What the keep-alive asks.
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether reading is paused."""
+        return self._reading_paused
+
+    def silent(self, reason: str) -> None:
+        """Note that the peer gave no sign of life for long."""
+        self._drop(CLOSE_ABNORMAL, reason)
 
     # Inside.
 

@@ -6,7 +6,7 @@ Owns: when to ping, and when to call the peer gone. Must not know what a connect
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from vcl.transport.connection import Settings
 
@@ -15,53 +15,67 @@ LATE_S = 1.0
 not have read yet what has come meanwhile."""
 
 
-class KeepAlive:
-    """From `start` to `stop`.
+class Watched(Protocol):
+    """What `KeepAlive` asks of a connection; all on its loop."""
 
-    loop: all is called on it. settings: how long. ping: writes one. is_deaf: whether this side
-    doesn't read for now, which says nothing of the peer. unsent_bytes: what was written and hasn't
-    left. lost: is called once, with the reason.
+    @property
+    def is_deaf(self) -> bool:
+        """Whether this side doesn't read for now, which says nothing of the peer."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was written hasn't left."""
+
+    def ping(self) -> None:
+        """Write one."""
+
+    def silent(self, reason: str) -> None:
+        """The peer is gone; called at most once."""
+
+
+class KeepAlive:
+    """From `start` to `stop`, after which it refers to the connection no more: else only the
+    garbage collector would find what is left of either.
 
     heard: to be set at whatever the peer says.
     """
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        settings: Settings,
-        ping: Callable[[], None],
-        is_deaf: Callable[[], bool],
-        unsent_bytes: Callable[[], int],
-        lost: Callable[[str], None],
+        self, watched: Watched, loop: asyncio.AbstractEventLoop, settings: Settings
     ) -> None:
+        self._watched: Watched | None = watched
         self._loop, self._settings = loop, settings
-        self._ping, self._is_deaf = ping, is_deaf
-        self._unsent_bytes, self._lost = unsent_bytes, lost
         self._timer: asyncio.TimerHandle | None = None
         self.heard = False
 
     def start(self) -> None:
-        """From now on."""
-        self.heard = False
-        self._timer = self._loop.call_later(self._settings.ping_interval_s, self._look)
+        """From now on; nothing once it was stopped."""
+        if self._watched is not None:
+            self.heard = False
+            self._timer = self._loop.call_later(self._settings.ping_interval_s, self._look)
 
     def stop(self) -> None:
-        """Idempotent; before `start` too."""
+        """For good. Idempotent; before `start` too."""
+        self._watched = None
         if self._timer is not None:
             self._timer.cancel()
 
     def _look(self) -> None:
-        if self.heard or self._is_deaf():
+        assert self._watched is not None
+        if self.heard or self._watched.is_deaf:
             self.start()
             return
-        self._ping()
+        self._watched.ping()
+        unsent_bytes = self._watched.unsent_bytes  # with the ping, if it hasn't left
         due_s = self._loop.time() + self._settings.ping_timeout_s
-        self._timer = self._loop.call_at(due_s, self._judge, self._unsent_bytes(), due_s)
+        self._timer = self._loop.call_at(due_s, self._judge, unsent_bytes, due_s)
 
     def _judge(self, unsent_bytes: int, due_s: float) -> None:
+        watched = self._watched
+        assert watched is not None
         late = self._loop.time() - due_s > LATE_S
         # On a slow link the ping may still wait behind bulk; bytes that leave are a sign of life.
-        if late or self.heard or self._is_deaf() or self._unsent_bytes() != unsent_bytes:
+        if late or self.heard or watched.is_deaf or watched.unsent_bytes != unsent_bytes:
             self.start()
         else:
-            self._lost(f"no answer to a ping within {self._settings.ping_timeout_s:g} s")
+            watched.silent(f"no answer to a ping within {self._settings.ping_timeout_s:g} s")

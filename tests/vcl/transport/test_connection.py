@@ -6,12 +6,14 @@ Long because every promise has its case here.
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from array import array
 from collections.abc import Callable
 
 import pytest
 
-from vcl.transport import Connection, ConnectionClosed, Settings, base, memory
+from vcl.transport import Connection, ConnectionClosed, Settings, base, connect, memory
 
 MIB = 2**20
 SIZES = [0, 1, 125, 126, 8192, 8193, 65535, 65536, MIB, 20 * MIB]
@@ -339,6 +341,31 @@ async def test_silent_link_is_broken_by_keep_alive(library, open_tcp_link, relay
     for end in (left, right):
         closed = await ended(end)
         assert closed.code == 1006 and "ping" in closed.reason
+
+
+async def test_what_is_over_is_let_go_of_at_once(serve) -> None:
+    """By counting references: with thousands of short connections the collector comes late. (What
+    websockets keeps for itself only the collector finds.)"""
+    kept = []
+
+    async def handler(connection: Connection, path: str) -> None:
+        kept.append(weakref.ref(connection))
+        await connection.recv()
+
+    server = await serve(handler, library="picows")
+    gc.collect()
+    gc.disable()
+    try:
+        client = await connect(f"ws://127.0.0.1:{server.address[1]}/", library="picows")
+        kept.append(weakref.ref(client))
+        await client.send(b"x")
+        await client.wait_closed()
+        await client.close()
+        del client
+        await server.close()
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_peer_is_an_address(library, open_tcp_link) -> None:

@@ -71,16 +71,18 @@ class Watched:
         self.unsent_bytes = 0
         self.lost: list[str] = []
         self.keep_alive = KeepAlive(
+            self,
             cast(asyncio.AbstractEventLoop, self.loop),
             Settings(ping_interval_s=INTERVAL_S, ping_timeout_s=TIMEOUT_S),
-            ping=self.ping,
-            is_deaf=lambda: self.is_deaf,
-            unsent_bytes=lambda: self.unsent_bytes,
-            lost=self.lost.append,
         )
 
     def ping(self) -> None:
         self.pings += 1
+        if self.unsent_bytes:
+            self.unsent_bytes += 6  # behind what waits
+
+    def silent(self, reason: str) -> None:
+        self.lost.append(reason)
 
     def until_asked(self) -> None:
         self.keep_alive.start()
@@ -145,6 +147,13 @@ def test_bytes_that_leave_are_a_sign_of_life(watched: Watched) -> None:
     assert watched.lost
 
 
+def test_a_ping_that_does_not_leave_is_none(watched: Watched) -> None:
+    watched.unsent_bytes = 1000
+    watched.until_asked()
+    watched.loop.advance(TIMEOUT_S)
+    assert watched.lost
+
+
 def test_a_loop_that_was_held_up_judges_nobody(watched: Watched) -> None:
     watched.until_asked()
     watched.loop.hold_up(TIMEOUT_S + LATE_S + 0.1)
@@ -156,9 +165,16 @@ def test_a_loop_that_was_held_up_judges_nobody(watched: Watched) -> None:
 
 
 def test_once_stopped_nothing_is_asked(watched: Watched) -> None:
-    watched.keep_alive.stop()
     watched.until_asked()
     watched.keep_alive.stop()
     watched.keep_alive.stop()
+    watched.keep_alive.start()
     watched.loop.advance(10 * (INTERVAL_S + TIMEOUT_S))
     assert watched.pings == 1 and not watched.lost
+
+
+def test_what_was_stopped_before_it_began_never_asks(watched: Watched) -> None:
+    watched.keep_alive.stop()
+    watched.keep_alive.start()
+    watched.loop.advance(10 * (INTERVAL_S + TIMEOUT_S))
+    assert not watched.pings
