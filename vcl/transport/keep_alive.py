@@ -61,12 +61,15 @@ class KeepAlive:
             self._timer.cancel()
 
     def _look(self) -> None:
-        assert self._watched is not None
-        if self.heard or self._watched.is_deaf:
+        watched = self._watched
+        assert watched is not None
+        if self.heard or watched.is_deaf:
             self.start()
             return
-        self._watched.ping()
-        unsent_bytes = self._watched.unsent_bytes  # with the ping, if it hasn't left
+        watched.ping()
+        if self._watched is None:
+            return  # that was its end
+        unsent_bytes = watched.unsent_bytes  # with the ping, if it hasn't left
         due_s = self._loop.time() + self._settings.ping_timeout_s
         self._timer = self._loop.call_at(due_s, self._judge, unsent_bytes, due_s)
 

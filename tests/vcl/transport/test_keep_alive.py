@@ -70,6 +70,7 @@ class Watched:
         self.is_deaf = False
         self.unsent_bytes = 0
         self.lost: list[str] = []
+        self.on_ping: Callable[[], None] = lambda: None
         self.keep_alive = KeepAlive(
             self,
             cast(asyncio.AbstractEventLoop, self.loop),
@@ -78,6 +79,7 @@ class Watched:
 
     def ping(self) -> None:
         self.pings += 1
+        self.on_ping()
         if self.unsent_bytes:
             self.unsent_bytes += 6  # behind what waits
 
@@ -169,6 +171,13 @@ def test_once_stopped_nothing_is_asked(watched: Watched) -> None:
     watched.keep_alive.stop()
     watched.keep_alive.stop()
     watched.keep_alive.start()
+    watched.loop.advance(10 * (INTERVAL_S + TIMEOUT_S))
+    assert watched.pings == 1 and not watched.lost
+
+
+def test_a_ping_that_ends_the_connection_is_the_last_thing(watched: Watched) -> None:
+    watched.on_ping = watched.keep_alive.stop
+    watched.until_asked()
     watched.loop.advance(10 * (INTERVAL_S + TIMEOUT_S))
     assert watched.pings == 1 and not watched.lost
 
