@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import {library} as cl
-context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
-queue = cl.CommandQueue(context)
-cl.Program(context, "kernel void k(global int *a) {{ a[get_global_id(0)] += {number}; }}").build()
-print("built", flush=True)
+
+def build():
+    context = cl.Context([cl.get_platforms()[0].get_devices()[0]])
+    queue = cl.CommandQueue(context)
+    source = "kernel void k(global int *a) {{ a[get_global_id(0)] += {number}; }}"
+    cl.Program(context, source).build()
+    print("built", flush=True)
+
+build()
 """
+"""What it made is gone before Python ends, so that its process waits for the end of its cluster,
+which is not beside the next sample then."""
+
 OURS = ("VCL_MASTER", "VCL_TOKEN", "VCL_EMBEDDED", "VCL_RUN")
 """Variables that would have the program find a cluster that is there."""
 
