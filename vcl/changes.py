@@ -12,17 +12,19 @@ class Changes:
     """Of something; used on one loop."""
 
     def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in their order
 
     async def wait(self) -> None:
         """Until `tell` is called."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        await waiter
+        self._waiting[waiter] = None
+        try:
+            await waiter
+        finally:
+            del self._waiting[waiter]
 
     def tell(self) -> None:
         """Wake all that wait now."""
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():  # it may have been given up
+        for waiter in self._waiting:
+            if not waiter.done():  # it was told before, or has been given up
                 waiter.set_result(None)

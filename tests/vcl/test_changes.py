@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 
 from vcl.changes import Changes
 
@@ -26,8 +27,19 @@ async def test_one_that_has_given_up_does_not_matter() -> None:
     await asyncio.sleep(0)
     given_up.cancel()
     changes.tell()
+    changes.tell()  # before the other has run
     await waits
-    assert (await asyncio.gather(given_up, return_exceptions=True))[0] is not None
+    assert isinstance((await asyncio.gather(given_up, return_exceptions=True))[0], CancelledError)
+
+
+async def test_those_who_give_up_are_forgotten() -> None:
+    changes = Changes()
+    for _ in range(3):
+        given_up = asyncio.ensure_future(changes.wait())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+    assert not changes._waiting
 
 
 async def test_nobody_need_wait() -> None:

@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
+from vcl.changes import Changes
 from vcl.transport.connection import (
     CLOSE_ABNORMAL,
     CLOSE_GOING_AWAY,
@@ -102,7 +103,7 @@ class BaseConnection(ABC):
         self._receiver: asyncio.Future[None] | None = None
         self._take: Callable[[bytes | memoryview], None] | None = None
         self._writing_paused = False
-        self._senders: set[asyncio.Future[None]] = set()
+        self._room = Changes()  # writing isn't paused any more, or it is over
         self._unyielded_bytes = 0
         # Code, reason and whether the peer closed; None while open.
         self._end: tuple[int, str, bool] | None = None
@@ -354,7 +355,7 @@ class BaseConnection(ABC):
         self._keep_alive.stop()
         if self._receiver is not None and not self._receiver.done():
             self._receiver.set_result(None)
-        self._wake_senders()
+        self._room.tell()
         # The peer's close frame and the end of the stream must get past a full queue.
         self._resume_reading()
         if not self._lost.done():
@@ -375,7 +376,7 @@ class BaseConnection(ABC):
     def resume_writing(self) -> None:
         """Note that the write buffer is below its low-water mark again."""
         self._writing_paused = False
-        self._wake_senders()
+        self._room.tell()
 
     # What the keep-alive asks.
 
@@ -437,20 +438,10 @@ class BaseConnection(ABC):
             self._abort()
 
     async def _writable(self) -> None:
-        waiter = self._loop.create_future()
-        self._senders.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._senders.discard(waiter)
+        await self._room.wait()
         # Without this a message that died in the write buffer would count as sent.
         if self._writing_paused and self._end is not None:
             raise self._closed()
-
-    def _wake_senders(self) -> None:
-        for waiter in self._senders:
-            if not waiter.done():
-                waiter.set_result(None)
 
 
 class Handlers:
