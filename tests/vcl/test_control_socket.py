@@ -101,6 +101,7 @@ class Owner:
         self.thread.start()
         self.control: ControlSocket = self.on_loop(self._make(settings))
         asyncio.run_coroutine_threadsafe(self._run(), self.loop)
+        self.on_loop(asyncio.sleep(0))  # until it runs: tests change what it begins with
 
     async def _make(self, settings: Settings | None) -> ControlSocket:
         numbering = Numbering(trusted=True)
